@@ -1,0 +1,1 @@
+# bench: load generators; they are run by hand and not installed.

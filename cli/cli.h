@@ -1,0 +1,40 @@
+/* cli.h: what the commands of craft-cloud share: their options, exit codes and the way to the database. */
+#ifndef CRAFT_CLI_H
+#define CRAFT_CLI_H
+
+#include <stdbool.h>
+
+#include "buf.h"
+#include "conf.h"
+#include "db.h"
+
+enum cli_exit { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2 };
+
+/* What stands on the command line. Texts belong to argv. */
+struct cli_options {
+	const char *config;  /* NULL: the default file */
+	const char *sql_dir; /* never NULL */
+	bool dry_run;
+};
+
+/* The commands. conf is loaded. */
+enum cli_exit cli_migrate(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_status(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_workspaces(const struct conf *conf, const struct cli_options *options);
+
+/* Prints "craft-cloud: …" with a newline on stderr and returns CLI_FAILED. */
+enum cli_exit cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Connects; on failure says why on stderr and returns NULL. The caller finishes the connection. */
+PGconn *cli_connect(const char *url);
+void cli_close(PGconn **conn);
+#define autoconn __attribute__((cleanup(cli_close))) PGconn
+
+/* Runs one statement with text parameters. NULL: it failed, and *error says why. The caller clears the result. */
+PGresult *cli_query(PGconn *conn, const char *sql, int params, const char *const *values, struct buf *error);
+/* The same when only success counts. */
+bool cli_command(PGconn *conn, const char *sql, int params, const char *const *values, struct buf *error);
+void cli_clear(PGresult **result);
+#define autoresult __attribute__((cleanup(cli_clear))) PGresult
+
+#endif

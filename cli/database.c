@@ -1,0 +1,66 @@
+/* database.c: connecting and single statements. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "cli.h"
+
+/* roles.sql needs "create schema if not exists" and friends to be quiet; warnings are for people. */
+static void print_notice(void *arg, const PGresult *r)
+{
+	(void)arg;
+	const char *severity = PQresultErrorField(r, PG_DIAG_SEVERITY_NONLOCALIZED);
+	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	if (severity && text && strcmp(severity, "WARNING") == 0)
+		(void)fprintf(stderr, "craft-cloud: warning: %s\n", text);
+}
+
+PGconn *cli_connect(const char *url)
+{
+	autobuf error = { 0 };
+	PGconn *conn = db_connect(url, "craft-cloud", NULL, 0, &error);
+	if (!conn) {
+		(void)cli_fail("can't connect to PostgreSQL: %s", buf_cstr(&error));
+		return NULL;
+	}
+	(void)PQsetNoticeReceiver(conn, print_notice, NULL);
+	return conn;
+}
+
+void cli_close(PGconn **conn)
+{
+	PQfinish(*conn);
+}
+
+void cli_clear(PGresult **result)
+{
+	PQclear(*result);
+}
+
+PGresult *cli_query(PGconn *conn, const char *sql, int params, const char *const *values, struct buf *error)
+{
+	PGresult *r = PQexecParams(conn, sql, params, NULL, values, NULL, NULL, 0);
+	if (PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK)
+		return r;
+	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	char line[512];
+	buf_add_str(error, text ? text : db_error_line(PQerrorMessage(conn), line, sizeof(line)));
+	PQclear(r);
+	return NULL;
+}
+
+bool cli_command(PGconn *conn, const char *sql, int params, const char *const *values, struct buf *error)
+{
+	autoresult *r = cli_query(conn, sql, params, values, error);
+	return r != NULL;
+}
+
+enum cli_exit cli_fail(const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	(void)fputs("craft-cloud: ", stderr);
+	(void)vfprintf(stderr, fmt, ap);
+	(void)fputc('\n', stderr);
+	va_end(ap);
+	return CLI_FAILED;
+}

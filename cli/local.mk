@@ -1,0 +1,12 @@
+# craft-cloud, the administrators' command.
+bin_PROGRAMS += cli/craft-cloud
+cli_craft_cloud_SOURCES = \
+	cli/cli.h \
+	cli/database.c \
+	cli/main.c \
+	cli/migrate.c \
+	cli/schema.c cli/schema.h \
+	cli/sqldir.c cli/sqldir.h \
+	cli/status.c
+cli_craft_cloud_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/lib -DPKGDATADIR='"$(pkgdatadir)"' $(PQ_CFLAGS) $(SSL_CFLAGS)
+cli_craft_cloud_LDADD = lib/libcraft.a $(PQ_LIBS) $(SSL_LIBS)

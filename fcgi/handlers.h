@@ -1,0 +1,14 @@
+/* handlers.h: the handlers that the route table names, each in the file that its first word names. */
+#ifndef CRAFT_FCGI_HANDLERS_H
+#define CRAFT_FCGI_HANDLERS_H
+
+#include "routes.h"
+
+route_handler health_get, health_upgrade;
+route_handler documents_list, documents_get;
+route_handler sessions_get;
+route_handler plans_get;
+route_handler projects_get, projects_delete_credential;
+route_handler actions_new_chat, actions_flag_session, actions_unflag_session, actions_rename_session, actions_delete_session;
+
+#endif

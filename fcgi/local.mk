@@ -1,0 +1,1 @@
+# fcgi: see the top Makefile.am

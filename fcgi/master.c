@@ -1,0 +1,223 @@
+/* master.c: preforks, respawns, replaces and drains the workers. */
+#include "master.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "cleanup.h"
+#include "log.h"
+#include "worker.h"
+
+#define SHORT_LIFE 1000  /* ms: a worker that lived less waits before it is made again */
+#define MAX_DELAY 5000   /* ms */
+#define KILL_TIME 10000  /* ms that a worker has to end its request */
+
+/* One worker: running (pid), leaving (pid and kill_at), or to be made (no pid) at start_at. */
+struct slot {
+	pid_t pid;
+	int64_t start_at;   /* ms: when it may be, or was, started */
+	int64_t kill_at;    /* ms; 0: not told to leave */
+	unsigned failures;  /* short lives in a row */
+	bool old;           /* to be replaced */
+};
+
+struct master {
+	const struct conf *conf;
+	struct listener *listener;
+	struct slot *slots;
+	size_t count;
+	bool draining;
+	sigset_t signals, before;
+};
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* In the child. All of the master's signals stay blocked until the worker has set its own. */
+static _Noreturn void become_worker(const struct master *m, pid_t master_pid)
+{
+	struct sigaction usual = { .sa_handler = SIG_DFL };
+	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
+	/* The master may have died before that. */
+	if (getppid() != master_pid)
+		exit(1);
+	(void)sigaction(SIGCHLD, &usual, NULL);
+	exit(worker_run(m->conf, m->listener->fd));
+}
+
+static void delay(struct slot *s, int64_t now)
+{
+	unsigned shift = s->failures > 6 ? 6 : s->failures;
+	int64_t ms = 100ll << shift;
+	s->start_at = now + (ms > MAX_DELAY ? MAX_DELAY : ms);
+	s->failures++;
+}
+
+static void start_worker(struct master *m, struct slot *s, int64_t now)
+{
+	pid_t self = getpid();
+	pid_t pid = fork();
+	if (pid == 0)
+		become_worker(m, self);
+	if (pid < 0) {
+		log_error(NULL, "no new worker: %m");
+		delay(s, now);
+		return;
+	}
+	log_debug(NULL, "worker %d started", (int)pid);
+	s->pid = pid;
+	s->start_at = now;
+	s->kill_at = 0;
+	s->old = false;
+}
+
+static void tell_to_leave(struct slot *s, int64_t now)
+{
+	(void)kill(s->pid, SIGTERM);
+	if (!s->kill_at)
+		s->kill_at = now + KILL_TIME;
+}
+
+static void note_end(const struct slot *s, int status)
+{
+	if (WIFSIGNALED(status))
+		log_error(NULL, "worker %d was ended by signal %d", (int)s->pid, WTERMSIG(status));
+	else if (!s->kill_at || WEXITSTATUS(status))
+		log_warn(NULL, "worker %d ended with status %d", (int)s->pid, WEXITSTATUS(status));
+	else
+		log_debug(NULL, "worker %d ended", (int)s->pid);
+}
+
+static void worker_ended(struct master *m, pid_t pid, int status, int64_t now)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		struct slot *s = &m->slots[i];
+		if (s->pid != pid)
+			continue;
+		note_end(s, status);
+		bool failed = !s->kill_at && now - s->start_at < SHORT_LIFE;
+		s->pid = 0;
+		s->kill_at = 0;
+		s->start_at = now;
+		if (failed)
+			delay(s, now);
+		else
+			s->failures = 0;
+	}
+}
+
+static void reap(struct master *m, int64_t now)
+{
+	int status;
+	pid_t pid;
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		worker_ended(m, pid, status, now);
+}
+
+/* Starts what is due and ends what overstays; at a replacement at most one worker leaves at a time. */
+static void tend(struct master *m, int64_t now)
+{
+	struct slot *next_old = NULL;
+	bool somebody_leaves = false;
+	for (size_t i = 0; i < m->count; i++) {
+		struct slot *s = &m->slots[i];
+		if (!s->pid && !m->draining && s->start_at <= now)
+			start_worker(m, s, now);
+		if (s->pid && s->kill_at && s->kill_at <= now) {
+			log_warn(NULL, "worker %d doesn't end its request and is killed", (int)s->pid);
+			(void)kill(s->pid, SIGKILL);
+			s->kill_at = now + KILL_TIME;
+		}
+		somebody_leaves |= !s->pid || s->kill_at;
+		if (s->pid && s->old && !s->kill_at)
+			next_old = s;
+	}
+	if (next_old && !somebody_leaves)
+		tell_to_leave(next_old, now);
+}
+
+/* ms until tend() has something to do, however nothing is signalled. */
+static int64_t time_left(const struct master *m, int64_t now)
+{
+	int64_t next = now + 60000;
+	for (size_t i = 0; i < m->count; i++) {
+		const struct slot *s = &m->slots[i];
+		if (s->pid && s->kill_at && s->kill_at < next)
+			next = s->kill_at;
+		if (!s->pid && !m->draining && s->start_at < next)
+			next = s->start_at;
+	}
+	return next > now ? next - now : 0;
+}
+
+static void drain(struct master *m, int signal_number, int64_t now)
+{
+	if (!m->draining)
+		log_info(NULL, "%s: draining", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
+	m->draining = true;
+	/* Before the workers look for the last time: what comes later is refused, and not lost in the queue. */
+	listener_stop(m->listener);
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->slots[i].pid)
+			tell_to_leave(&m->slots[i], now);
+	}
+}
+
+static void handle_signal(struct master *m, int number, int64_t now)
+{
+	if (number == SIGTERM || number == SIGINT)
+		drain(m, number, now);
+	if (number != SIGHUP || m->draining)
+		return;
+	log_info(NULL, "SIGHUP: replacing the workers one after another");
+	for (size_t i = 0; i < m->count; i++)
+		m->slots[i].old = m->slots[i].pid != 0;
+}
+
+static bool anybody_left(const struct master *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->slots[i].pid)
+			return true;
+	}
+	return false;
+}
+
+static bool block_signals(struct master *m)
+{
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+	(void)sigemptyset(&m->signals);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
+		(void)sigaddset(&m->signals, numbers[i]);
+	return sigprocmask(SIG_BLOCK, &m->signals, &m->before) == 0;
+}
+
+int master_run(const struct conf *conf, struct listener *listener)
+{
+	struct master m = { .conf = conf, .listener = listener, .count = (size_t)conf->fcgi_workers };
+	autofree struct slot *slots = xcalloc(m.count, sizeof(*slots));
+	m.slots = slots;
+	if (!block_signals(&m)) {
+		log_error(NULL, "can't block signals: %m");
+		return 1;
+	}
+	log_info(NULL, "serving with %zu workers", m.count);
+	while (!m.draining || anybody_left(&m)) {
+		tend(&m, now_ms());
+		int64_t left = time_left(&m, now_ms());
+		int number = sigtimedwait(&m.signals, NULL, &(struct timespec){ left / 1000, left % 1000 * 1000000 });
+		if (number > 0)
+			handle_signal(&m, number, now_ms());
+		reap(&m, now_ms());
+	}
+	log_info(NULL, "ended");
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* master.h: the process that keeps the workers running. */
+#ifndef CRAFT_FCGI_MASTER_H
+#define CRAFT_FCGI_MASTER_H
+
+#include "conf.h"
+#include "listener.h"
+
+/* Runs conf->fcgi_workers workers until SIGTERM or SIGINT, then drains them. SIGHUP replaces them one after another.
+ * Returns the exit status. */
+int master_run(const struct conf *conf, struct listener *listener);
+
+#endif

@@ -1,0 +1,140 @@
+/* response.c: writing the answer. */
+#include "response.h"
+
+#include <limits.h>
+#include <unistd.h>
+
+#include "etag.h"
+#include "json.h"
+
+#define BLOCK_SIZE 65536
+
+void response_init(struct response *r, FCGX_Request *fcgi, bool head)
+{
+	*r = (struct response){ .fcgi = fcgi, .head = head };
+}
+
+void response_free(struct response *r)
+{
+	buf_free(&r->headers);
+	buf_free(&r->block);
+}
+
+static bool put(struct response *r, struct slice s)
+{
+	while (s.len && !r->gone) {
+		int n = s.len > INT_MAX ? INT_MAX : (int)s.len;
+		r->sent = true;
+		if (FCGX_PutStr(s.ptr, n, r->fcgi->out) != n)
+			r->gone = true;
+		s = slice_make(s.ptr + n, s.len - (size_t)n);
+	}
+	return !r->gone;
+}
+
+/* The headers go with the first block. */
+static bool flush(struct response *r)
+{
+	bool first = !r->sent;
+	if (first && r->http)
+		buf_add_str(&r->headers, "\r\n");
+	bool ok = (!first || put(r, buf_slice(&r->headers))) && put(r, buf_slice(&r->block));
+	buf_clear(&r->block);
+	return ok;
+}
+
+void response_begin(struct response *r, int http, const char *type)
+{
+	r->http = http;
+	buf_addf(&r->headers, "Status: %d %s\r\n", http, status_reason(http));
+	if (type)
+		buf_addf(&r->headers, "Content-Type: %s\r\n", type);
+}
+
+void response_header(struct response *r, const char *name, struct slice value)
+{
+	buf_addf(&r->headers, "%s: ", name);
+	buf_add_slice(&r->headers, value);
+	buf_add_str(&r->headers, "\r\n");
+}
+
+void response_etag(struct response *r, struct slice tag)
+{
+	if (etag_valid(tag)) {
+		autobuf quoted = { 0 };
+		buf_add_char(&quoted, '"');
+		buf_add_slice(&quoted, tag);
+		buf_add_char(&quoted, '"');
+		response_header(r, "ETag", buf_slice(&quoted));
+	}
+	response_header(r, "Cache-Control", SLICE_LIT("private, no-cache"));
+}
+
+bool response_write(struct response *r, struct slice s)
+{
+	if (r->head)
+		return true;
+	r->bytes += s.len;
+	if (r->block.len + s.len < BLOCK_SIZE) {
+		buf_add_slice(&r->block, s);
+		return !r->gone;
+	}
+	return flush(r) && put(r, s);
+}
+
+void response_json(struct response *r, int http, struct slice body)
+{
+	response_begin(r, http, TYPE_JSON);
+	(void)response_write(r, body);
+}
+
+void response_error(struct response *r, int http, const char *text)
+{
+	autobuf body = { 0 };
+	buf_add_str(&body, "{\"error\":");
+	json_encode(&body, slice_of(text));
+	buf_add_char(&body, '}');
+	if (!r->http)
+		response_begin(r, http, TYPE_JSON);
+	(void)response_write(r, buf_slice(&body));
+}
+
+bool response_take_back(struct response *r)
+{
+	if (r->sent)
+		return false;
+	buf_clear(&r->headers);
+	buf_clear(&r->block);
+	r->http = 0;
+	r->bytes = 0;
+	return true;
+}
+
+void response_not_modified(struct response *r, struct slice tag)
+{
+	response_begin(r, 304, NULL);
+	response_etag(r, tag);
+}
+
+void response_end(struct response *r)
+{
+	/* All of it is here: its length is known. */
+	if (!r->sent && !r->head && r->http != 304)
+		buf_addf(&r->headers, "Content-Length: %llu\r\n", (unsigned long long)r->bytes);
+	if (!flush(r)) {
+		FCGX_Free(r->fcgi, 1);
+		return;
+	}
+	FCGX_Finish_r(r->fcgi);
+}
+
+void response_break(struct response *r)
+{
+	/* Without fastcgi_keep_conn nginx takes the end of the connection for the end of the answer. A record of a
+	 * version that doesn't exist (FastCGI specification 3.3) makes it give up, and it closes the client's
+	 * connection unfinished. Between FCGX calls the stream stands at the start of a record. */
+	static const char bad_record[8] = { 0 };
+	ssize_t n = r->gone ? 0 : write(r->fcgi->ipcFd, bad_record, sizeof(bad_record));
+	(void)n;
+	FCGX_Free(r->fcgi, 1);
+}

@@ -1,0 +1,50 @@
+/* response.h: writing the answer: status line and headers, then the body in blocks. nginx adds the headers that
+ * every answer has (CORS, X-Request-Id). */
+#ifndef CRAFT_FCGI_RESPONSE_H
+#define CRAFT_FCGI_RESPONSE_H
+
+#include <fcgiapp.h>
+
+#include "buf.h"
+#include "status.h"
+
+#define TYPE_JSON "application/json"
+#define TYPE_MARKDOWN "text/markdown; charset=utf-8"
+
+struct response {
+	FCGX_Request *fcgi;
+	bool head;       /* bodies are not sent */
+	bool sent;       /* some of it is out */
+	bool gone;       /* nginx doesn't take any more */
+	int http;        /* 0: not begun */
+	uint64_t bytes;  /* of the body */
+	struct buf headers, block;
+};
+
+void response_init(struct response *r, FCGX_Request *fcgi, bool head);
+void response_free(struct response *r);
+
+/* The headers, before any write of the body. Values are ours, never decoded bytes of the client's. type NULL: no
+ * body follows. */
+void response_begin(struct response *r, int http, const char *type);
+void response_header(struct response *r, const char *name, struct slice value);
+/* ETag and Cache-Control of something that clients revalidate. */
+void response_etag(struct response *r, struct slice tag);
+
+/* Appends to the body; it leaves in blocks of 64 KB. False: nginx is gone, there is nobody to write for. */
+bool response_write(struct response *r, struct slice s);
+
+/* A whole answer. */
+void response_json(struct response *r, int http, struct slice body);
+/* {"error":text}; headers that were begun are kept. */
+void response_error(struct response *r, int http, const char *text);
+/* Forgets what was written, for another answer. False: too late, some of it is out. */
+bool response_take_back(struct response *r);
+void response_not_modified(struct response *r, struct slice tag);
+
+/* Sends what is left and ends the request. */
+void response_end(struct response *r);
+/* Ends the connection to nginx so that the client sees a broken answer and not a short one. */
+void response_break(struct response *r);
+
+#endif

@@ -1,0 +1,44 @@
+/* routes.h: which handler answers which URL. */
+#ifndef CRAFT_FCGI_ROUTES_H
+#define CRAFT_FCGI_ROUTES_H
+
+#include "request.h"
+#include "response.h"
+#include "statements.h"
+
+struct database;
+
+/* Answers a request whose key and path are good. STATUS_OK: the answer is written. Else nothing of it is out (or,
+ * STATUS_BROKEN, it can't be completed) and the dispatcher answers by the table in status.c. */
+typedef enum status route_handler(struct request *req, struct response *res, struct database *db);
+
+enum route_key {
+	KEY_REQUIRED,
+	KEY_IF_SENT, /* without credentials too, but not with wrong ones */
+};
+
+struct route {
+	unsigned methods;      /* enum method bits; HEAD goes with GET */
+	const char *pattern;   /* segments; ":name" takes any one that isn't empty */
+	enum route_key key;
+	size_t body_limit;     /* bytes; 0: a body is not read. Else it must be a JSON object */
+	route_handler *handler;
+	enum statement statement;
+	enum statement tag;    /* answers the ETag alone, cheaply */
+	bool list;             /* a trailing slash is accepted */
+};
+
+extern const struct route routes[];
+extern const size_t routes_count;
+
+struct route_match {
+	const struct route *route; /* NULL: none for this path, or none for this method */
+	unsigned allowed;          /* the methods of this path; 0: unknown path */
+	struct slice args[REQUEST_MAX_ARGS];
+	size_t arg_count;
+};
+
+/* Looks up a decoded path. */
+void route_find(const struct uri_path *path, enum method method, struct route_match *match);
+
+#endif

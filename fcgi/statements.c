@@ -1,0 +1,34 @@
+/* statements.c: the table of SQL statements. */
+#include "statements.h"
+
+/* A set-returning function in FROM is run to its end, into memory and temporary files, before the first row
+ * comes; in the select list its rows come as they are made. offset 0 keeps the inner select apart, so that
+ * the function is called once and not once per column. */
+#define STREAM(columns, call) "select " columns " from (select " call " as r offset 0) s"
+#define TAG_BODY "(r).tag, (r).body"
+#define COLUMNS "row($4::text, $5::boolean, $6::text, $7::text, $8::bigint, $9::bigint)::api.session_columns"
+
+const struct db_statement statements[SQL_COUNT] = {
+	[SQL_WORKSPACE_TAG] = { "workspace_tag", "select api.workspace_tag($1::text)", 1 },
+	[SQL_SESSION_TAG] = { "session_tag", "select api.session_tag($1::text, $2::text)", 2 },
+	[SQL_SESSIONS] = { "sessions", STREAM(TAG_BODY, "api.sessions($1::text)"), 1 },
+	[SQL_PLANS] = { "plans", STREAM(TAG_BODY, "api.plans($1::text, $2::text)"), 2 },
+	[SQL_SOURCES] = { "sources", STREAM(TAG_BODY, "api.sources($1::text)"), 1 },
+	[SQL_SOURCE] = { "source", "select tag, body from api.source($1::text, $2::text)", 2 },
+	[SQL_STATUSES] = { "statuses", "select tag, body from api.statuses($1::text)", 1 },
+	[SQL_LABELS] = { "labels", "select tag, body from api.labels($1::text)", 1 },
+	[SQL_SKILLS] = { "skills", STREAM(TAG_BODY, "api.skills($1::text)"), 1 },
+	[SQL_PROJECTS] = { "projects", STREAM(TAG_BODY, "api.projects($1::text)"), 1 },
+	[SQL_PROJECT] = { "project", "select tag, body from api.project($1::text, $2::text)", 2 },
+	[SQL_SANDBOXES] = { "sandboxes", STREAM(TAG_BODY, "api.sandboxes($1::text)"), 1 },
+	[SQL_SANDBOX] = { "sandbox", "select tag, body from api.sandbox($1::text, $2::text)", 2 },
+	[SQL_SESSION_PARTS] = { "session_parts", STREAM("(r).tag, (r).starts, (r).part", "api.session_parts($1::text, $2::text)"), 2 },
+	[SQL_PLAN_PARTS] = { "plan_parts", STREAM("(r).tag, (r).part", "api.plan_parts($1::text, $2::text, $3::text)"), 3 },
+	[SQL_SESSION_HEADER] = { "session_header", "select version, header from api.session_header($1::text, $2::text)", 2 },
+	[SQL_SESSION_CREATE] = { "session_create", "select status from api.session_create($1::text, $2::text, $3::json, " COLUMNS ")", 9 },
+	[SQL_SESSION_UPDATE] = { "session_update",
+		"select status from api.session_update($1::text, $2::text, $3::json, " COLUMNS ", $10::bigint)", 10 },
+	[SQL_SESSION_DELETE] = { "session_delete", "select status from api.session_delete($1::text, $2::text, null, true)", 2 },
+	[SQL_CREDENTIAL_DELETE] = { "credential_delete", "select api.credential_delete($1::text, $2::text)", 2 },
+	[SQL_ANNOUNCE] = { "announce", "select api.announce($1::text[])", 1 },
+};

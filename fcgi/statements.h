@@ -1,0 +1,40 @@
+/* statements.h: every SQL statement of craft-fcgi, named once. */
+#ifndef CRAFT_FCGI_STATEMENTS_H
+#define CRAFT_FCGI_STATEMENTS_H
+
+#include "db.h"
+
+enum statement {
+	SQL_NONE,
+	/* Tags alone: $1 slug (and $2 session id) -> the ETag's text, or null. */
+	SQL_WORKSPACE_TAG,
+	SQL_SESSION_TAG,
+	/* Rows (tag, body): a list's first row has the tag alone, a document is one row. */
+	SQL_SESSIONS,
+	SQL_PLANS,
+	SQL_SOURCES,
+	SQL_SOURCE,
+	SQL_STATUSES,
+	SQL_LABELS,
+	SQL_SKILLS,
+	SQL_PROJECTS,
+	SQL_PROJECT,
+	SQL_SANDBOXES,
+	SQL_SANDBOX,
+	/* Parts. */
+	SQL_SESSION_PARTS, /* (tag, starts, part) */
+	SQL_PLAN_PARTS,    /* (tag, part) */
+	/* Changes, and what they are based on. */
+	SQL_SESSION_HEADER, /* (version, header) */
+	SQL_SESSION_CREATE, /* (status) */
+	SQL_SESSION_UPDATE, /* (status) */
+	SQL_SESSION_DELETE, /* (status) */
+	SQL_CREDENTIAL_DELETE,
+	SQL_ANNOUNCE,
+	SQL_COUNT
+};
+
+/* By enum statement; SQL_NONE has no text. All results are asked for in binary format. */
+extern const struct db_statement statements[SQL_COUNT];
+
+#endif

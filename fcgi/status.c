@@ -1,0 +1,67 @@
+/* status.c: the table of errors. */
+#include "status.h"
+
+#include <assert.h>
+#include <stddef.h>
+
+static const struct {
+	int http;
+	const char *text;
+} table[STATUS_COUNT] = {
+	[STATUS_OK] = { 200, "OK" },
+	[STATUS_BAD_PATH] = { 400, "Malformed path" },
+	[STATUS_UNAUTHORIZED] = { 401, "Unauthorized" },
+	[STATUS_NOT_FOUND] = { 404, "Not found" },
+	[STATUS_SESSION_NOT_FOUND] = { 404, "Session not found" },
+	[STATUS_WRONG_METHOD] = { 405, "Method not allowed" },
+	[STATUS_UPGRADE_REQUIRED] = { 426, "WebSocket upgrade required" },
+	[STATUS_BAD_FIELD] = { 400, NULL },
+	[STATUS_BODY_MISSING] = { 400, "Missing request body: a JSON object is needed" },
+	[STATUS_BODY_INCOMPLETE] = { 400, "The request body is shorter than its Content-Length" },
+	[STATUS_BODY_TOO_LARGE] = { 413, "Request body too large" },
+	[STATUS_BAD_JSON] = { 400, "Invalid JSON" },
+	[STATUS_JSON_TOO_DEEP] = { 400, "Invalid JSON: nested too deeply" },
+	[STATUS_JSON_NO_OBJECT] = { 400, "The request body must be a JSON object" },
+	[STATUS_DATABASE_AWAY] = { 503, "Database unavailable, try again" },
+	[STATUS_DATABASE_BUSY] = { 503, "Others are changing this workspace, nothing was changed, try again" },
+	[STATUS_DATABASE_UNKNOWN] = { 503, "Database connection lost: it is unknown whether the change was applied" },
+	[STATUS_INTERNAL] = { 500, "Internal error" },
+	[STATUS_BROKEN] = { 500, "Internal error" },
+};
+
+int status_http(enum status status)
+{
+	assert(status < STATUS_COUNT && table[status].http);
+	return table[status].http;
+}
+
+const char *status_text(enum status status)
+{
+	assert(status < STATUS_COUNT);
+	return table[status].text;
+}
+
+const char *status_reason(int http)
+{
+	static const struct {
+		int http;
+		const char *reason;
+	} reasons[] = {
+		{ 200, "OK" },
+		{ 201, "Created" },
+		{ 304, "Not Modified" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 413, "Content Too Large" },
+		{ 426, "Upgrade Required" },
+		{ 500, "Internal Server Error" },
+		{ 503, "Service Unavailable" },
+	};
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++) {
+		if (reasons[i].http == http)
+			return reasons[i].reason;
+	}
+	return "Unknown";
+}

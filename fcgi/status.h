@@ -1,0 +1,35 @@
+/* status.h: how handling a request ends, and what the client is told: one table of HTTP status and text. */
+#ifndef CRAFT_FCGI_STATUS_H
+#define CRAFT_FCGI_STATUS_H
+
+enum status {
+	STATUS_OK, /* the handler has answered */
+	STATUS_BAD_PATH,
+	STATUS_UNAUTHORIZED,
+	STATUS_NOT_FOUND,
+	STATUS_SESSION_NOT_FOUND,
+	STATUS_WRONG_METHOD,
+	STATUS_UPGRADE_REQUIRED,
+	STATUS_BAD_FIELD,         /* the text is the request's own `detail` */
+	STATUS_BODY_MISSING,
+	STATUS_BODY_INCOMPLETE,
+	STATUS_BODY_TOO_LARGE,
+	STATUS_BAD_JSON,
+	STATUS_JSON_TOO_DEEP,
+	STATUS_JSON_NO_OBJECT,
+	STATUS_DATABASE_AWAY,     /* nothing was changed */
+	STATUS_DATABASE_BUSY,     /* others held the workspace for too long; nothing was changed */
+	STATUS_DATABASE_UNKNOWN,  /* a change was sent and its outcome never came */
+	STATUS_INTERNAL,
+	STATUS_BROKEN,            /* part of the answer is out already: the connection must be broken off */
+	STATUS_COUNT
+};
+
+/* HTTP status code of an ending that is an error. */
+int status_http(enum status status);
+/* What the client reads in {"error":…}; NULL for STATUS_BAD_FIELD. */
+const char *status_text(enum status status);
+/* Reason phrase of an HTTP status code that we send (RFC 9110 section 15). */
+const char *status_reason(int http);
+
+#endif

@@ -1,0 +1,49 @@
+/* auth.c: the API key. */
+#include "auth.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <strings.h>
+
+#include "uri.h"
+
+/* Digests are compared, so that neither length nor content of the key shows in the time taken. */
+static bool same_key(const char *api_key, struct slice given)
+{
+	unsigned char want[32], got[32];
+	if (!EVP_Digest(api_key, strlen(api_key), want, NULL, EVP_sha256(), NULL) ||
+	    !EVP_Digest(given.ptr, given.len, got, NULL, EVP_sha256(), NULL))
+		return false;
+	return CRYPTO_memcmp(want, got, sizeof(want)) == 0;
+}
+
+/* The token of "Bearer <token>"; false for another scheme. */
+static bool bearer_token(struct slice header, struct slice *token)
+{
+	static const char scheme[] = "Bearer";
+	size_t n = sizeof(scheme) - 1;
+	if (header.len < n || strncasecmp(header.ptr, scheme, n) != 0)
+		return false;
+	if (header.len > n && header.ptr[n] != ' ' && header.ptr[n] != '\t')
+		return false;
+	while (n < header.len && (header.ptr[n] == ' ' || header.ptr[n] == '\t'))
+		n++;
+	*token = slice_make(header.ptr + n, header.len - n);
+	while (token->len && (token->ptr[token->len - 1] == ' ' || token->ptr[token->len - 1] == '\t'))
+		token->len--;
+	return true;
+}
+
+enum auth_result auth_check(const char *api_key, struct slice authorization, struct slice query)
+{
+	struct slice token;
+	if (bearer_token(authorization, &token))
+		return same_key(api_key, token) ? AUTH_OK : AUTH_WRONG;
+	autobuf key = { 0 };
+	if (!uri_query_get(query, "apiKey", &key))
+		return AUTH_NONE;
+	enum auth_result result = same_key(api_key, slice_make(key.data ? key.data : "", key.len)) ? AUTH_OK : AUTH_WRONG;
+	if (key.data)
+		OPENSSL_cleanse(key.data, key.len);
+	return result;
+}

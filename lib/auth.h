@@ -1,0 +1,17 @@
+/* auth.h: does a request carry the API key? (PROTOCOL: Authorization: Bearer, or ?apiKey=, the header wins.) */
+#ifndef CRAFT_AUTH_H
+#define CRAFT_AUTH_H
+
+#include "buf.h"
+
+enum auth_result {
+	AUTH_NONE,  /* no key was sent */
+	AUTH_WRONG, /* a key was sent, and it isn't ours */
+	AUTH_OK
+};
+
+/* authorization: the header's value, empty when there is none (another scheme than Bearer counts as none).
+ * query: the target's query. Keys are compared in constant time. */
+enum auth_result auth_check(const char *api_key, struct slice authorization, struct slice query);
+
+#endif

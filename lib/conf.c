@@ -1,0 +1,328 @@
+/* conf.c: the table of configuration keys, and loading. */
+#include "conf.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cleanup.h"
+#include "log.h"
+
+#define DEFAULT_FILE SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf"
+#define ALL (CONF_FCGI | CONF_BRIDGE | CONF_ADMIN)
+#define AT(field) offsetof(struct conf, field)
+
+enum conf_type { TEXT, SECRET, COUNT, SIZE, OCTAL, LEVEL };
+
+struct conf_key {
+	const char *name;
+	enum conf_type type;
+	int programs;  /* that read it */
+	int required;  /* programs that can't start without it */
+	size_t at;     /* of the field in struct conf */
+	const char *fallback;
+	int64_t min, max;
+	const char *help;
+};
+
+static const struct conf_key keys[] = {
+	{ "API_KEY", SECRET, CONF_FCGI | CONF_BRIDGE, CONF_FCGI | CONF_BRIDGE, AT(api_key), NULL, 8, 1024,
+	  "key that opens everything; make one with: openssl rand -hex 32" },
+	{ "DATABASE_URL", SECRET, ALL, ALL, AT(database_url), NULL, 1, 8192,
+	  "PostgreSQL for the daemons' role, as a libpq URI or conninfo, e.g. postgresql://craft_daemon@/craft?host=/run/postgresql" },
+	{ "DATABASE_OWNER_URL", SECRET, CONF_ADMIN, 0, AT(database_owner_url), NULL, 1, 8192,
+	  "PostgreSQL for the role that migrates; DATABASE_URL when not set" },
+	{ "LOG_LEVEL", LEVEL, ALL, 0, AT(log_level), "info", 0, 0, "error, warn, info or debug" },
+	{ "FCGI_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_listen), "/run/craft-agent-cloud/fcgi.sock", 1, 107, "unix socket that nginx reaches the workers by" },
+	{ "FCGI_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_workers), "4", 1, 256, "number of worker processes" },
+	{ "WS_LISTEN", TEXT, CONF_BRIDGE, 0, AT(ws_listen), "/run/craft-agent-cloud/ws.sock", 1, 107, "unix socket that nginx reaches the bridge by" },
+	{ "SOCKET_MODE", OCTAL, CONF_FCGI | CONF_BRIDGE, 0, AT(socket_mode), "0660", 0, 0777, "permissions of both sockets" },
+	{ "WS_MAX_MESSAGE", SIZE, CONF_BRIDGE, 0, AT(ws_max_message), "64M", 1024, 512ll << 20, "largest WebSocket message; above it, close code 1009" },
+	{ "WS_MAX_QUEUE", SIZE, CONF_BRIDGE, 0, AT(ws_max_queue), "64M", 4096, 4ll << 30, "most bytes queued for one client; above it, close code 1013" },
+	{ "WS_PING_INTERVAL", COUNT, CONF_BRIDGE, 0, AT(ws_ping_interval), "30000", 50, 3600000, "ms without a sign of life after which a client is pinged; two missed pings drop it" },
+	{ "WS_MAX_CONNECTIONS", COUNT, CONF_BRIDGE, 0, AT(ws_max_connections), "10000", 1, 1000000, "WebSocket connections of one bridge" },
+	{ "WS_CONNECT_RATE", COUNT, CONF_BRIDGE, 0, AT(ws_connect_rate), "1000", 0, 1000000, "new WebSocket connections per second; 0: no limit" },
+	{ "WS_MESSAGE_RATE", COUNT, CONF_BRIDGE, 0, AT(ws_message_rate), "0", 0, 1000000, "messages per second of one connection, above which it is read more slowly; 0: no limit" },
+	{ "WS_DRAIN_TIME", COUNT, CONF_BRIDGE, 0, AT(ws_drain_time), "1000", 0, 600000, "ms over which the closes (1012) of a restart are spread" },
+	{ "WS_DB_TIMEOUT", COUNT, CONF_BRIDGE, 0, AT(ws_db_timeout), "9000", 100, 600000, "ms after which a mutation is answered with an error while the database is away" },
+	{ "CHANGE_LOG_KEEP", COUNT, CONF_BRIDGE, 0, AT(change_log_keep), "100000", 1, INT64_MAX, "changes of a workspace that the log keeps for resuming clients" },
+	{ "CHANGE_LOG_DAYS", COUNT, CONF_BRIDGE, 0, AT(change_log_days), "30", 1, 36500, "days that the log reaches back" },
+	{ "RETRY_HOURS", COUNT, CONF_BRIDGE, 0, AT(retry_hours), "24", 1, 8760, "hours that a request of a named client (?client=) is remembered" },
+};
+#define KEY_COUNT (sizeof(keys) / sizeof(*keys))
+
+static char **text_at(struct conf *conf, const struct conf_key *key)
+{
+	return (char **)(void *)((char *)conf + key->at);
+}
+
+static int64_t *number_at(struct conf *conf, const struct conf_key *key)
+{
+	return (int64_t *)(void *)((char *)conf + key->at);
+}
+
+static bool is_text_type(const struct conf_key *key)
+{
+	return key->type == TEXT || key->type == SECRET;
+}
+
+static const struct conf_key *find_key(struct slice name)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (slice_eq_str(name, keys[i].name))
+			return &keys[i];
+	}
+	return NULL;
+}
+
+static bool size_suffix(const char *suffix, int64_t *factor)
+{
+	static const struct { const char *name; int shift; } units[] = { { "", 0 }, { "K", 10 }, { "M", 20 }, { "G", 30 } };
+	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
+		if (strcmp(suffix, units[i].name) == 0) {
+			*factor = (int64_t)1 << units[i].shift;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_number(const struct conf_key *key, const char *value, int64_t *out)
+{
+	char *end;
+	int64_t factor = 1;
+	enum log_level level;
+	if (key->type == LEVEL) {
+		bool known = log_level_parse(value, &level);
+		*out = known ? (int64_t)level : 0;
+		return known;
+	}
+	if (!isdigit((unsigned char)*value))
+		return false;
+	errno = 0;
+	long long n = strtoll(value, &end, key->type == OCTAL ? 8 : 10);
+	if (errno || (key->type == SIZE ? !size_suffix(end, &factor) : *end != '\0'))
+		return false;
+	return !__builtin_mul_overflow((int64_t)n, factor, out) && *out >= key->min && *out <= key->max;
+}
+
+static bool is_printable(const char *s)
+{
+	for (; *s; s++) {
+		if (*s <= 0x20 || *s == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+/* Stores one value; on failure *error says what the key wants. The value itself is never repeated. */
+static bool set_value(struct conf *conf, const struct conf_key *key, const char *value, struct buf *error)
+{
+	if (!is_text_type(key)) {
+		if (parse_number(key, value, number_at(conf, key)))
+			return true;
+		buf_addf(error, "%s has a malformed value: %s", key->name, key->help);
+		if (key->type != LEVEL)
+			buf_addf(error, key->type == OCTAL ? " (octal, up to %llo)" : " (up to %lld)", (long long)key->max);
+		return false;
+	}
+	size_t len = strlen(value);
+	if (len < (size_t)key->min || len > (size_t)key->max || (strcmp(key->name, "API_KEY") == 0 && !is_printable(value))) {
+		buf_addf(error, "%s must be %lld to %lld printable characters: %s", key->name, (long long)key->min, (long long)key->max, key->help);
+		return false;
+	}
+	char **at = text_at(conf, key);
+	free(*at);
+	*at = xstrdup(value);
+	return true;
+}
+
+static void wipe(char *s)
+{
+	explicit_bzero(s, strlen(s));
+}
+
+/* KEY_FILE=path: the value is the file's content without the newline at its end. */
+static bool set_from_file(struct conf *conf, const struct conf_key *key, const char *path, struct buf *error)
+{
+	char text[8194];
+	FILE *f = fopen(path, "re");
+	if (!f) {
+		buf_addf(error, "%s_FILE: can't read %s: %s", key->name, path, strerror(errno));
+		return false;
+	}
+	size_t n = fread(text, 1, sizeof(text) - 1, f);
+	(void)fclose(f);
+	while (n && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+		n--;
+	text[n] = '\0';
+	bool ok = set_value(conf, key, text, error);
+	explicit_bzero(text, sizeof(text));
+	return ok;
+}
+
+/* Applies NAME=value, where NAME may be a secret's KEY_FILE form. */
+static bool set_named(struct conf *conf, struct slice name, const char *value, struct buf *error)
+{
+	const struct conf_key *key = find_key(name);
+	if (key)
+		return set_value(conf, key, value, error);
+	static const char suffix[] = "_FILE";
+	if (name.len > sizeof(suffix) - 1 && memcmp(name.ptr + name.len - 5, suffix, 5) == 0) {
+		key = find_key(slice_make(name.ptr, name.len - 5));
+		if (key && key->type == SECRET)
+			return set_from_file(conf, key, value, error);
+	}
+	buf_addf(error, "unknown key %.*s", (int)(name.len > 100 ? 100 : name.len), name.ptr);
+	return false;
+}
+
+static char *trim(char *s)
+{
+	while (isspace((unsigned char)*s))
+		s++;
+	size_t n = strlen(s);
+	while (n && isspace((unsigned char)s[n - 1]))
+		s[--n] = '\0';
+	return s;
+}
+
+static bool load_line(struct conf *conf, char *line, struct buf *error)
+{
+	char *text = trim(line);
+	if (*text == '\0' || *text == '#')
+		return true;
+	char *eq = strchr(text, '=');
+	if (!eq) {
+		buf_add_str(error, "not of the form KEY=value");
+		return false;
+	}
+	*eq = '\0';
+	return set_named(conf, slice_of(trim(text)), trim(eq + 1), error);
+}
+
+static bool load_file(struct conf *conf, const char *path, bool must_exist, struct buf *error)
+{
+	FILE *f = fopen(path, "re");
+	if (!f) {
+		if (errno == ENOENT && !must_exist)
+			return true;
+		buf_addf(error, "can't read the configuration %s: %s", path, strerror(errno));
+		return false;
+	}
+	autofree char *line = NULL;
+	size_t cap = 0;
+	bool ok = true;
+	autobuf why = { 0 };
+	for (int number = 1; ok && getline(&line, &cap, f) >= 0; number++) {
+		ok = load_line(conf, line, &why);
+		if (!ok)
+			buf_addf(error, "%s:%d: %s", path, number, buf_cstr(&why));
+	}
+	if (line)
+		explicit_bzero(line, cap);
+	(void)fclose(f);
+	return ok;
+}
+
+/* Looks for one name in the environment; a secret's bytes are wiped there, as /proc/PID/environ shows them. */
+static bool load_variable(struct conf *conf, const char *name, bool secret, struct buf *error)
+{
+	char *value = getenv(name);
+	if (!value)
+		return true;
+	bool ok = set_named(conf, slice_of(name), value, error);
+	if (secret) {
+		wipe(value);
+		(void)unsetenv(name);
+	}
+	if (!ok)
+		buf_add_str(error, " (set in the environment)");
+	return ok;
+}
+
+static bool load_environment(struct conf *conf, struct buf *error)
+{
+	char name[64];
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		(void)snprintf(name, sizeof(name), "%s_FILE", keys[i].name);
+		if (keys[i].type == SECRET && !load_variable(conf, name, false, error))
+			return false;
+		if (!load_variable(conf, keys[i].name, keys[i].type == SECRET, error))
+			return false;
+	}
+	return true;
+}
+
+static bool check_required(struct conf *conf, enum conf_program program, const char *path, struct buf *error)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if ((keys[i].required & (int)program) && is_text_type(&keys[i]) && !*text_at(conf, &keys[i])) {
+			buf_addf(error, "%s is not set: put %s=… into %s or the environment (%s)", keys[i].name, keys[i].name, path, keys[i].help);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool conf_load(struct conf *conf, enum conf_program program, const char *path, struct buf *error)
+{
+	*conf = (struct conf){ 0 };
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (keys[i].fallback && !set_value(conf, &keys[i], keys[i].fallback, error))
+			return false;
+	}
+	const char *named = path ? path : getenv("CRAFT_CONFIG");
+	const char *file = named ? named : DEFAULT_FILE;
+	if (!load_file(conf, file, named != NULL, error) || !load_environment(conf, error) || !check_required(conf, program, file, error))
+		return false;
+	log_set_level((enum log_level)conf->log_level);
+	return true;
+}
+
+void conf_free(struct conf *conf)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (!is_text_type(&keys[i]))
+			continue;
+		char **at = text_at(conf, &keys[i]);
+		if (*at)
+			wipe(*at);
+		free(*at);
+		*at = NULL;
+	}
+}
+
+void conf_print(const struct conf *conf, enum conf_program program, FILE *out)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		const struct conf_key *key = &keys[i];
+		const char *field = (const char *)conf + key->at;
+		if (!(key->programs & (int)program))
+			continue;
+		const char *text = NULL;
+		int64_t number = 0;
+		if (is_text_type(key))
+			memcpy(&text, field, sizeof(text));
+		else
+			memcpy(&number, field, sizeof(number));
+		if (key->type == SECRET)
+			(void)fprintf(out, "%s=%s\n", key->name, text ? "(set)" : "(not set)");
+		else if (key->type == TEXT)
+			(void)fprintf(out, "%s=%s\n", key->name, text ? text : "");
+		else if (key->type == LEVEL)
+			(void)fprintf(out, "%s=%s\n", key->name, (const char *[]){ "error", "warn", "info", "debug" }[number]);
+		else
+			(void)fprintf(out, key->type == OCTAL ? "%s=%04llo\n" : "%s=%lld\n", key->name, (long long)number);
+	}
+}
+
+void conf_help(enum conf_program program, FILE *out)
+{
+	for (size_t i = 0; i < KEY_COUNT; i++) {
+		if (keys[i].programs & (int)program)
+			(void)fprintf(out, "  %-20s %s (default: %s)\n", keys[i].name, keys[i].help, keys[i].fallback ? keys[i].fallback : "none");
+	}
+}

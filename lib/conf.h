@@ -1,0 +1,49 @@
+/* conf.h: the configuration: one file of KEY=value lines, the environment over it, every key in one table. */
+#ifndef CRAFT_CONF_H
+#define CRAFT_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "buf.h"
+
+/* Which programs need a key; also names the program that loads. */
+enum conf_program { CONF_FCGI = 1, CONF_BRIDGE = 2, CONF_ADMIN = 4 };
+
+/* Values as loaded. Texts belong to the struct until conf_free(). Sizes in bytes, times in the unit named. */
+struct conf {
+	char *api_key;
+	char *database_url;
+	char *database_owner_url; /* NULL: database_url */
+	int64_t log_level;        /* enum log_level */
+	char *fcgi_listen;
+	int64_t fcgi_workers;
+	char *ws_listen;
+	int64_t socket_mode;
+	int64_t ws_max_message;
+	int64_t ws_max_queue;
+	int64_t ws_ping_interval; /* ms */
+	int64_t ws_max_connections;
+	int64_t ws_connect_rate;  /* per second; 0: no limit */
+	int64_t ws_message_rate;  /* per second and connection; 0: no limit */
+	int64_t ws_drain_time;    /* ms */
+	int64_t ws_db_timeout;    /* ms */
+	int64_t change_log_keep;
+	int64_t change_log_days;
+	int64_t retry_hours;
+};
+
+/* Loads defaults, then the file, then the environment (KEY, and KEY_FILE=path for secrets). path NULL:
+ * $CRAFT_CONFIG, else the installed default file, which may be missing. Secrets are wiped from the environment.
+ * False: *error has one sentence that says what to do, with file and line where there is one. */
+bool conf_load(struct conf *conf, enum conf_program program, const char *path, struct buf *error);
+void conf_free(struct conf *conf);
+
+/* Writes KEY=value lines of the keys that the program reads, secrets as "(set)" or "(not set)". */
+void conf_print(const struct conf *conf, enum conf_program program, FILE *out);
+/* Writes every key with its default and help, as --help shows it. */
+void conf_help(enum conf_program program, FILE *out);
+
+#endif

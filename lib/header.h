@@ -1,0 +1,18 @@
+/* header.h: the typed columns that are kept beside a session's header (api.session_columns). */
+#ifndef CRAFT_HEADER_H
+#define CRAFT_HEADER_H
+
+#include "buf.h"
+#include "db.h"
+
+/* Holds the cleaned texts that the parameters point to: keep it until the query was sent. All zero is valid. */
+struct header_scratch {
+	struct buf name, status, model;
+};
+void header_scratch_free(struct header_scratch *s);
+
+/* Adds six parameters: name, is_flagged, status, model, created_ms, last_used_ms; null where the header (a checked JSON
+ * object) has none of the right type. Texts are cleaned (U+FFFD for what a text column can't hold) and cut at 1,000 bytes. */
+void header_columns_add(struct db_params *p, struct slice header, struct header_scratch *scratch);
+
+#endif

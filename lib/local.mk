@@ -1,0 +1,14 @@
+noinst_LIBRARIES += lib/libcraft.a
+lib_libcraft_a_SOURCES = \
+	lib/auth.c lib/auth.h \
+	lib/buf.c lib/buf.h \
+	lib/cleanup.h \
+	lib/conf.c lib/conf.h \
+	lib/db.c lib/db.h \
+	lib/header.c lib/header.h \
+	lib/json.c lib/json.h \
+	lib/log.c lib/log.h \
+	lib/map.c lib/map.h \
+	lib/uri.c lib/uri.h \
+	lib/utf8.c lib/utf8.h
+lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS)

@@ -1,0 +1,24 @@
+/* log.h: one line per event on stderr, in logfmt:
+ *   2026-01-02T03:04:05.678Z level=info prog=craft-fcgi pid=12 req=8f3c msg="…"
+ * Never pass a secret, a query string or a client's document to it. */
+#ifndef CRAFT_LOG_H
+#define CRAFT_LOG_H
+
+#include <stdbool.h>
+
+enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG };
+
+/* Names the program in every line; call it first. */
+void log_init(const char *program);
+void log_set_level(enum log_level level);
+bool log_level_parse(const char *name, enum log_level *level);
+
+/* Writes one line. req: the request's id, or NULL. The text is quoted; control bytes in it are escaped. */
+void log_line(enum log_level level, const char *req, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+#define log_error(req, ...) log_line(LOG_ERROR, (req), __VA_ARGS__)
+#define log_warn(req, ...) log_line(LOG_WARN, (req), __VA_ARGS__)
+#define log_info(req, ...) log_line(LOG_INFO, (req), __VA_ARGS__)
+#define log_debug(req, ...) log_line(LOG_DEBUG, (req), __VA_ARGS__)
+
+#endif

@@ -1,0 +1,30 @@
+/* uri.h: request targets (RFC 3986, RFC 9112 section 3.2): split first, then decode each part once. */
+#ifndef CRAFT_URI_H
+#define CRAFT_URI_H
+
+#include "buf.h"
+
+#define URI_MAX_SEGMENTS 12
+
+/* The segments of a path, decoded; ids in them may hold any UTF-8 but NUL. */
+struct uri_path {
+	struct slice seg[URI_MAX_SEGMENTS];
+	size_t count;
+	bool trailing_slash; /* an empty last segment, which is not counted */
+	struct buf text;     /* where the segments lie */
+};
+
+/* Appends the percent-decoded bytes. False: a malformed escape. */
+bool uri_decode(struct slice in, struct buf *out);
+
+/* Splits "/a/b%2Fc/?q" into {"a","b/c"}. `target` may be in absolute form (http://host/path). False: no leading
+ * slash, a malformed escape, NUL or invalid UTF-8 in a segment, or more than URI_MAX_SEGMENTS. Free it in any case. */
+bool uri_path_parse(struct slice target, struct uri_path *path);
+void uri_path_free(struct uri_path *path);
+
+/* The query of a target, without the '?'; empty when there is none. */
+struct slice uri_query(struct slice target);
+/* Value of the first parameter called name, decoded behind what out holds ('+' stays '+'). False: not there, or malformed. */
+bool uri_query_get(struct slice query, const char *name, struct buf *out);
+
+#endif

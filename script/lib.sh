@@ -1,0 +1,136 @@
+# lib.sh: what the programs of script/ share: messages, the state directory, processes on record.
+# shellcheck shell=bash
+# shellcheck disable=SC2034 # ROOT is for those who source this
+
+ROOT=$(cd -P "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+PATH=$PATH:/usr/sbin:/sbin
+
+step() { printf '==> %s\n' "$*"; }
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# ---- the state directory ----
+
+# Sets DIR to the absolute path of $1, made when $2 is "create".
+use_dir() {
+	[[ $1 != *[[:cntrl:]\"\'\\\$*?\[\{\}\;]* ]] ||
+		die "the path of the state directory may not hold control characters or any of \" ' \\ \$ * ? [ { } ;"
+	if [[ ${2-} == create ]]; then
+		mkdir -p -- "$1" || die "can't make $1"
+	fi
+	[[ -d $1 ]] || return 1
+	DIR=$(cd -P -- "$1" && pwd) || die "can't enter $1"
+}
+
+# Only one up or down works on a state directory at a time.
+lock_dir() {
+	exec 9>>"$DIR/lock" || die "can't write to $DIR: is it another user's?"
+	flock -w 120 9 || die "another script/up or script/down is at work on $DIR"
+}
+
+unlock_dir() { exec 9>&-; }
+
+# ---- processes on record: pids/NAME holds "PID START BOOT" ----
+# NAME.stopping: being stopped on purpose. START (ticks since boot) and BOOT keep a recycled pid from being
+# taken for ours.
+
+boot_id() { cat /proc/sys/kernel/random/boot_id; }
+
+# Prints the start time of a live process; false for a zombie or none.
+start_time() {
+	local stat
+	{ read -r -d '' stat || [[ $stat ]]; } 2>/dev/null <"/proc/$1/stat" || return 1
+	# The name in parentheses may hold anything: fields are counted from its end.
+	# shellcheck disable=SC2206
+	local -a field=(${stat##*) })
+	[[ ${field[0]} != [ZX] ]] && printf '%s' "${field[19]}"
+}
+
+record_pid() {
+	local start
+	start=$(start_time "$2") || return 1
+	printf '%s %s %s\n' "$2" "$start" "$(boot_id)" >"$DIR/pids/$1"
+}
+
+# Prints the pid of the record file $1 if that very process still lives.
+recorded_pid() {
+	local pid start boot
+	read -r pid start boot 2>/dev/null <"$1" || return 1
+	[[ $boot == "$(boot_id)" && $(start_time "$pid") == "$start" ]] && printf '%s' "$pid"
+}
+
+# Names on record, in order of their start.
+recorded_names() {
+	local file
+	for file in "$DIR"/pids/*; do
+		[[ -e $file && $file != *.stopping ]] && printf '%s\n' "${file##*/}"
+	done
+}
+
+# Prints "PID START" of all descendants of $1.
+descendants() {
+	local child
+	cat "/proc/$1/task/"*/children 2>/dev/null | tr ' ' '\n' | while read -r child; do
+		[[ $child ]] || continue
+		printf '%s %s\n' "$child" "$(start_time "$child")"
+		descendants "$child"
+	done
+}
+
+# Prints those of the "PID START" lines on stdin that still live.
+still_living() {
+	local pid start
+	while read -r pid start; do
+		if [[ $start && $(start_time "$pid") == "$start" ]]; then printf '%s\n' "$pid"; fi
+	done
+}
+
+# stop_recorded SIGNAL SECONDS NAME...: signals these, waits for them and their children, kills what stays.
+stop_recorded() {
+	local signal=$1 end=$((SECONDS + $2)) name pid left family=
+	local -a files=()
+	shift 2
+	for name; do
+		[[ ! -e $DIR/pids/$name ]] || mv "$DIR/pids/$name" "$DIR/pids/$name.stopping"
+		[[ -e $DIR/pids/$name.stopping ]] || continue
+		files+=("$DIR/pids/$name.stopping")
+		pid=$(recorded_pid "$DIR/pids/$name.stopping") || continue
+		family+="$pid $(start_time "$pid")"$'\n'$(descendants "$pid")$'\n'
+		kill -s "$signal" "$pid" 2>/dev/null || true
+	done
+	while left=$(still_living <<<"$family") && [[ $left ]] && ((SECONDS < end)); do sleep 0.05; done
+	for pid in $left; do
+		printf 'process %s (%s) had to be killed\n' "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" >&2
+		kill -s KILL "$pid" 2>/dev/null || true
+	done
+	while [[ $left && $(still_living <<<"$family") ]]; do sleep 0.05; done
+	rm -f "${files[@]}"
+}
+
+# Everything, in the order in which nobody loses anything: the bridges say goodbye through nginx.
+stop_all() {
+	local -a daemons=()
+	local name drain
+	drain=$(sed -n 's/^WS_DRAIN_TIME=//p' "$DIR/conf/craft-agent-cloud.conf" 2>/dev/null)
+	rm -f "$DIR/ready.json"
+	for name in "$DIR"/pids/craft-*; do
+		name=${name##*/}
+		[[ $name != 'craft-*' ]] && daemons+=("${name%.stopping}")
+	done
+	[[ ${#daemons[@]} == 0 ]] || stop_recorded TERM $((20 + ${drain:-0} / 1000)) "${daemons[@]}"
+	stop_recorded TERM 10 nginx
+	stop_recorded INT 60 postgres
+	remove_run_dir
+}
+
+# run/ is a link when DIR is too long for the path of a socket.
+remove_run_dir() {
+	local target
+	if [[ -L $DIR/run ]]; then
+		target=$(readlink "$DIR/run")
+		[[ $target != /tmp/craft-run.* ]] || rm -rf -- "$target"
+	fi
+	rm -rf -- "${DIR:?}/run"
+}

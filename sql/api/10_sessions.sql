@@ -1,0 +1,193 @@
+-- Sessions: the functions behind session:* messages and the session actions.
+
+create or replace function api.session_create(p_workspace text, p_id text, p_header json,
+	p_columns api.session_columns default null, p_version bigint default null, p_request api.request default null)
+returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+	v_key bigint;
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	if p_columns is null and (p_request).origin is null then
+		p_columns := app.header_columns(p_header);
+	end if;
+	insert into app.session (workspace_id, id, version, updated_seq, header, name, is_flagged, status, model, created_at, last_used_at)
+		values (v_out.workspace_id, p_id, coalesce(p_version, app.new_version()), 0, p_header, (p_columns).name,
+			(p_columns).is_flagged, (p_columns).status, (p_columns).model,
+			app.ms_time((p_columns).created_ms), app.ms_time((p_columns).last_used_ms))
+		on conflict (workspace_id, id) do nothing returning key into v_key;
+	if v_key is null then
+		v_out.status := 'exists';
+		return v_out;
+	end if;
+	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, p_header);
+	update app.session set updated_seq = v_out.seq where key = v_key;
+	return v_out;
+end
+$$;
+comment on function api.session_create(text, text, json, api.session_columns, bigint, api.request) is
+'Makes a session without messages. p_header: the header object, stored and broadcast as it is. p_columns: its typed fields (SQL users leave it out). p_version: the new version (null: a random one). Outcome ok, repeat, reused, or exists (nothing changed). Example: select * from api.session_create(''team'', ''s1'', ''{"id":"s1","name":"First"}'');';
+
+create or replace function api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns default null,
+	p_base bigint default null, p_version bigint default null, p_count integer default null, p_bytes bigint default null,
+	p_idx integer[] default '{}', p_hash bigint[] default '{}', p_body json[] default '{}', p_request api.request default null)
+returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$
+declare
+	v_out     api.outcome := app.change_begin(p_workspace, p_request);
+	v_key     bigint;
+	v_version bigint;
+	v_count   integer;
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	if p_columns is null and (p_request).origin is null then
+		p_columns := app.header_columns(p_header);
+	end if;
+	select s.key, s.version, s.message_count into v_key, v_version, v_count
+		from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
+	if p_base is not null and p_base is distinct from coalesce(v_version, 0) then
+		raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
+	end if;
+	if p_count is null then
+		p_count := coalesce(v_count, 0);
+	elsif cardinality(p_idx) > 0 and p_idx[cardinality(p_idx)] >= p_count then
+		raise exception 'p_idx reaches beyond p_count' using errcode = '22023';
+	end if;
+	v_out := app.change_end(v_out, 'session', 'updated', p_id, p_header, p_request);
+	p_version := coalesce(p_version, app.new_version());
+	if v_key is null then
+		insert into app.session (workspace_id, id, version, updated_seq, header, name, is_flagged, status, model,
+				created_at, last_used_at, message_count, message_bytes)
+			values (v_out.workspace_id, p_id, p_version, v_out.seq, p_header, (p_columns).name,
+				(p_columns).is_flagged, (p_columns).status, (p_columns).model, app.ms_time((p_columns).created_ms),
+				app.ms_time((p_columns).last_used_ms), p_count, coalesce(p_bytes, 0))
+			returning key into v_key;
+	else
+		update app.session s set version = p_version, updated_seq = v_out.seq, header = p_header, name = (p_columns).name,
+				is_flagged = (p_columns).is_flagged, status = (p_columns).status, model = (p_columns).model,
+				created_at = app.ms_time((p_columns).created_ms), last_used_at = app.ms_time((p_columns).last_used_ms),
+				message_count = p_count, message_bytes = coalesce(p_bytes, s.message_bytes), updated_at = now()
+			where s.key = v_key;
+	end if;
+	if cardinality(p_idx) > 0 then
+		insert into app.message as m (session_key, idx, hash, body)
+			select v_key, u.idx, u.hash, u.body from unnest(p_idx, p_hash, p_body) as u (idx, hash, body)
+			on conflict (session_key, idx) do update set hash = excluded.hash, body = excluded.body;
+	end if;
+	if v_count > p_count then
+		delete from app.message where session_key = v_key and idx >= p_count;
+	end if;
+	return v_out;
+end
+$$;
+comment on function api.session_save(text, text, json, api.session_columns, bigint, bigint, integer, bigint, integer[], bigint[], json[], api.request) is
+'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_hash, p_body: the messages that differ, ascending; messages from p_count on are deleted. Outcome ok, repeat or reused.';
+
+create or replace function api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns default null,
+	p_base bigint default null, p_version bigint default null, p_event json default null, p_request api.request default null)
+returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$
+declare
+	v_out     api.outcome;
+	v_key     bigint;
+	v_version bigint;
+begin
+	if not exists (select from app.workspace w where w.slug = p_workspace) then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	v_out := app.change_begin(p_workspace, p_request);
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	select s.key, s.version into v_key, v_version from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
+	if p_base is not null and p_base is distinct from coalesce(v_version, 0) then
+		raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
+	end if;
+	if v_key is null then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	if p_columns is null and (p_request).origin is null then
+		p_columns := app.header_columns(p_header);
+	end if;
+	v_out := app.change_end(v_out, 'session', 'updated', p_id, coalesce(p_event, p_header), p_request,
+		case when p_event is null then p_header end);
+	update app.session s set version = coalesce(p_version, app.new_version()), updated_seq = v_out.seq, header = p_header,
+			name = (p_columns).name, is_flagged = (p_columns).is_flagged, status = (p_columns).status,
+			model = (p_columns).model, created_at = app.ms_time((p_columns).created_ms),
+			last_used_at = app.ms_time((p_columns).last_used_ms), updated_at = now()
+		where s.key = v_key;
+	return v_out;
+end
+$$;
+comment on function api.session_update(text, text, json, api.session_columns, bigint, bigint, json, api.request) is
+'Replaces a session''s header (the caller merged it on version p_base; another one there raises CA001; null: don''t check, 0: the caller found no session). p_event: what is broadcast and makes the answer {"success":true}; null: the header is both. Outcome ok, repeat, reused or not_found.';
+
+create or replace function api.session_delete(p_workspace text, p_id text, p_event json default null,
+	p_must_exist boolean default false, p_request api.request default null)
+returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$
+declare
+	v_out api.outcome;
+	v_key bigint;
+begin
+	if p_must_exist and not exists (select from app.workspace w where w.slug = p_workspace) then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	v_out := app.change_begin(p_workspace, p_request);
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	delete from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id returning s.key into v_key;
+	if v_key is null and p_must_exist then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	delete from app.message where session_key = v_key;
+	delete from app.plan p where p.workspace_id = v_out.workspace_id and p.session_id = p_id;
+	return app.change_end(v_out, 'session', 'deleted', p_id, coalesce(p_event, json_build_object('sessionId', p_id)), p_request);
+end
+$$;
+comment on function api.session_delete(text, text, json, boolean, api.request) is
+'Deletes a session, its messages and its plans. Without p_must_exist, deleting what isn''t there is a change like any other (outcome ok); with it, outcome not_found. p_event: what is broadcast, by default {"sessionId":…}.';
+
+create or replace function api.session_clear_messages(p_workspace text, p_id text, p_event json default null,
+	p_version bigint default null, p_request api.request default null)
+returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+	v_key bigint;
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	v_out := app.change_end(v_out, 'session', 'updated', p_id, coalesce(p_event, json_build_object('sessionId', p_id)), p_request);
+	update app.session s set version = coalesce(p_version, app.new_version()), updated_seq = v_out.seq, message_count = 0,
+			message_bytes = 0, updated_at = now()
+		where s.workspace_id = v_out.workspace_id and s.id = p_id returning s.key into v_key;
+	delete from app.message where session_key = v_key;
+	return v_out;
+end
+$$;
+comment on function api.session_clear_messages(text, text, json, bigint, api.request) is
+'Deletes a session''s messages and keeps its header. Clearing what isn''t there is no error.';
+
+create or replace function api.session_base(p_workspace text, p_id text, out version bigint, out header json, out hashes bigint[])
+returns record language sql stable security definer set search_path = app, pg_temp as $$
+	select s.version, s.header,
+		(select array_agg(m.hash order by m.idx) from app.message m where m.session_key = s.key)
+	from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+$$;
+comment on function api.session_base(text, text) is
+'What a writer compares with: the session''s version, header and its messages'' hashes in order. All null when it isn''t there.';
+
+create or replace function api.session_header(p_workspace text, p_id text, out version bigint, out header json)
+returns record language sql stable security definer set search_path = app, pg_temp as $$
+	select s.version, s.header from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+$$;
+comment on function api.session_header(text, text) is 'The session''s version and header; both null when it isn''t there.';

@@ -1,0 +1,96 @@
+-- Following a workspace: epoch, heads, the log by cursor, hints, pruning.
+
+create or replace function app.epoch_text() returns text language sql stable set search_path = app, pg_catalog, pg_temp as $$
+	select substr(md5(concat_ws('/', e.token, (select s.system_identifier from pg_control_system() s),
+		left(pg_walfile_name(pg_current_wal_lsn()), 8),
+		(select d.oid from pg_database d where d.datname = current_database()),
+		'app.workspace'::regclass::oid)), 1, 16)
+	from app.epoch e;
+$$;
+comment on function app.epoch_text() is
+'Identifies this life of the database: changes when it is restored (other cluster, other database or new tables), after a failover or point-in-time recovery (new timeline), and by api.epoch_renew().';
+
+create or replace function api.epoch() returns text language sql stable security definer set search_path = app, pg_temp as $$
+	select app.epoch_text();
+$$;
+comment on function api.epoch() is 'The epoch that clients present with ?epoch= to resume; see app.epoch_text().';
+
+create or replace function api.epoch_renew() returns text language plpgsql security definer set search_path = app, pg_temp as $$
+begin
+	update app.epoch set token = gen_random_uuid()::text;
+	return app.epoch_text();
+end
+$$;
+comment on function api.epoch_renew() is
+'Makes every client reload: for an administrator who loaded older data into the same database. Returns the new epoch.';
+
+create or replace function api.heads(p_workspaces text[])
+returns table (workspace text, workspace_id bigint, seq bigint) language sql stable security definer set search_path = app, pg_temp as $$
+	select w.slug, w.id, w.seq from app.workspace w where w.slug = any (p_workspaces);
+$$;
+comment on function api.heads(text[]) is 'Number of the latest change of each of these workspaces; those never written to are left out.';
+
+create or replace function api.changes(p_workspace text, p_since bigint, p_limit integer)
+returns table (workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text,
+	origin text, data json)
+language sql stable security definer set search_path = app, pg_catalog, pg_temp as $$
+	select w.id, app.epoch_text(), w.seq, w.floor, c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
+	from (select) one
+	left join app.workspace w on w.slug = p_workspace
+	left join lateral (
+		select p.* from (
+			-- Stored sizes, so that measuring reads no documents.
+			select l.*, sum(pg_column_size(l.data)) over (order by l.seq) - pg_column_size(l.data) as before
+			from (select * from app.change_log l where l.workspace_id = w.id and l.seq > p_since order by l.seq limit p_limit) l
+		) p where p.before < 8388608
+	) c on true
+	order by c.seq;
+$$;
+comment on function api.changes(text, bigint, integer) is
+'A page of a workspace''s log after p_since, in order: at most p_limit rows and about 8 MiB as stored. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
+
+create or replace function api.announce(p_workspaces text[]) returns void language sql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
+	select pg_notify('craft_changes', string_agg(h.pair, ','))
+	from (select w.id || ':' || w.seq as pair, row_number() over () as n
+		from app.workspace w where w.slug = any (p_workspaces)) h
+	group by h.n / 150;
+$$;
+comment on function api.announce(text[]) is
+'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
+
+create or replace function api.prune(p_keep bigint, p_days integer, p_retry_hours integer)
+returns bigint language plpgsql security definer set search_path = app, pg_catalog, pg_temp as $$
+declare
+	v_row     record;
+	v_cut     bigint;
+	v_removed bigint := 0;
+	v_n       bigint;
+begin
+	if not pg_try_advisory_xact_lock(hashtext('craft-agent-cloud'), hashtext('prune')) then
+		return 0;
+	end if;
+	for v_row in
+		select w.id from app.workspace w where w.seq > w.floor and (w.seq - w.floor > p_keep
+			or (select l.at from app.change_log l where l.workspace_id = w.id order by l.seq limit 1) < now() - make_interval(days => p_days))
+		order by w.id limit 100
+	loop
+		select max(c.seq) into v_cut from (
+			select l.seq, l.at, w.seq - p_keep as below from app.change_log l join app.workspace w on w.id = l.workspace_id
+			where l.workspace_id = v_row.id order by l.seq limit 10000) c
+		where c.seq <= c.below or c.at < now() - make_interval(days => p_days);
+		-- A writer holds the lock: this workspace waits for the next run.
+		perform from app.workspace w where w.id = v_row.id for update skip locked;
+		if found and v_cut is not null then
+			update app.workspace w set floor = greatest(w.floor, v_cut) where w.id = v_row.id;
+			delete from app.change_log l where l.workspace_id = v_row.id and l.seq <= v_cut;
+			get diagnostics v_n = row_count;
+			v_removed := v_removed + v_n;
+		end if;
+	end loop;
+	delete from app.seen_request s where s.at < now() - make_interval(hours => p_retry_hours);
+	get diagnostics v_n = row_count;
+	return v_removed + v_n;
+end
+$$;
+comment on function api.prune(bigint, integer, integer) is
+'Housekeeping, run by the bridges: of each workspace''s log drops what lies more than p_keep changes or p_days days back, moving floor up, and forgets requests seen more than p_retry_hours ago. At most 10,000 rows of 100 workspaces a call; returns the rows removed.';

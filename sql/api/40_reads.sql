@@ -1,0 +1,115 @@
+-- Bulk loading over REST. Lists answer rows (tag, body): the first row has the ETag's text and no body, the
+-- others one JSON element each, in order. Single things answer one row, or none when they aren't there.
+-- A workspace that was never written to reads as empty, and reading makes nothing.
+
+create or replace function app.workspace_tag(p_seq bigint) returns text language sql stable set search_path = app, pg_temp as $$
+	select app.epoch_text() || '-' || coalesce(p_seq, 0);
+$$;
+comment on function app.workspace_tag(bigint) is 'ETag of a list of a workspace whose latest change has this number.';
+
+create or replace function api.workspace_tag(p_workspace text) returns text language sql stable security definer set search_path = app, pg_temp as $$
+	select app.workspace_tag((select w.seq from app.workspace w where w.slug = p_workspace));
+$$;
+comment on function api.workspace_tag(text) is 'The ETag''s text of the workspace''s lists: changes with every change of the workspace.';
+
+create or replace function api.sessions(p_workspace text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, s.header, s.updated_seq from app.session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+	) x order by x.pos desc nulls first;
+$$;
+comment on function api.sessions(text) is 'Headers of the workspace''s sessions, most recently updated first.';
+
+create or replace function api.session_tag(p_workspace text, p_id text) returns text language sql stable security definer set search_path = app, pg_temp as $$
+	select app.epoch_text() || '-s' || to_hex(s.version) from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+$$;
+comment on function api.session_tag(text, text) is 'The ETag''s text of one session; null when it isn''t there.';
+
+create or replace function api.session_parts(p_workspace text, p_id text)
+returns table (tag text, starts boolean, part bytea) language sql stable security definer set search_path = app, pg_temp as $$
+	with s as (
+		select s.key, s.version, s.header from app.session s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.id = p_id
+	)
+	select x.tag, x.starts, x.part from (
+		select app.epoch_text() || '-s' || to_hex(s.version) as tag, true as starts, convert_to(s.header::text, 'UTF8') as part
+		from s
+		union all
+		select null, p.n = 1, substring(m.bytes from p.n for 4194304)
+		from s
+		cross join lateral (
+			select convert_to(m.body::text, 'UTF8') as bytes from app.message m where m.session_key = s.key order by m.idx offset 0
+		) m
+		cross join lateral generate_series(1, length(m.bytes), 4194304) as p (n)
+	) x;
+$$;
+comment on function api.session_parts(text, text) is
+'A session in parts of at most 4 MiB for streaming, all of one snapshot: first the header (with the ETag''s text), then each message; starts tells where one begins. No row when the session isn''t there.';
+
+create or replace function api.plans(p_workspace text, p_session text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, json_build_object('name', p.name, 'modifiedAt', floor(extract(epoch from p.modified_at) * 1000)::bigint), p.modified_seq
+		from app.plan p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace and p.session_id = p_session
+	) x order by x.pos desc nulls first;
+$$;
+comment on function api.plans(text, text) is 'Names and times (milliseconds since 1970) of a session''s plans, newest first.';
+
+create or replace function api.plan_parts(p_workspace text, p_session text, p_name text)
+returns table (tag text, part bytea) language sql stable security definer set search_path = app, pg_temp as $$
+	select app.epoch_text() || '-p' || p.modified_seq, substring(p.bytes from n.n for 4194304)
+	from (
+		select p.modified_seq, convert_to(p.content::text, 'UTF8') as bytes from app.plan p join app.workspace w on w.id = p.workspace_id
+		where w.slug = p_workspace and p.session_id = p_session and p.name = p_name offset 0
+	) p
+	cross join lateral generate_series(1, length(p.bytes), 4194304) as n (n);
+$$;
+comment on function api.plan_parts(text, text, text) is 'A plan''s content as JSON string text, in parts of at most 4 MiB, with the ETag''s text; no row when it isn''t there.';
+
+create or replace function api.sources(p_workspace text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, s.config, s.position from app.source s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.config is not null
+	) x order by x.pos desc nulls first;
+$$;
+comment on function api.sources(text) is 'Configs of the workspace''s sources, newest first.';
+
+create or replace function api.source(p_workspace text, p_slug text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	select app.workspace_tag(w.seq), json_build_object('config', s.config, 'guide', s.guide)
+	from app.source s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace and s.slug = p_slug;
+$$;
+comment on function api.source(text, text) is 'Config and guide of one source; the config is null while only a guide was saved.';
+
+create or replace function api.statuses(p_workspace text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+		where w.slug = p_workspace and c.kind = 'statuses'), '{"version":1,"statuses":[],"defaultStatusId":"todo"}');
+$$;
+comment on function api.statuses(text) is 'The workspace''s statuses, or the empty default.';
+
+create or replace function api.labels(p_workspace text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+		where w.slug = p_workspace and c.kind = 'labels'), '{"version":1,"labels":[]}');
+$$;
+comment on function api.labels(text) is 'The workspace''s labels, or the empty default.';
+
+create or replace function api.skills(p_workspace text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, json_build_object('slug', s.slug, 'content', s.content, 'metadata', s.metadata), s.position
+		from app.skill s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+	) x order by x.pos desc nulls first;
+$$;
+comment on function api.skills(text) is 'The workspace''s skills, newest first.';

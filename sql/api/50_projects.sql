@@ -1,0 +1,87 @@
+-- Projects, their credentials, and sandbox sessions, as read over REST.
+
+create or replace function app.ms(p_at timestamptz) returns bigint language sql immutable set search_path = app, pg_temp as $$
+	select floor(extract(epoch from p_at) * 1000)::bigint;
+$$;
+comment on function app.ms(timestamptz) is 'A time as milliseconds since 1970.';
+
+create or replace function app.tag_of(p_bodies json[]) returns text language sql immutable set search_path = app, pg_catalog, pg_temp as $$
+	select md5(coalesce(array_to_string(p_bodies, ','), ''));
+$$;
+comment on function app.tag_of(json[]) is 'ETag''s text of a small list that has no change numbers.';
+
+create or replace function app.project_json(p app.project) returns json language sql stable set search_path = app, pg_temp as $$
+	select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
+		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_key = p.repo_key));
+$$;
+comment on function app.project_json(app.project) is 'A project as clients see it.';
+
+create or replace function api.projects(p_workspace text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	with list as (
+		select app.project_json(p) as body, p.position from app.project p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace
+	)
+	select x.tag, x.body from (
+		select app.tag_of((select array_agg(l.body order by l.position) from list l)) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, l.body, l.position from list l
+	) x order by x.pos desc nulls first;
+$$;
+comment on function api.projects(text) is 'The workspace''s projects, newest first.';
+
+create or replace function api.project(p_workspace text, p_repo_key text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	select app.tag_of(array[x.body]), x.body from (
+		select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
+			'hasGitHubAuth', c.repo_key is not null,
+			'github', case when c.repo_key is not null then json_build_object('username', c.username, 'userId', c.user_id,
+				'scope', c.scope, 'authenticatedAt', app.ms(c.authenticated_at)) end) as body
+		from app.project p join app.workspace w on w.id = p.workspace_id
+		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_key = p.repo_key
+		where w.slug = p_workspace and p.repo_key = p_repo_key
+	) x;
+$$;
+comment on function api.project(text, text) is 'One project with the GitHub user who granted access, never the token.';
+
+create or replace function api.credential_delete(p_workspace text, p_repo_key text) returns boolean
+language sql volatile security definer set search_path = app, pg_temp as $$
+	with gone as (
+		delete from app.credential c using app.workspace w
+		where w.id = c.workspace_id and w.slug = p_workspace and c.repo_key = p_repo_key returning 1
+	)
+	select exists (select from gone);
+$$;
+comment on function api.credential_delete(text, text) is 'Forgets the GitHub credential of a project; tells whether there was one.';
+
+create or replace function app.sandbox_json(s app.sandbox_session) returns json language sql stable set search_path = app, pg_temp as $$
+	select case when s.error is null
+		then json_build_object('sessionId', s.id, 'repoKey', s.repo_key, 'sandboxId', s.sandbox_id, 'branch', s.branch, 'status', s.status,
+			'createdAt', app.ms(s.created_at), 'lastActivityAt', app.ms(s.last_activity_at), 'expiresAt', app.ms(s.expires_at))
+		else json_build_object('sessionId', s.id, 'repoKey', s.repo_key, 'sandboxId', s.sandbox_id, 'branch', s.branch, 'status', s.status,
+			'createdAt', app.ms(s.created_at), 'lastActivityAt', app.ms(s.last_activity_at), 'expiresAt', app.ms(s.expires_at), 'error', s.error)
+		end;
+$$;
+comment on function app.sandbox_json(app.sandbox_session) is 'A sandbox session as clients see it.';
+
+create or replace function api.sandboxes(p_workspace text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	with list as (
+		select app.sandbox_json(s) as body, row_number() over (order by s.created_at, s.id) as position
+		from app.sandbox_session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+	)
+	select x.tag, x.body from (
+		select app.tag_of((select array_agg(l.body order by l.position) from list l)) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, l.body, l.position from list l
+	) x order by x.pos desc nulls first;
+$$;
+comment on function api.sandboxes(text) is 'The workspace''s sandbox sessions, newest first.';
+
+create or replace function api.sandbox(p_workspace text, p_session text)
+returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
+	select app.tag_of(array[x.body]), x.body from (
+		select app.sandbox_json(s) as body from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.id::text = p_session
+	) x;
+$$;
+comment on function api.sandbox(text, text) is 'One sandbox session.';

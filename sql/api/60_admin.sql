@@ -1,0 +1,38 @@
+-- What craft-cloud status and craft-cloud workspaces read. Only numbers and names, no contents.
+
+create or replace function api.admin_migrations()
+returns table (version integer, name text, sha256 text, applied_at timestamptz)
+language sql stable security definer set search_path = app, pg_temp as $$
+	select m.version, m.name, m.sha256, m.applied_at from app.schema_migration m
+	union all
+	select null, 'functions, views and privileges', c.sha256, c.applied_at from app.schema_code c
+	order by 1 nulls last;
+$$;
+comment on function api.admin_migrations() is
+'The migrations that this database has, with the SHA-256 of their files; last, without a version, that of the functions, views and privileges.';
+
+create or replace function api.admin_contents(out epoch text, out workspaces bigint, out sessions bigint, out messages bigint,
+	out message_bytes bigint, out changes bigint, out changes_kept bigint)
+returns record language sql stable security definer set search_path = app, pg_temp as $$
+	select app.epoch_text(), w.n, s.n, s.messages, s.bytes, w.changes, w.kept
+	from (select count(*) as n, coalesce(sum(w.seq), 0)::bigint as changes, coalesce(sum(w.seq - w.floor), 0)::bigint as kept
+		from app.workspace w) w,
+	(select count(*) as n, coalesce(sum(s.message_count), 0)::bigint as messages, coalesce(sum(s.message_bytes), 0)::bigint as bytes
+		from app.session s) s;
+$$;
+comment on function api.admin_contents() is
+'How much there is: workspaces, sessions, messages and their bytes as JSON text, changes ever made and those still in the log.';
+
+create or replace function api.admin_workspaces()
+returns table (slug text, sessions bigint, messages bigint, message_bytes bigint, seq bigint, floor bigint, last_change_at timestamptz)
+language sql stable security definer set search_path = app, pg_temp as $$
+	select w.slug, coalesce(s.n, 0), coalesce(s.messages, 0), coalesce(s.bytes, 0), w.seq, w.floor, l.at
+	from app.workspace w
+	left join (
+		select s.workspace_id, count(*) as n, sum(s.message_count) as messages, sum(s.message_bytes)::bigint as bytes
+		from app.session s group by s.workspace_id
+	) s on s.workspace_id = w.id
+	left join app.change_log l on l.workspace_id = w.id and l.seq = w.seq;
+$$;
+comment on function api.admin_workspaces() is
+'Every workspace with the number of its sessions and messages, the messages'' bytes as JSON text, the number of its latest change, the number up to which the log was pruned, and the time of the latest change (null when it was pruned).';

@@ -1,0 +1,21 @@
+# The schema's files, which craft-cloud migrate reads. Listed one by one: a stray file may not be installed.
+sqldir = $(pkgdatadir)/sql
+sqlmigrationsdir = $(sqldir)/migrations
+sqlapidir = $(sqldir)/api
+sqlreportdir = $(sqldir)/report
+dist_sql_DATA = sql/roles.sql sql/grants.sql
+dist_sqlmigrations_DATA = \
+	sql/migrations/0001_sync.sql \
+	sql/migrations/0002_projects.sql
+dist_sqlapi_DATA = \
+	sql/api/00_change.sql \
+	sql/api/10_sessions.sql \
+	sql/api/20_documents.sql \
+	sql/api/30_changes.sql \
+	sql/api/40_reads.sql \
+	sql/api/50_projects.sql \
+	sql/api/60_admin.sql
+dist_sqlreport_DATA = \
+	sql/report/10_workspaces.sql \
+	sql/report/20_documents.sql \
+	sql/report/30_projects.sql

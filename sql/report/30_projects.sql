@@ -1,0 +1,34 @@
+-- Projects and sandboxes. Of credentials only whose they are: the sealed token is in no view.
+
+create or replace view report.projects as
+	select w.slug as workspace, p.repo_key, p.repo_url, p.default_branch, p.added_at, c.repo_key is not null as has_github_auth,
+		c.username as github_username, c.scope as github_scope, c.authenticated_at as github_authenticated_at
+	from app.project p
+	join app.workspace w on w.id = p.workspace_id
+	left join app.credential c on c.workspace_id = p.workspace_id and c.repo_key = p.repo_key;
+comment on view report.projects is 'The repositories that the workspaces work on.';
+comment on column report.projects.workspace is 'The workspace it belongs to.';
+comment on column report.projects.repo_key is 'owner/repo.';
+comment on column report.projects.repo_url is 'URL of the repository as the client gave it.';
+comment on column report.projects.default_branch is 'The default branch, when known.';
+comment on column report.projects.added_at is 'When it was added.';
+comment on column report.projects.has_github_auth is 'Whether a GitHub credential is stored.';
+comment on column report.projects.github_username is 'GitHub login of the user who granted it.';
+comment on column report.projects.github_scope is 'The scope that GitHub granted.';
+comment on column report.projects.github_authenticated_at is 'When it was granted.';
+
+create or replace view report.sandboxes as
+	select w.slug as workspace, s.id as sandbox_session, s.sandbox_id, s.repo_key, s.branch, s.status, s.error, s.created_at,
+		s.last_activity_at, s.expires_at
+	from app.sandbox_session s join app.workspace w on w.id = s.workspace_id;
+comment on view report.sandboxes is 'The sandbox sessions: running isolated checkouts.';
+comment on column report.sandboxes.workspace is 'The workspace it belongs to.';
+comment on column report.sandboxes.sandbox_session is 'The sandbox session''s id.';
+comment on column report.sandboxes.sandbox_id is 'First 8 characters of the id.';
+comment on column report.sandboxes.repo_key is 'owner/repo.';
+comment on column report.sandboxes.branch is 'The branch that was checked out.';
+comment on column report.sandboxes.status is 'provisioning, cloning, ready, idle or expired.';
+comment on column report.sandboxes.error is 'Why it failed; null when it didn''t.';
+comment on column report.sandboxes.created_at is 'When it was asked for.';
+comment on column report.sandboxes.last_activity_at is 'Last heartbeat, message or end of a task.';
+comment on column report.sandboxes.expires_at is 'When it ends if nothing happens.';

@@ -1,0 +1,2191 @@
+
+CREATE SCHEMA api;
+
+ALTER SCHEMA api OWNER TO craft_owner;
+
+COMMENT ON SCHEMA api IS 'The functions that the daemons, and administrators, change and read workspaces by. What one of them changes reaches the connected clients.';
+
+CREATE SCHEMA app;
+
+ALTER SCHEMA app OWNER TO craft_owner;
+
+COMMENT ON SCHEMA app IS 'Tables of craft-agent-cloud. Only the functions of schema api write them.';
+
+CREATE SCHEMA report;
+
+ALTER SCHEMA report OWNER TO craft_owner;
+
+COMMENT ON SCHEMA report IS 'Read-only views for people: workspaces, sessions, changes, sources, skills, plans, projects, sandboxes. No credentials.';
+
+CREATE TYPE api.outcome AS (
+	status text,
+	workspace_id bigint,
+	seq bigint,
+	answer json
+);
+
+ALTER TYPE api.outcome OWNER TO craft_owner;
+
+COMMENT ON TYPE api.outcome IS 'What a mutation answers: status is ok (applied), repeat (the client had sent it before; seq and answer are those of the first time, a null answer standing for {"success":true}), reused (the client used this requestId for something else before), exists or not_found (nothing changed).';
+
+COMMENT ON COLUMN api.outcome.status IS 'ok, repeat, reused, exists or not_found.';
+
+COMMENT ON COLUMN api.outcome.workspace_id IS 'app.workspace.id; null when the workspace doesn''t exist.';
+
+COMMENT ON COLUMN api.outcome.seq IS 'Number of the change; null when nothing changed.';
+
+COMMENT ON COLUMN api.outcome.answer IS 'Only with repeat: the first answer''s data.';
+
+CREATE TYPE api.request AS (
+	origin text,
+	client text,
+	id bytea,
+	payload bigint
+);
+
+ALTER TYPE api.request OWNER TO craft_owner;
+
+COMMENT ON TYPE api.request IS 'Who asks: the connection (not told of its own change) and, for clients that named themselves, what is needed to apply a repeated request once. Null for SQL users.';
+
+COMMENT ON COLUMN api.request.origin IS 'The connection; null for REST and SQL.';
+
+COMMENT ON COLUMN api.request.client IS 'The name that the client gave itself; null: no protection against repeats.';
+
+COMMENT ON COLUMN api.request.id IS 'SHA-256 of the requestId''s JSON text.';
+
+COMMENT ON COLUMN api.request.payload IS 'Hash of what is asked.';
+
+CREATE TYPE api.session_columns AS (
+	name text,
+	is_flagged boolean,
+	status text,
+	model text,
+	created_ms bigint,
+	last_used_ms bigint
+);
+
+ALTER TYPE api.session_columns OWNER TO craft_owner;
+
+COMMENT ON TYPE api.session_columns IS 'The typed copies of header fields, extracted by the caller.';
+
+COMMENT ON COLUMN api.session_columns.name IS 'header.name.';
+
+COMMENT ON COLUMN api.session_columns.is_flagged IS 'header.isFlagged.';
+
+COMMENT ON COLUMN api.session_columns.status IS 'header.todoState or header.status.';
+
+COMMENT ON COLUMN api.session_columns.model IS 'header.model.';
+
+COMMENT ON COLUMN api.session_columns.created_ms IS 'header.createdAt, milliseconds since 1970.';
+
+COMMENT ON COLUMN api.session_columns.last_used_ms IS 'header.lastUsedAt, milliseconds since 1970.';
+
+CREATE FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) RETURNS record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.epoch_text(), w.n, s.n, s.messages, s.bytes, w.changes, w.kept
+	from (select count(*) as n, coalesce(sum(w.seq), 0)::bigint as changes, coalesce(sum(w.seq - w.floor), 0)::bigint as kept
+		from app.workspace w) w,
+	(select count(*) as n, coalesce(sum(s.message_count), 0)::bigint as messages, coalesce(sum(s.message_bytes), 0)::bigint as bytes
+		from app.session s) s;
+$$;
+
+ALTER FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) IS 'How much there is: workspaces, sessions, messages and their bytes as JSON text, changes ever made and those still in the log.';
+
+CREATE FUNCTION api.admin_migrations() RETURNS TABLE(version integer, name text, sha256 text, applied_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select m.version, m.name, m.sha256, m.applied_at from app.schema_migration m
+	union all
+	select null, 'functions, views and privileges', c.sha256, c.applied_at from app.schema_code c
+	order by 1 nulls last;
+$$;
+
+ALTER FUNCTION api.admin_migrations() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_migrations() IS 'The migrations that this database has, with the SHA-256 of their files; last, without a version, that of the functions, views and privileges.';
+
+CREATE FUNCTION api.admin_workspaces() RETURNS TABLE(slug text, sessions bigint, messages bigint, message_bytes bigint, seq bigint, floor bigint, last_change_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select w.slug, coalesce(s.n, 0), coalesce(s.messages, 0), coalesce(s.bytes, 0), w.seq, w.floor, l.at
+	from app.workspace w
+	left join (
+		select s.workspace_id, count(*) as n, sum(s.message_count) as messages, sum(s.message_bytes)::bigint as bytes
+		from app.session s group by s.workspace_id
+	) s on s.workspace_id = w.id
+	left join app.change_log l on l.workspace_id = w.id and l.seq = w.seq;
+$$;
+
+ALTER FUNCTION api.admin_workspaces() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_workspaces() IS 'Every workspace with the number of its sessions and messages, the messages'' bytes as JSON text, the number of its latest change, the number up to which the log was pruned, and the time of the latest change (null when it was pruned).';
+
+CREATE FUNCTION api.announce(p_workspaces text[]) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+	select pg_notify('craft_changes', string_agg(h.pair, ','))
+	from (select w.id || ':' || w.seq as pair, row_number() over () as n
+		from app.workspace w where w.slug = any (p_workspaces)) h
+	group by h.n / 150;
+$$;
+
+ALTER FUNCTION api.announce(p_workspaces text[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.announce(p_workspaces text[]) IS 'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
+
+CREATE FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) RETURNS TABLE(workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text, origin text, data json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+	select w.id, app.epoch_text(), w.seq, w.floor, c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
+	from (select) one
+	left join app.workspace w on w.slug = p_workspace
+	left join lateral (
+		select p.* from (
+			-- Stored sizes, so that measuring reads no documents.
+			select l.*, sum(pg_column_size(l.data)) over (order by l.seq) - pg_column_size(l.data) as before
+			from (select * from app.change_log l where l.workspace_id = w.id and l.seq > p_since order by l.seq limit p_limit) l
+		) p where p.before < 8388608
+	) c on true
+	order by c.seq;
+$$;
+
+ALTER FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) IS 'A page of a workspace''s log after p_since, in order: at most p_limit rows and about 8 MiB as stored. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
+
+CREATE FUNCTION api.credential_delete(p_workspace text, p_repo_key text) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	with gone as (
+		delete from app.credential c using app.workspace w
+		where w.id = c.workspace_id and w.slug = p_workspace and c.repo_key = p_repo_key returning 1
+	)
+	select exists (select from gone);
+$$;
+
+ALTER FUNCTION api.credential_delete(p_workspace text, p_repo_key text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) IS 'Forgets the GitHub credential of a project; tells whether there was one.';
+
+CREATE FUNCTION api.epoch() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.epoch_text();
+$$;
+
+ALTER FUNCTION api.epoch() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.epoch() IS 'The epoch that clients present with ?epoch= to resume; see app.epoch_text().';
+
+CREATE FUNCTION api.epoch_renew() RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	update app.epoch set token = gen_random_uuid()::text;
+	return app.epoch_text();
+end
+$$;
+
+ALTER FUNCTION api.epoch_renew() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.epoch_renew() IS 'Makes every client reload: for an administrator who loaded older data into the same database. Returns the new epoch.';
+
+CREATE FUNCTION api.heads(p_workspaces text[]) RETURNS TABLE(workspace text, workspace_id bigint, seq bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select w.slug, w.id, w.seq from app.workspace w where w.slug = any (p_workspaces);
+$$;
+
+ALTER FUNCTION api.heads(p_workspaces text[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.heads(p_workspaces text[]) IS 'Number of the latest change of each of these workspaces; those never written to are left out.';
+
+CREATE FUNCTION api.labels(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+		where w.slug = p_workspace and c.kind = 'labels'), '{"version":1,"labels":[]}');
+$$;
+
+ALTER FUNCTION api.labels(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.labels(p_workspace text) IS 'The workspace''s labels, or the empty default.';
+
+CREATE FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select * from app.config_save(p_workspace, 'labels', p_config, p_request);
+$$;
+
+ALTER FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) IS 'Saves the workspace''s labels.';
+
+CREATE FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	delete from app.plan p where p.workspace_id = v_out.workspace_id and p.session_id = p_session and p.name = p_name;
+	return app.change_end(v_out, 'plan', 'deleted', p_name,
+		coalesce(p_event, json_build_object('sessionId', p_session, 'fileName', p_name)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) IS 'Deletes a plan; no error when it isn''t there.';
+
+CREATE FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) RETURNS TABLE(tag text, part bytea)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.epoch_text() || '-p' || p.modified_seq, substring(p.bytes from n.n for 4194304)
+	from (
+		select p.modified_seq, convert_to(p.content::text, 'UTF8') as bytes from app.plan p join app.workspace w on w.id = p.workspace_id
+		where w.slug = p_workspace and p.session_id = p_session and p.name = p_name offset 0
+	) p
+	cross join lateral generate_series(1, length(p.bytes), 4194304) as n (n);
+$$;
+
+ALTER FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) IS 'A plan''s content as JSON string text, in parts of at most 4 MiB, with the ETag''s text; no row when it isn''t there.';
+
+CREATE FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	v_out := app.change_end(v_out, 'plan', 'updated', p_name,
+		coalesce(p_event, json_build_object('sessionId', p_session, 'fileName', p_name, 'content', p_content)), p_request);
+	insert into app.plan (workspace_id, session_id, name, content, modified_seq)
+		values (v_out.workspace_id, p_session, p_name, p_content, v_out.seq)
+		on conflict (workspace_id, session_id, name)
+		do update set content = excluded.content, modified_at = clock_timestamp(), modified_seq = excluded.modified_seq;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json, p_request api.request) IS 'Saves a plan of a session (which needn''t be there yet). p_content: a JSON string. p_event: what is broadcast, by default {"sessionId":…,"fileName":…,"content":…}.';
+
+CREATE FUNCTION api.plans(p_workspace text, p_session text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, json_build_object('name', p.name, 'modifiedAt', floor(extract(epoch from p.modified_at) * 1000)::bigint), p.modified_seq
+		from app.plan p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace and p.session_id = p_session
+	) x order by x.pos desc nulls first;
+$$;
+
+ALTER FUNCTION api.plans(p_workspace text, p_session text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.plans(p_workspace text, p_session text) IS 'Names and times (milliseconds since 1970) of a session''s plans, newest first.';
+
+CREATE FUNCTION api.project(p_workspace text, p_repo_key text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.tag_of(array[x.body]), x.body from (
+		select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
+			'hasGitHubAuth', c.repo_key is not null,
+			'github', case when c.repo_key is not null then json_build_object('username', c.username, 'userId', c.user_id,
+				'scope', c.scope, 'authenticatedAt', app.ms(c.authenticated_at)) end) as body
+		from app.project p join app.workspace w on w.id = p.workspace_id
+		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_key = p.repo_key
+		where w.slug = p_workspace and p.repo_key = p_repo_key
+	) x;
+$$;
+
+ALTER FUNCTION api.project(p_workspace text, p_repo_key text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.project(p_workspace text, p_repo_key text) IS 'One project with the GitHub user who granted access, never the token.';
+
+CREATE FUNCTION api.projects(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	with list as (
+		select app.project_json(p) as body, p.position from app.project p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace
+	)
+	select x.tag, x.body from (
+		select app.tag_of((select array_agg(l.body order by l.position) from list l)) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, l.body, l.position from list l
+	) x order by x.pos desc nulls first;
+$$;
+
+ALTER FUNCTION api.projects(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.projects(p_workspace text) IS 'The workspace''s projects, newest first.';
+
+CREATE FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_row     record;
+	v_cut     bigint;
+	v_removed bigint := 0;
+	v_n       bigint;
+begin
+	if not pg_try_advisory_xact_lock(hashtext('craft-agent-cloud'), hashtext('prune')) then
+		return 0;
+	end if;
+	for v_row in
+		select w.id from app.workspace w where w.seq > w.floor and (w.seq - w.floor > p_keep
+			or (select l.at from app.change_log l where l.workspace_id = w.id order by l.seq limit 1) < now() - make_interval(days => p_days))
+		order by w.id limit 100
+	loop
+		select max(c.seq) into v_cut from (
+			select l.seq, l.at, w.seq - p_keep as below from app.change_log l join app.workspace w on w.id = l.workspace_id
+			where l.workspace_id = v_row.id order by l.seq limit 10000) c
+		where c.seq <= c.below or c.at < now() - make_interval(days => p_days);
+		-- A writer holds the lock: this workspace waits for the next run.
+		perform from app.workspace w where w.id = v_row.id for update skip locked;
+		if found and v_cut is not null then
+			update app.workspace w set floor = greatest(w.floor, v_cut) where w.id = v_row.id;
+			delete from app.change_log l where l.workspace_id = v_row.id and l.seq <= v_cut;
+			get diagnostics v_n = row_count;
+			v_removed := v_removed + v_n;
+		end if;
+	end loop;
+	delete from app.seen_request s where s.at < now() - make_interval(hours => p_retry_hours);
+	get diagnostics v_n = row_count;
+	return v_removed + v_n;
+end
+$$;
+
+ALTER FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) IS 'Housekeeping, run by the bridges: of each workspace''s log drops what lies more than p_keep changes or p_days days back, moving floor up, and forgets requests seen more than p_retry_hours ago. At most 10,000 rows of 100 workspaces a call; returns the rows removed.';
+
+CREATE FUNCTION api.sandbox(p_workspace text, p_session text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.tag_of(array[x.body]), x.body from (
+		select app.sandbox_json(s) as body from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.id::text = p_session
+	) x;
+$$;
+
+ALTER FUNCTION api.sandbox(p_workspace text, p_session text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox(p_workspace text, p_session text) IS 'One sandbox session.';
+
+CREATE FUNCTION api.sandboxes(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	with list as (
+		select app.sandbox_json(s) as body, row_number() over (order by s.created_at, s.id) as position
+		from app.sandbox_session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+	)
+	select x.tag, x.body from (
+		select app.tag_of((select array_agg(l.body order by l.position) from list l)) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, l.body, l.position from list l
+	) x order by x.pos desc nulls first;
+$$;
+
+ALTER FUNCTION api.sandboxes(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandboxes(p_workspace text) IS 'The workspace''s sandbox sessions, newest first.';
+
+CREATE FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) RETURNS record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select s.version, s.header,
+		(select array_agg(m.hash order by m.idx) from app.message m where m.session_key = s.key)
+	from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+$$;
+
+ALTER FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) IS 'What a writer compares with: the session''s version, header and its messages'' hashes in order. All null when it isn''t there.';
+
+CREATE FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json DEFAULT NULL::json, p_version bigint DEFAULT NULL::bigint, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+	v_key bigint;
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	v_out := app.change_end(v_out, 'session', 'updated', p_id, coalesce(p_event, json_build_object('sessionId', p_id)), p_request);
+	update app.session s set version = coalesce(p_version, app.new_version()), updated_seq = v_out.seq, message_count = 0,
+			message_bytes = 0, updated_at = now()
+		where s.workspace_id = v_out.workspace_id and s.id = p_id returning s.key into v_key;
+	delete from app.message where session_key = v_key;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json, p_version bigint, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json, p_version bigint, p_request api.request) IS 'Deletes a session''s messages and keeps its header. Clearing what isn''t there is no error.';
+
+CREATE FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns DEFAULT NULL::api.session_columns, p_version bigint DEFAULT NULL::bigint, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+	v_key bigint;
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	if p_columns is null and (p_request).origin is null then
+		p_columns := app.header_columns(p_header);
+	end if;
+	insert into app.session (workspace_id, id, version, updated_seq, header, name, is_flagged, status, model, created_at, last_used_at)
+		values (v_out.workspace_id, p_id, coalesce(p_version, app.new_version()), 0, p_header, (p_columns).name,
+			(p_columns).is_flagged, (p_columns).status, (p_columns).model,
+			app.ms_time((p_columns).created_ms), app.ms_time((p_columns).last_used_ms))
+		on conflict (workspace_id, id) do nothing returning key into v_key;
+	if v_key is null then
+		v_out.status := 'exists';
+		return v_out;
+	end if;
+	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, p_header);
+	update app.session set updated_seq = v_out.seq where key = v_key;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_version bigint, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_version bigint, p_request api.request) IS 'Makes a session without messages. p_header: the header object, stored and broadcast as it is. p_columns: its typed fields (SQL users leave it out). p_version: the new version (null: a random one). Outcome ok, repeat, reused, or exists (nothing changed). Example: select * from api.session_create(''team'', ''s1'', ''{"id":"s1","name":"First"}'');';
+
+CREATE FUNCTION api.session_delete(p_workspace text, p_id text, p_event json DEFAULT NULL::json, p_must_exist boolean DEFAULT false, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome;
+	v_key bigint;
+begin
+	if p_must_exist and not exists (select from app.workspace w where w.slug = p_workspace) then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	v_out := app.change_begin(p_workspace, p_request);
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	delete from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id returning s.key into v_key;
+	if v_key is null and p_must_exist then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	delete from app.message where session_key = v_key;
+	delete from app.plan p where p.workspace_id = v_out.workspace_id and p.session_id = p_id;
+	return app.change_end(v_out, 'session', 'deleted', p_id, coalesce(p_event, json_build_object('sessionId', p_id)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_must_exist boolean, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_must_exist boolean, p_request api.request) IS 'Deletes a session, its messages and its plans. Without p_must_exist, deleting what isn''t there is a change like any other (outcome ok); with it, outcome not_found. p_event: what is broadcast, by default {"sessionId":…}.';
+
+CREATE FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) RETURNS record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select s.version, s.header from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+$$;
+
+ALTER FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) IS 'The session''s version and header; both null when it isn''t there.';
+
+CREATE FUNCTION api.session_parts(p_workspace text, p_id text) RETURNS TABLE(tag text, starts boolean, part bytea)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	with s as (
+		select s.key, s.version, s.header from app.session s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.id = p_id
+	)
+	select x.tag, x.starts, x.part from (
+		select app.epoch_text() || '-s' || to_hex(s.version) as tag, true as starts, convert_to(s.header::text, 'UTF8') as part
+		from s
+		union all
+		select null, p.n = 1, substring(m.bytes from p.n for 4194304)
+		from s
+		cross join lateral (
+			select convert_to(m.body::text, 'UTF8') as bytes from app.message m where m.session_key = s.key order by m.idx offset 0
+		) m
+		cross join lateral generate_series(1, length(m.bytes), 4194304) as p (n)
+	) x;
+$$;
+
+ALTER FUNCTION api.session_parts(p_workspace text, p_id text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_parts(p_workspace text, p_id text) IS 'A session in parts of at most 4 MiB for streaming, all of one snapshot: first the header (with the ETag''s text), then each message; starts tells where one begins. No row when the session isn''t there.';
+
+CREATE FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns DEFAULT NULL::api.session_columns, p_base bigint DEFAULT NULL::bigint, p_version bigint DEFAULT NULL::bigint, p_count integer DEFAULT NULL::integer, p_bytes bigint DEFAULT NULL::bigint, p_idx integer[] DEFAULT '{}'::integer[], p_hash bigint[] DEFAULT '{}'::bigint[], p_body json[] DEFAULT '{}'::json[], p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out     api.outcome := app.change_begin(p_workspace, p_request);
+	v_key     bigint;
+	v_version bigint;
+	v_count   integer;
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	if p_columns is null and (p_request).origin is null then
+		p_columns := app.header_columns(p_header);
+	end if;
+	select s.key, s.version, s.message_count into v_key, v_version, v_count
+		from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
+	if p_base is not null and p_base is distinct from coalesce(v_version, 0) then
+		raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
+	end if;
+	if p_count is null then
+		p_count := coalesce(v_count, 0);
+	elsif cardinality(p_idx) > 0 and p_idx[cardinality(p_idx)] >= p_count then
+		raise exception 'p_idx reaches beyond p_count' using errcode = '22023';
+	end if;
+	v_out := app.change_end(v_out, 'session', 'updated', p_id, p_header, p_request);
+	p_version := coalesce(p_version, app.new_version());
+	if v_key is null then
+		insert into app.session (workspace_id, id, version, updated_seq, header, name, is_flagged, status, model,
+				created_at, last_used_at, message_count, message_bytes)
+			values (v_out.workspace_id, p_id, p_version, v_out.seq, p_header, (p_columns).name,
+				(p_columns).is_flagged, (p_columns).status, (p_columns).model, app.ms_time((p_columns).created_ms),
+				app.ms_time((p_columns).last_used_ms), p_count, coalesce(p_bytes, 0))
+			returning key into v_key;
+	else
+		update app.session s set version = p_version, updated_seq = v_out.seq, header = p_header, name = (p_columns).name,
+				is_flagged = (p_columns).is_flagged, status = (p_columns).status, model = (p_columns).model,
+				created_at = app.ms_time((p_columns).created_ms), last_used_at = app.ms_time((p_columns).last_used_ms),
+				message_count = p_count, message_bytes = coalesce(p_bytes, s.message_bytes), updated_at = now()
+			where s.key = v_key;
+	end if;
+	if cardinality(p_idx) > 0 then
+		insert into app.message as m (session_key, idx, hash, body)
+			select v_key, u.idx, u.hash, u.body from unnest(p_idx, p_hash, p_body) as u (idx, hash, body)
+			on conflict (session_key, idx) do update set hash = excluded.hash, body = excluded.body;
+	end if;
+	if v_count > p_count then
+		delete from app.message where session_key = v_key and idx >= p_count;
+	end if;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) IS 'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_hash, p_body: the messages that differ, ascending; messages from p_count on are deleted. Outcome ok, repeat or reused.';
+
+CREATE FUNCTION api.session_tag(p_workspace text, p_id text) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.epoch_text() || '-s' || to_hex(s.version) from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+$$;
+
+ALTER FUNCTION api.session_tag(p_workspace text, p_id text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_tag(p_workspace text, p_id text) IS 'The ETag''s text of one session; null when it isn''t there.';
+
+CREATE FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns DEFAULT NULL::api.session_columns, p_base bigint DEFAULT NULL::bigint, p_version bigint DEFAULT NULL::bigint, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out     api.outcome;
+	v_key     bigint;
+	v_version bigint;
+begin
+	if not exists (select from app.workspace w where w.slug = p_workspace) then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	v_out := app.change_begin(p_workspace, p_request);
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	select s.key, s.version into v_key, v_version from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
+	if p_base is not null and p_base is distinct from coalesce(v_version, 0) then
+		raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
+	end if;
+	if v_key is null then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	if p_columns is null and (p_request).origin is null then
+		p_columns := app.header_columns(p_header);
+	end if;
+	v_out := app.change_end(v_out, 'session', 'updated', p_id, coalesce(p_event, p_header), p_request,
+		case when p_event is null then p_header end);
+	update app.session s set version = coalesce(p_version, app.new_version()), updated_seq = v_out.seq, header = p_header,
+			name = (p_columns).name, is_flagged = (p_columns).is_flagged, status = (p_columns).status,
+			model = (p_columns).model, created_at = app.ms_time((p_columns).created_ms),
+			last_used_at = app.ms_time((p_columns).last_used_ms), updated_at = now()
+		where s.key = v_key;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) IS 'Replaces a session''s header (the caller merged it on version p_base; another one there raises CA001; null: don''t check, 0: the caller found no session). p_event: what is broadcast and makes the answer {"success":true}; null: the header is both. Outcome ok, repeat, reused or not_found.';
+
+CREATE FUNCTION api.sessions(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, s.header, s.updated_seq from app.session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+	) x order by x.pos desc nulls first;
+$$;
+
+ALTER FUNCTION api.sessions(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sessions(p_workspace text) IS 'Headers of the workspace''s sessions, most recently updated first.';
+
+CREATE FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	delete from app.skill s where s.workspace_id = v_out.workspace_id and s.slug = p_slug;
+	return app.change_end(v_out, 'skill', 'deleted', p_slug, coalesce(p_event, json_build_object('slug', p_slug)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json, p_request api.request) IS 'Deletes a skill; no error when it isn''t there.';
+
+CREATE FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.skill (workspace_id, slug, content, metadata) values (v_out.workspace_id, p_slug, p_content, p_metadata)
+		on conflict (workspace_id, slug) do update set content = excluded.content, metadata = excluded.metadata, updated_at = now();
+	return app.change_end(v_out, 'skill', 'updated', p_slug,
+		coalesce(p_event, json_build_object('slug', p_slug, 'content', p_content, 'metadata', p_metadata)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json, p_request api.request) IS 'Saves a skill. p_content: a JSON string. p_event: what is broadcast, by default {"slug":…,"content":…,"metadata":…}.';
+
+CREATE FUNCTION api.skills(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, json_build_object('slug', s.slug, 'content', s.content, 'metadata', s.metadata), s.position
+		from app.skill s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+	) x order by x.pos desc nulls first;
+$$;
+
+ALTER FUNCTION api.skills(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.skills(p_workspace text) IS 'The workspace''s skills, newest first.';
+
+CREATE FUNCTION api.source(p_workspace text, p_slug text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.workspace_tag(w.seq), json_build_object('config', s.config, 'guide', s.guide)
+	from app.source s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace and s.slug = p_slug;
+$$;
+
+ALTER FUNCTION api.source(p_workspace text, p_slug text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source(p_workspace text, p_slug text) IS 'Config and guide of one source; the config is null while only a guide was saved.';
+
+CREATE FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.source as s (workspace_id, slug, config) values (v_out.workspace_id, p_slug, p_config)
+		on conflict (workspace_id, slug) do update set config = excluded.config, updated_at = now() where s.config is null;
+	if not found then
+		v_out.status := 'exists';
+		return v_out;
+	end if;
+	return app.change_end(v_out, 'source', 'created', p_slug, p_config, p_request, p_config);
+end
+$$;
+
+ALTER FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request) IS 'Makes a source. Outcome exists when there is one; a guide that was saved before is kept.';
+
+CREATE FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	delete from app.source s where s.workspace_id = v_out.workspace_id and s.slug = p_slug;
+	return app.change_end(v_out, 'source', 'deleted', p_slug, coalesce(p_event, json_build_object('sourceSlug', p_slug)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json, p_request api.request) IS 'Deletes a source with its guide; no error when it isn''t there.';
+
+CREATE FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.source (workspace_id, slug, config) values (v_out.workspace_id, p_slug, p_config)
+		on conflict (workspace_id, slug) do update set config = excluded.config, updated_at = now();
+	return app.change_end(v_out, 'source', 'updated', p_slug, p_config, p_request);
+end
+$$;
+
+ALTER FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request) IS 'Saves a source''s config, making the source when it isn''t there; keeps the guide.';
+
+CREATE FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.source (workspace_id, slug, guide) values (v_out.workspace_id, p_slug, p_guide)
+		on conflict (workspace_id, slug) do update set guide = excluded.guide, updated_at = now();
+	return app.change_end(v_out, 'source', 'updated', p_slug,
+		coalesce(p_event, json_build_object('sourceSlug', p_slug, 'guide', p_guide)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) IS 'Saves a source''s guide (p_guide: a JSON string) and keeps its config. p_event: what is broadcast, by default {"sourceSlug":…,"guide":…}.';
+
+CREATE FUNCTION api.sources(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, s.config, s.position from app.source s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.config is not null
+	) x order by x.pos desc nulls first;
+$$;
+
+ALTER FUNCTION api.sources(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sources(p_workspace text) IS 'Configs of the workspace''s sources, newest first.';
+
+CREATE FUNCTION api.statuses(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+		where w.slug = p_workspace and c.kind = 'statuses'), '{"version":1,"statuses":[],"defaultStatusId":"todo"}');
+$$;
+
+ALTER FUNCTION api.statuses(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.statuses(p_workspace text) IS 'The workspace''s statuses, or the empty default.';
+
+CREATE FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select * from app.config_save(p_workspace, 'statuses', p_config, p_request);
+$$;
+
+ALTER FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) IS 'Saves the workspace''s statuses.';
+
+CREATE FUNCTION api.workspace_tag(p_workspace text) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.workspace_tag((select w.seq from app.workspace w where w.slug = p_workspace));
+$$;
+
+ALTER FUNCTION api.workspace_tag(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_tag(p_workspace text) IS 'The ETag''s text of the workspace''s lists: changes with every change of the workspace.';
+
+CREATE FUNCTION app.change_begin(p_workspace text, p_request api.request) RETURNS api.outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out   api.outcome;
+	v_seen  app.seen_request;
+begin
+	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
+		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
+	end if;
+	select w.id into v_out.workspace_id from app.workspace w where w.slug = p_workspace for update;
+	if not found then
+		insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+		select w.id into v_out.workspace_id from app.workspace w where w.slug = p_workspace for update;
+	end if;
+	v_out.status := 'ok';
+	if (p_request).client is not null then
+		select s.* into v_seen from app.seen_request s
+			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = (p_request).id;
+		if found then
+			v_out.status := case when v_seen.payload = (p_request).payload then 'repeat' else 'reused' end;
+			v_out.seq := v_seen.seq;
+			v_out.answer := v_seen.answer;
+		end if;
+	end if;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION app.change_begin(p_workspace text, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.change_begin(p_workspace text, p_request api.request) IS 'First step of a mutation: takes the workspace''s lock (making the workspace when it isn''t there) and finds a request that was applied before. Status ok: go on.';
+
+CREATE FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json DEFAULT NULL::json) RETURNS api.outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	update app.workspace w set seq = w.seq + 1 where w.id = p_out.workspace_id returning w.seq into p_out.seq;
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
+		values (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data);
+	if (p_request).client is not null then
+		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
+			values (p_out.workspace_id, (p_request).client, (p_request).id, (p_request).payload, p_out.seq, p_answer);
+	end if;
+	return p_out;
+end
+$$;
+
+ALTER FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) IS 'Last step of a mutation: gives it its number, logs it for the listeners, remembers the request. p_answer null stands for {"success":true}.';
+
+CREATE FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) RETURNS api.outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.workspace_config (workspace_id, kind, config) values (v_out.workspace_id, p_kind, p_config)
+		on conflict (workspace_id, kind) do update set config = excluded.config, updated_at = now();
+	return app.change_end(v_out, p_kind, 'updated', null, p_config, p_request);
+end
+$$;
+
+ALTER FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) IS 'Saves the statuses or the labels.';
+
+CREATE FUNCTION app.epoch_text() RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+	select substr(md5(concat_ws('/', e.token, (select s.system_identifier from pg_control_system() s),
+		left(pg_walfile_name(pg_current_wal_lsn()), 8),
+		(select d.oid from pg_database d where d.datname = current_database()),
+		'app.workspace'::regclass::oid)), 1, 16)
+	from app.epoch e;
+$$;
+
+ALTER FUNCTION app.epoch_text() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.epoch_text() IS 'Identifies this life of the database: changes when it is restored (other cluster, other database or new tables), after a failover or point-in-time recovery (new timeline), and by api.epoch_renew().';
+
+CREATE FUNCTION app.header_columns(p_header json) RETURNS api.session_columns
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $_$
+declare
+	v_out api.session_columns;
+begin
+	v_out.name := left(p_header ->> 'name', 1000);
+	v_out.is_flagged := case p_header ->> 'isFlagged' when 'true' then true when 'false' then false end;
+	v_out.status := left(coalesce(p_header ->> 'todoState', p_header ->> 'status'), 1000);
+	v_out.model := left(p_header ->> 'model', 1000);
+	v_out.created_ms := case when p_header ->> 'createdAt' ~ '^\d{1,15}$' then (p_header ->> 'createdAt')::bigint end;
+	v_out.last_used_ms := case when p_header ->> 'lastUsedAt' ~ '^\d{1,15}$' then (p_header ->> 'lastUsedAt')::bigint end;
+	return v_out;
+exception when others then
+	-- The header holds something that SQL can't extract from (a NUL escape, half a surrogate pair).
+	return null;
+end
+$_$;
+
+ALTER FUNCTION app.header_columns(p_header json) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.header_columns(p_header json) IS 'The typed columns of a header that a SQL user wrote. The daemons extract them themselves and never call this.';
+
+CREATE FUNCTION app.ms(p_at timestamp with time zone) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select floor(extract(epoch from p_at) * 1000)::bigint;
+$$;
+
+ALTER FUNCTION app.ms(p_at timestamp with time zone) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.ms(p_at timestamp with time zone) IS 'A time as milliseconds since 1970.';
+
+CREATE FUNCTION app.ms_time(p_ms bigint) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select case when p_ms between 0 and 253402300799999 then to_timestamp(p_ms / 1000.0) end;
+$$;
+
+ALTER FUNCTION app.ms_time(p_ms bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.ms_time(p_ms bigint) IS 'Milliseconds since 1970 as a time; null outside the years 1970 to 9999.';
+
+CREATE FUNCTION app.new_version() RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select ('x' || encode(substring(uuid_send(gen_random_uuid()) from 9), 'hex'))::bit(64)::bigint;
+$$;
+
+ALTER FUNCTION app.new_version() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.new_version() IS 'A random session version.';
+
+CREATE TABLE app.project (
+    workspace_id bigint NOT NULL,
+    repo_key text NOT NULL,
+    repo_url text NOT NULL,
+    default_branch text,
+    added_at timestamp with time zone DEFAULT now() NOT NULL,
+    "position" bigint NOT NULL,
+    CONSTRAINT project_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256)))
+);
+
+ALTER TABLE app.project OWNER TO craft_owner;
+
+COMMENT ON TABLE app.project IS 'A repository that a workspace works on.';
+
+COMMENT ON COLUMN app.project.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.project.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN app.project.repo_url IS 'URL of the repository as the client gave it.';
+
+COMMENT ON COLUMN app.project.default_branch IS 'The repository''s default branch, when known.';
+
+COMMENT ON COLUMN app.project.added_at IS 'When it was added.';
+
+COMMENT ON COLUMN app.project."position" IS 'Order of addition.';
+
+CREATE FUNCTION app.project_json(p app.project) RETURNS json
+    LANGUAGE sql STABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
+		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_key = p.repo_key));
+$$;
+
+ALTER FUNCTION app.project_json(p app.project) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.project_json(p app.project) IS 'A project as clients see it.';
+
+CREATE TABLE app.sandbox_session (
+    id uuid NOT NULL,
+    workspace_id bigint NOT NULL,
+    repo_key text NOT NULL,
+    sandbox_id text NOT NULL,
+    branch text NOT NULL,
+    status text NOT NULL,
+    error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_activity_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT sandbox_session_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256))),
+    CONSTRAINT sandbox_session_status_check CHECK ((status = ANY (ARRAY['provisioning'::text, 'cloning'::text, 'ready'::text, 'idle'::text, 'expired'::text])))
+);
+
+ALTER TABLE app.sandbox_session OWNER TO craft_owner;
+
+COMMENT ON TABLE app.sandbox_session IS 'A running isolated checkout of one repository.';
+
+COMMENT ON COLUMN app.sandbox_session.id IS 'The sandbox session''s id.';
+
+COMMENT ON COLUMN app.sandbox_session.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.sandbox_session.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN app.sandbox_session.sandbox_id IS 'First 8 characters of the id.';
+
+COMMENT ON COLUMN app.sandbox_session.branch IS 'The branch that was checked out.';
+
+COMMENT ON COLUMN app.sandbox_session.status IS 'provisioning, cloning, ready, idle or expired.';
+
+COMMENT ON COLUMN app.sandbox_session.error IS 'Why it failed; null when it didn''t.';
+
+COMMENT ON COLUMN app.sandbox_session.created_at IS 'When it was asked for.';
+
+COMMENT ON COLUMN app.sandbox_session.last_activity_at IS 'Last heartbeat, message or end of a task.';
+
+COMMENT ON COLUMN app.sandbox_session.expires_at IS 'When it ends if nothing happens.';
+
+CREATE FUNCTION app.sandbox_json(s app.sandbox_session) RETURNS json
+    LANGUAGE sql STABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select case when s.error is null
+		then json_build_object('sessionId', s.id, 'repoKey', s.repo_key, 'sandboxId', s.sandbox_id, 'branch', s.branch, 'status', s.status,
+			'createdAt', app.ms(s.created_at), 'lastActivityAt', app.ms(s.last_activity_at), 'expiresAt', app.ms(s.expires_at))
+		else json_build_object('sessionId', s.id, 'repoKey', s.repo_key, 'sandboxId', s.sandbox_id, 'branch', s.branch, 'status', s.status,
+			'createdAt', app.ms(s.created_at), 'lastActivityAt', app.ms(s.last_activity_at), 'expiresAt', app.ms(s.expires_at), 'error', s.error)
+		end;
+$$;
+
+ALTER FUNCTION app.sandbox_json(s app.sandbox_session) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_json(s app.sandbox_session) IS 'A sandbox session as clients see it.';
+
+CREATE FUNCTION app.tag_of(p_bodies json[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+	select md5(coalesce(array_to_string(p_bodies, ','), ''));
+$$;
+
+ALTER FUNCTION app.tag_of(p_bodies json[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.tag_of(p_bodies json[]) IS 'ETag''s text of a small list that has no change numbers.';
+
+CREATE FUNCTION app.workspace_tag(p_seq bigint) RETURNS text
+    LANGUAGE sql STABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.epoch_text() || '-' || coalesce(p_seq, 0);
+$$;
+
+ALTER FUNCTION app.workspace_tag(p_seq bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.workspace_tag(p_seq bigint) IS 'ETag of a list of a workspace whose latest change has this number.';
+
+CREATE TABLE app.change_log (
+    workspace_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    entity text NOT NULL,
+    action text NOT NULL,
+    entity_id text,
+    origin text,
+    data json NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY app.change_log ALTER COLUMN data SET COMPRESSION lz4;
+
+ALTER TABLE app.change_log OWNER TO craft_owner;
+
+COMMENT ON TABLE app.change_log IS 'Every change of every workspace in commit order, as broadcast to clients; pruned by age and count (app.workspace.floor).';
+
+COMMENT ON COLUMN app.change_log.workspace_id IS 'The workspace that changed.';
+
+COMMENT ON COLUMN app.change_log.seq IS 'Number of the change in the workspace: 1, 2, 3… without gaps.';
+
+COMMENT ON COLUMN app.change_log.entity IS 'What changed: session, source, statuses, labels, skill, plan.';
+
+COMMENT ON COLUMN app.change_log.action IS 'created, updated or deleted.';
+
+COMMENT ON COLUMN app.change_log.entity_id IS 'Its id, slug or file name; null for statuses and labels.';
+
+COMMENT ON COLUMN app.change_log.origin IS 'The connection that made the change (it is not told again); null for REST actions and for SQL.';
+
+COMMENT ON COLUMN app.change_log.data IS 'The event''s data, byte for byte as broadcast.';
+
+COMMENT ON COLUMN app.change_log.at IS 'Start of the transaction that made the change.';
+
+CREATE TABLE app.credential (
+    workspace_id bigint NOT NULL,
+    repo_key text NOT NULL,
+    sealed text NOT NULL,
+    username text,
+    user_id bigint,
+    scope text,
+    authenticated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT credential_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256)))
+);
+
+ALTER TABLE app.credential OWNER TO craft_owner;
+
+COMMENT ON TABLE app.credential IS 'The GitHub credential for one repository of one workspace. Not readable by craft_dba.';
+
+COMMENT ON COLUMN app.credential.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.credential.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN app.credential.sealed IS 'base64 of IV, AES-256-GCM ciphertext and tag under ENCRYPTION_KEY.';
+
+COMMENT ON COLUMN app.credential.username IS 'GitHub login of the user who granted it.';
+
+COMMENT ON COLUMN app.credential.user_id IS 'GitHub''s number of that user.';
+
+COMMENT ON COLUMN app.credential.scope IS 'The scope that GitHub granted.';
+
+COMMENT ON COLUMN app.credential.authenticated_at IS 'When it was granted.';
+
+CREATE TABLE app.epoch (
+    one boolean DEFAULT true NOT NULL,
+    token text NOT NULL,
+    CONSTRAINT epoch_one_check CHECK (one)
+);
+
+ALTER TABLE app.epoch OWNER TO craft_owner;
+
+COMMENT ON TABLE app.epoch IS 'One row: a random text made when the database was made. Part of the epoch that resume tokens carry; see app.epoch_text().';
+
+COMMENT ON COLUMN app.epoch.one IS 'Always true: there is one row.';
+
+COMMENT ON COLUMN app.epoch.token IS 'Random. api.epoch_renew() changes it, which makes every client reload.';
+
+CREATE TABLE app.message (
+    session_key bigint NOT NULL,
+    idx integer NOT NULL,
+    hash bigint NOT NULL,
+    body json NOT NULL,
+    CONSTRAINT message_idx_check CHECK ((idx >= 0))
+);
+ALTER TABLE ONLY app.message ALTER COLUMN body SET COMPRESSION lz4;
+
+ALTER TABLE app.message OWNER TO craft_owner;
+
+COMMENT ON TABLE app.message IS 'One element of a session''s messages array. A save writes only the rows that differ. No foreign key: this is the hot path, and the functions of api that delete a session delete its messages.';
+
+COMMENT ON COLUMN app.message.session_key IS 'app.session.key.';
+
+COMMENT ON COLUMN app.message.idx IS 'Position in the array, from 0, without gaps.';
+
+COMMENT ON COLUMN app.message.hash IS 'XXH3-64 of the body''s bytes, as a signed number: tells whether a row differs without reading it.';
+
+COMMENT ON COLUMN app.message.body IS 'The element, byte for byte as the client sent it.';
+
+CREATE TABLE app.plan (
+    workspace_id bigint NOT NULL,
+    session_id text NOT NULL,
+    name text NOT NULL,
+    content json NOT NULL,
+    modified_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    modified_seq bigint NOT NULL,
+    CONSTRAINT plan_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1024))),
+    CONSTRAINT plan_session_id_check CHECK (((octet_length(session_id) >= 1) AND (octet_length(session_id) <= 1024)))
+);
+ALTER TABLE ONLY app.plan ALTER COLUMN content SET COMPRESSION lz4;
+
+ALTER TABLE app.plan OWNER TO craft_owner;
+
+COMMENT ON TABLE app.plan IS 'A plan file of a session. The session needn''t have been saved yet.';
+
+COMMENT ON COLUMN app.plan.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.plan.session_id IS 'Id of the session, as app.session.id.';
+
+COMMENT ON COLUMN app.plan.name IS 'File name, unique in the session.';
+
+COMMENT ON COLUMN app.plan.content IS 'The content as a JSON string, escapes as sent.';
+
+COMMENT ON COLUMN app.plan.modified_at IS 'When it was last saved.';
+
+COMMENT ON COLUMN app.plan.modified_seq IS 'Number of the change that saved it last: the exact order.';
+
+ALTER TABLE app.project ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.project_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.schema_code (
+    one boolean DEFAULT true NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schema_code_one_check CHECK (one)
+);
+
+ALTER TABLE app.schema_code OWNER TO craft_owner;
+
+COMMENT ON TABLE app.schema_code IS 'One row: which functions, views and privileges this database has; written by craft-cloud migrate.';
+
+COMMENT ON COLUMN app.schema_code.one IS 'Always true: there is one row.';
+
+COMMENT ON COLUMN app.schema_code.sha256 IS 'SHA-256 over the files api/*.sql, report/*.sql and grants.sql: they are applied again when it differs.';
+
+COMMENT ON COLUMN app.schema_code.applied_at IS 'When they were applied.';
+
+CREATE TABLE app.schema_migration (
+    version integer NOT NULL,
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schema_migration_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE app.schema_migration OWNER TO craft_owner;
+
+COMMENT ON TABLE app.schema_migration IS 'The migrations that this database has; written by craft-cloud migrate.';
+
+COMMENT ON COLUMN app.schema_migration.version IS 'Number of the migration.';
+
+COMMENT ON COLUMN app.schema_migration.name IS 'Its file below the SQL directory.';
+
+COMMENT ON COLUMN app.schema_migration.sha256 IS 'SHA-256 of the file when it was applied: a file changed later is refused.';
+
+COMMENT ON COLUMN app.schema_migration.applied_at IS 'When it was applied.';
+
+CREATE TABLE app.seen_request (
+    workspace_id bigint NOT NULL,
+    client text NOT NULL,
+    request bytea NOT NULL,
+    payload bigint NOT NULL,
+    seq bigint NOT NULL,
+    answer json,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT seen_request_client_check CHECK (((octet_length(client) >= 1) AND (octet_length(client) <= 256)))
+);
+ALTER TABLE ONLY app.seen_request ALTER COLUMN answer SET COMPRESSION lz4;
+
+ALTER TABLE app.seen_request OWNER TO craft_owner;
+
+COMMENT ON TABLE app.seen_request IS 'Mutations of clients that named themselves (?client=), so that one sent again is applied once. Kept for a day.';
+
+COMMENT ON COLUMN app.seen_request.workspace_id IS 'The workspace that changed.';
+
+COMMENT ON COLUMN app.seen_request.client IS 'The name that the client gave itself.';
+
+COMMENT ON COLUMN app.seen_request.request IS 'SHA-256 of the requestId''s JSON text.';
+
+COMMENT ON COLUMN app.seen_request.payload IS 'XXH3-64 of type and data: a requestId used again for something else is refused.';
+
+COMMENT ON COLUMN app.seen_request.seq IS 'Number of the change that it made.';
+
+COMMENT ON COLUMN app.seen_request.answer IS 'Data of the answer; null stands for {"success":true}.';
+
+COMMENT ON COLUMN app.seen_request.at IS 'When it was applied.';
+
+CREATE TABLE app.session (
+    key bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    updated_seq bigint NOT NULL,
+    header json NOT NULL,
+    name text,
+    is_flagged boolean,
+    status text,
+    model text,
+    message_count integer DEFAULT 0 NOT NULL,
+    message_bytes bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT session_id_check CHECK (((octet_length(id) >= 1) AND (octet_length(id) <= 1024))),
+    CONSTRAINT session_message_bytes_check CHECK ((message_bytes >= 0)),
+    CONSTRAINT session_message_count_check CHECK ((message_count >= 0))
+)
+WITH (fillfactor='70');
+ALTER TABLE ONLY app.session ALTER COLUMN header SET COMPRESSION lz4;
+
+ALTER TABLE app.session OWNER TO craft_owner;
+
+COMMENT ON TABLE app.session IS 'One conversation of a workspace: its header as the client wrote it, and typed copies of what people ask for.';
+
+COMMENT ON COLUMN app.session.key IS 'Internal number; app.message refers to it.';
+
+COMMENT ON COLUMN app.session.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.session.id IS 'The id that the client gave, unique in the workspace.';
+
+COMMENT ON COLUMN app.session.version IS 'A random number set anew at every change of the session: a writer that based its text on another version is refused.';
+
+COMMENT ON COLUMN app.session.updated_seq IS 'Number of the change that touched the session last.';
+
+COMMENT ON COLUMN app.session.header IS 'The header object, byte for byte what the client sent or what top-level merges made of it. Never extract from it in SQL: a \u0000 or an unpaired surrogate anywhere in it makes -> fail.';
+
+COMMENT ON COLUMN app.session.name IS 'header.name, cleaned for reading; null when the header has none.';
+
+COMMENT ON COLUMN app.session.is_flagged IS 'header.isFlagged; null when the header has none.';
+
+COMMENT ON COLUMN app.session.status IS 'header.todoState or header.status, cleaned for reading.';
+
+COMMENT ON COLUMN app.session.model IS 'header.model, cleaned for reading.';
+
+COMMENT ON COLUMN app.session.message_count IS 'Number of rows in app.message.';
+
+COMMENT ON COLUMN app.session.message_bytes IS 'Their bytes as JSON text, before compression.';
+
+COMMENT ON COLUMN app.session.created_at IS 'header.createdAt (milliseconds since 1970), as a time.';
+
+COMMENT ON COLUMN app.session.last_used_at IS 'header.lastUsedAt (milliseconds since 1970), as a time.';
+
+COMMENT ON COLUMN app.session.updated_at IS 'When the server last changed the row.';
+
+ALTER TABLE app.session ALTER COLUMN key ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.session_key_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.skill (
+    workspace_id bigint NOT NULL,
+    slug text NOT NULL,
+    content json NOT NULL,
+    metadata json NOT NULL,
+    "position" bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT skill_slug_check CHECK (((octet_length(slug) >= 1) AND (octet_length(slug) <= 1024)))
+);
+ALTER TABLE ONLY app.skill ALTER COLUMN content SET COMPRESSION lz4;
+ALTER TABLE ONLY app.skill ALTER COLUMN metadata SET COMPRESSION lz4;
+
+ALTER TABLE app.skill OWNER TO craft_owner;
+
+COMMENT ON TABLE app.skill IS 'A skill of a workspace.';
+
+COMMENT ON COLUMN app.skill.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.skill.slug IS 'Its name, unique in the workspace.';
+
+COMMENT ON COLUMN app.skill.content IS 'The content as a JSON string, escapes as sent.';
+
+COMMENT ON COLUMN app.skill.metadata IS 'The metadata as sent.';
+
+COMMENT ON COLUMN app.skill."position" IS 'Order of creation.';
+
+COMMENT ON COLUMN app.skill.created_at IS 'When it was first saved.';
+
+COMMENT ON COLUMN app.skill.updated_at IS 'When it was last saved.';
+
+ALTER TABLE app.skill ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.skill_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.source (
+    workspace_id bigint NOT NULL,
+    slug text NOT NULL,
+    config json,
+    guide json,
+    "position" bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT source_slug_check CHECK (((octet_length(slug) >= 1) AND (octet_length(slug) <= 1024)))
+);
+ALTER TABLE ONLY app.source ALTER COLUMN config SET COMPRESSION lz4;
+ALTER TABLE ONLY app.source ALTER COLUMN guide SET COMPRESSION lz4;
+
+ALTER TABLE app.source OWNER TO craft_owner;
+
+COMMENT ON TABLE app.source IS 'A source (a connection to some service) of a workspace.';
+
+COMMENT ON COLUMN app.source.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.source.slug IS 'Its name, unique in the workspace.';
+
+COMMENT ON COLUMN app.source.config IS 'The config object as sent; null while only a guide was saved.';
+
+COMMENT ON COLUMN app.source.guide IS 'The guide as a JSON string, escapes as sent; null when there is none.';
+
+COMMENT ON COLUMN app.source."position" IS 'Order of creation.';
+
+COMMENT ON COLUMN app.source.created_at IS 'When it was first saved.';
+
+COMMENT ON COLUMN app.source.updated_at IS 'When it was last saved.';
+
+ALTER TABLE app.source ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.source_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.workspace (
+    id bigint NOT NULL,
+    slug text NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    floor bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT workspace_check CHECK (((floor >= 0) AND (floor <= seq))),
+    CONSTRAINT workspace_slug_check CHECK (((octet_length(slug) >= 1) AND (octet_length(slug) <= 1024)))
+)
+WITH (fillfactor='30');
+
+ALTER TABLE app.workspace OWNER TO craft_owner;
+
+COMMENT ON TABLE app.workspace IS 'A named set of synced data. The first write creates it. Its row is the lock that puts the workspace''s changes in order.';
+
+COMMENT ON COLUMN app.workspace.id IS 'Internal number.';
+
+COMMENT ON COLUMN app.workspace.slug IS 'The name that clients use in URLs, up to 1,024 bytes.';
+
+COMMENT ON COLUMN app.workspace.seq IS 'Number of the latest change; each change adds one, in commit order, without gaps.';
+
+COMMENT ON COLUMN app.workspace.floor IS 'Changes up to this number were pruned from app.change_log.';
+
+COMMENT ON COLUMN app.workspace.created_at IS 'When the first write came.';
+
+CREATE TABLE app.workspace_config (
+    workspace_id bigint NOT NULL,
+    kind text NOT NULL,
+    config json NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT workspace_config_kind_check CHECK ((kind = ANY (ARRAY['statuses'::text, 'labels'::text])))
+);
+ALTER TABLE ONLY app.workspace_config ALTER COLUMN config SET COMPRESSION lz4;
+
+ALTER TABLE app.workspace_config OWNER TO craft_owner;
+
+COMMENT ON TABLE app.workspace_config IS 'The statuses and the labels of a workspace.';
+
+COMMENT ON COLUMN app.workspace_config.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.workspace_config.kind IS 'statuses or labels.';
+
+COMMENT ON COLUMN app.workspace_config.config IS 'The config object as sent.';
+
+COMMENT ON COLUMN app.workspace_config.updated_at IS 'When it was last saved.';
+
+ALTER TABLE app.workspace ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.workspace_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW report.changes AS
+ SELECT w.slug AS workspace,
+    l.seq,
+    l.at,
+    l.entity,
+    l.action,
+    l.entity_id,
+    l.origin,
+    octet_length((l.data)::text) AS bytes,
+    (l.data)::text AS data
+   FROM (app.change_log l
+     JOIN app.workspace w ON ((w.id = l.workspace_id)));
+
+ALTER TABLE report.changes OWNER TO craft_owner;
+
+COMMENT ON VIEW report.changes IS 'Every change still in the log, as it was broadcast to the clients.';
+
+COMMENT ON COLUMN report.changes.workspace IS 'The workspace that changed.';
+
+COMMENT ON COLUMN report.changes.seq IS 'Number of the change in the workspace, without gaps, in the order of the commits.';
+
+COMMENT ON COLUMN report.changes.at IS 'Start of the transaction that made it.';
+
+COMMENT ON COLUMN report.changes.entity IS 'What changed: session, source, statuses, labels, skill, plan.';
+
+COMMENT ON COLUMN report.changes.action IS 'created, updated or deleted.';
+
+COMMENT ON COLUMN report.changes.entity_id IS 'Its id, slug or file name; null for statuses and labels.';
+
+COMMENT ON COLUMN report.changes.origin IS 'The connection that made it; null for REST actions and SQL.';
+
+COMMENT ON COLUMN report.changes.bytes IS 'Bytes of the data.';
+
+COMMENT ON COLUMN report.changes.data IS 'The event''s data as JSON text.';
+
+CREATE VIEW report.labels AS
+ SELECT w.slug AS workspace,
+    c.updated_at,
+    (c.config)::text AS config
+   FROM (app.workspace_config c
+     JOIN app.workspace w ON ((w.id = c.workspace_id)))
+  WHERE (c.kind = 'labels'::text);
+
+ALTER TABLE report.labels OWNER TO craft_owner;
+
+COMMENT ON VIEW report.labels IS 'The labels of the workspaces that saved any.';
+
+COMMENT ON COLUMN report.labels.workspace IS 'The workspace they belong to.';
+
+COMMENT ON COLUMN report.labels.updated_at IS 'When they were last saved.';
+
+COMMENT ON COLUMN report.labels.config IS 'The config as JSON text, as the client wrote it.';
+
+CREATE VIEW report.messages AS
+ SELECT w.slug AS workspace,
+    s.id AS session,
+    m.idx AS "position",
+    octet_length((m.body)::text) AS bytes,
+    lpad(to_hex(m.hash), 16, '0'::text) AS hash,
+    (m.body)::text AS body
+   FROM ((app.message m
+     JOIN app.session s ON ((s.key = m.session_key)))
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.messages OWNER TO craft_owner;
+
+COMMENT ON VIEW report.messages IS 'The messages of all sessions. Ask for one session: where workspace = … and session = … order by position.';
+
+COMMENT ON COLUMN report.messages.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.messages.session IS 'The session it belongs to.';
+
+COMMENT ON COLUMN report.messages."position" IS 'Place in the conversation, from 0.';
+
+COMMENT ON COLUMN report.messages.bytes IS 'Bytes of the body.';
+
+COMMENT ON COLUMN report.messages.hash IS 'XXH3-64 of the body''s bytes, in hex.';
+
+COMMENT ON COLUMN report.messages.body IS 'The message as JSON text, as the client wrote it.';
+
+CREATE VIEW report.plans AS
+ SELECT w.slug AS workspace,
+    p.session_id AS session,
+    p.name AS plan,
+    p.modified_at,
+    p.modified_seq AS changed_by,
+    octet_length((p.content)::text) AS content_bytes,
+    (p.content)::text AS content
+   FROM (app.plan p
+     JOIN app.workspace w ON ((w.id = p.workspace_id)));
+
+ALTER TABLE report.plans OWNER TO craft_owner;
+
+COMMENT ON VIEW report.plans IS 'The plan files of all sessions.';
+
+COMMENT ON COLUMN report.plans.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.plans.session IS 'The session it belongs to, which needn''t have been saved.';
+
+COMMENT ON COLUMN report.plans.plan IS 'File name, unique in the session.';
+
+COMMENT ON COLUMN report.plans.modified_at IS 'When it was last saved.';
+
+COMMENT ON COLUMN report.plans.changed_by IS 'Number of the change that saved it last (report.changes.seq).';
+
+COMMENT ON COLUMN report.plans.content_bytes IS 'Bytes of the content as JSON text.';
+
+COMMENT ON COLUMN report.plans.content IS 'The content as a JSON string with its quotes and escapes.';
+
+CREATE VIEW report.projects AS
+ SELECT w.slug AS workspace,
+    p.repo_key,
+    p.repo_url,
+    p.default_branch,
+    p.added_at,
+    (c.repo_key IS NOT NULL) AS has_github_auth,
+    c.username AS github_username,
+    c.scope AS github_scope,
+    c.authenticated_at AS github_authenticated_at
+   FROM ((app.project p
+     JOIN app.workspace w ON ((w.id = p.workspace_id)))
+     LEFT JOIN app.credential c ON (((c.workspace_id = p.workspace_id) AND (c.repo_key = p.repo_key))));
+
+ALTER TABLE report.projects OWNER TO craft_owner;
+
+COMMENT ON VIEW report.projects IS 'The repositories that the workspaces work on.';
+
+COMMENT ON COLUMN report.projects.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.projects.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN report.projects.repo_url IS 'URL of the repository as the client gave it.';
+
+COMMENT ON COLUMN report.projects.default_branch IS 'The default branch, when known.';
+
+COMMENT ON COLUMN report.projects.added_at IS 'When it was added.';
+
+COMMENT ON COLUMN report.projects.has_github_auth IS 'Whether a GitHub credential is stored.';
+
+COMMENT ON COLUMN report.projects.github_username IS 'GitHub login of the user who granted it.';
+
+COMMENT ON COLUMN report.projects.github_scope IS 'The scope that GitHub granted.';
+
+COMMENT ON COLUMN report.projects.github_authenticated_at IS 'When it was granted.';
+
+CREATE VIEW report.requests AS
+ SELECT w.slug AS workspace,
+    r.client,
+    encode(r.request, 'hex'::text) AS request,
+    r.seq,
+    r.at,
+    octet_length((r.answer)::text) AS answer_bytes
+   FROM (app.seen_request r
+     JOIN app.workspace w ON ((w.id = r.workspace_id)));
+
+ALTER TABLE report.requests OWNER TO craft_owner;
+
+COMMENT ON VIEW report.requests IS 'The requests that are remembered so that one sent again is applied once.';
+
+COMMENT ON COLUMN report.requests.workspace IS 'The workspace that it changed.';
+
+COMMENT ON COLUMN report.requests.client IS 'The name that the client gave itself.';
+
+COMMENT ON COLUMN report.requests.request IS 'SHA-256 of the requestId''s JSON text, in hex.';
+
+COMMENT ON COLUMN report.requests.seq IS 'Number of the change that it made.';
+
+COMMENT ON COLUMN report.requests.at IS 'When it was applied.';
+
+COMMENT ON COLUMN report.requests.answer_bytes IS 'Bytes of the remembered answer; null when that is {"success":true}.';
+
+CREATE VIEW report.sandboxes AS
+ SELECT w.slug AS workspace,
+    s.id AS sandbox_session,
+    s.sandbox_id,
+    s.repo_key,
+    s.branch,
+    s.status,
+    s.error,
+    s.created_at,
+    s.last_activity_at,
+    s.expires_at
+   FROM (app.sandbox_session s
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.sandboxes OWNER TO craft_owner;
+
+COMMENT ON VIEW report.sandboxes IS 'The sandbox sessions: running isolated checkouts.';
+
+COMMENT ON COLUMN report.sandboxes.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.sandboxes.sandbox_session IS 'The sandbox session''s id.';
+
+COMMENT ON COLUMN report.sandboxes.sandbox_id IS 'First 8 characters of the id.';
+
+COMMENT ON COLUMN report.sandboxes.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN report.sandboxes.branch IS 'The branch that was checked out.';
+
+COMMENT ON COLUMN report.sandboxes.status IS 'provisioning, cloning, ready, idle or expired.';
+
+COMMENT ON COLUMN report.sandboxes.error IS 'Why it failed; null when it didn''t.';
+
+COMMENT ON COLUMN report.sandboxes.created_at IS 'When it was asked for.';
+
+COMMENT ON COLUMN report.sandboxes.last_activity_at IS 'Last heartbeat, message or end of a task.';
+
+COMMENT ON COLUMN report.sandboxes.expires_at IS 'When it ends if nothing happens.';
+
+CREATE VIEW report.sessions AS
+ SELECT w.slug AS workspace,
+    s.id AS session,
+    s.name,
+    s.status,
+    s.is_flagged,
+    s.model,
+    s.message_count AS messages,
+    s.message_bytes,
+    s.created_at,
+    s.last_used_at,
+    s.updated_at,
+    s.updated_seq AS changed_by,
+    octet_length((s.header)::text) AS header_bytes,
+    (s.header)::text AS header
+   FROM (app.session s
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.sessions OWNER TO craft_owner;
+
+COMMENT ON VIEW report.sessions IS 'The sessions (conversations) of all workspaces.';
+
+COMMENT ON COLUMN report.sessions.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.sessions.session IS 'Its id, unique in the workspace.';
+
+COMMENT ON COLUMN report.sessions.name IS 'Name, cleaned: what text can''t hold became U+FFFD.';
+
+COMMENT ON COLUMN report.sessions.status IS 'The status that the app gave it.';
+
+COMMENT ON COLUMN report.sessions.is_flagged IS 'Whether it is flagged; null when its header doesn''t say.';
+
+COMMENT ON COLUMN report.sessions.model IS 'The model that it uses.';
+
+COMMENT ON COLUMN report.sessions.messages IS 'Number of messages.';
+
+COMMENT ON COLUMN report.sessions.message_bytes IS 'Their bytes as JSON text, before compression.';
+
+COMMENT ON COLUMN report.sessions.created_at IS 'When the client made it, by the client''s clock.';
+
+COMMENT ON COLUMN report.sessions.last_used_at IS 'When it was last used, by the client''s clock.';
+
+COMMENT ON COLUMN report.sessions.updated_at IS 'When the server last changed it.';
+
+COMMENT ON COLUMN report.sessions.changed_by IS 'Number of the change that touched it last (report.changes.seq).';
+
+COMMENT ON COLUMN report.sessions.header_bytes IS 'Bytes of the header.';
+
+COMMENT ON COLUMN report.sessions.header IS 'The header as JSON text, as the client wrote it. Don''t cast it to jsonb: see the comment of app.session.header.';
+
+CREATE VIEW report.skills AS
+ SELECT w.slug AS workspace,
+    s.slug AS skill,
+    s.created_at,
+    s.updated_at,
+    octet_length((s.content)::text) AS content_bytes,
+    (s.metadata)::text AS metadata,
+    (s.content)::text AS content
+   FROM (app.skill s
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.skills OWNER TO craft_owner;
+
+COMMENT ON VIEW report.skills IS 'The skills of all workspaces.';
+
+COMMENT ON COLUMN report.skills.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.skills.skill IS 'Its name (slug), unique in the workspace.';
+
+COMMENT ON COLUMN report.skills.created_at IS 'When it was first saved.';
+
+COMMENT ON COLUMN report.skills.updated_at IS 'When it was last saved.';
+
+COMMENT ON COLUMN report.skills.content_bytes IS 'Bytes of the content as JSON text.';
+
+COMMENT ON COLUMN report.skills.metadata IS 'The metadata as JSON text.';
+
+COMMENT ON COLUMN report.skills.content IS 'The content as a JSON string with its quotes and escapes.';
+
+CREATE VIEW report.sources AS
+ SELECT w.slug AS workspace,
+    s.slug AS source,
+    (s.config IS NOT NULL) AS has_config,
+    (s.guide IS NOT NULL) AS has_guide,
+    s.created_at,
+    s.updated_at,
+    (s.config)::text AS config,
+    (s.guide)::text AS guide
+   FROM (app.source s
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.sources OWNER TO craft_owner;
+
+COMMENT ON VIEW report.sources IS 'The sources (connections to services) of all workspaces.';
+
+COMMENT ON COLUMN report.sources.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.sources.source IS 'Its name (slug), unique in the workspace.';
+
+COMMENT ON COLUMN report.sources.has_config IS 'False while only a guide was saved.';
+
+COMMENT ON COLUMN report.sources.has_guide IS 'Whether a guide was saved.';
+
+COMMENT ON COLUMN report.sources.created_at IS 'When it was first saved.';
+
+COMMENT ON COLUMN report.sources.updated_at IS 'When it was last saved.';
+
+COMMENT ON COLUMN report.sources.config IS 'The config as JSON text, as the client wrote it.';
+
+COMMENT ON COLUMN report.sources.guide IS 'The guide as a JSON string with its quotes and escapes.';
+
+CREATE VIEW report.statuses AS
+ SELECT w.slug AS workspace,
+    c.updated_at,
+    (c.config)::text AS config
+   FROM (app.workspace_config c
+     JOIN app.workspace w ON ((w.id = c.workspace_id)))
+  WHERE (c.kind = 'statuses'::text);
+
+ALTER TABLE report.statuses OWNER TO craft_owner;
+
+COMMENT ON VIEW report.statuses IS 'The statuses of the workspaces that saved any.';
+
+COMMENT ON COLUMN report.statuses.workspace IS 'The workspace they belong to.';
+
+COMMENT ON COLUMN report.statuses.updated_at IS 'When they were last saved.';
+
+COMMENT ON COLUMN report.statuses.config IS 'The config as JSON text, as the client wrote it.';
+
+CREATE VIEW report.workspaces AS
+ SELECT w.slug AS workspace,
+    COALESCE(s.sessions, (0)::bigint) AS sessions,
+    COALESCE(s.messages, (0)::bigint) AS messages,
+    COALESCE(s.bytes, (0)::bigint) AS message_bytes,
+    w.seq AS changes,
+    w.floor AS pruned_up_to,
+    l.at AS last_change_at,
+    w.created_at,
+    w.id AS workspace_id
+   FROM ((app.workspace w
+     LEFT JOIN ( SELECT x.workspace_id,
+            count(*) AS sessions,
+            sum(x.message_count) AS messages,
+            (sum(x.message_bytes))::bigint AS bytes
+           FROM app.session x
+          GROUP BY x.workspace_id) s ON ((s.workspace_id = w.id)))
+     LEFT JOIN app.change_log l ON (((l.workspace_id = w.id) AND (l.seq = w.seq))));
+
+ALTER TABLE report.workspaces OWNER TO craft_owner;
+
+COMMENT ON VIEW report.workspaces IS 'The workspaces and how much is in them.';
+
+COMMENT ON COLUMN report.workspaces.workspace IS 'Its name (slug).';
+
+COMMENT ON COLUMN report.workspaces.sessions IS 'Number of sessions.';
+
+COMMENT ON COLUMN report.workspaces.messages IS 'Number of messages in all its sessions.';
+
+COMMENT ON COLUMN report.workspaces.message_bytes IS 'Their bytes as JSON text, before compression.';
+
+COMMENT ON COLUMN report.workspaces.changes IS 'Number of the latest change, which is how many there have been.';
+
+COMMENT ON COLUMN report.workspaces.pruned_up_to IS 'Changes up to this number are no longer in report.changes.';
+
+COMMENT ON COLUMN report.workspaces.last_change_at IS 'Time of the latest change; null when it was pruned.';
+
+COMMENT ON COLUMN report.workspaces.created_at IS 'When the first write came.';
+
+COMMENT ON COLUMN report.workspaces.workspace_id IS 'Internal number, as in notifications on craft_changes.';
+
+ALTER TABLE ONLY app.change_log
+    ADD CONSTRAINT change_log_pkey PRIMARY KEY (workspace_id, seq);
+
+ALTER TABLE ONLY app.credential
+    ADD CONSTRAINT credential_pkey PRIMARY KEY (workspace_id, repo_key);
+
+ALTER TABLE ONLY app.epoch
+    ADD CONSTRAINT epoch_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY app.message
+    ADD CONSTRAINT message_pkey PRIMARY KEY (session_key, idx);
+
+ALTER TABLE ONLY app.plan
+    ADD CONSTRAINT plan_pkey PRIMARY KEY (workspace_id, session_id, name);
+
+ALTER TABLE ONLY app.project
+    ADD CONSTRAINT project_pkey PRIMARY KEY (workspace_id, repo_key);
+
+ALTER TABLE ONLY app.sandbox_session
+    ADD CONSTRAINT sandbox_session_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY app.schema_code
+    ADD CONSTRAINT schema_code_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY app.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY app.seen_request
+    ADD CONSTRAINT seen_request_pkey PRIMARY KEY (workspace_id, client, request);
+
+ALTER TABLE ONLY app.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY app.session
+    ADD CONSTRAINT session_workspace_id_id_key UNIQUE (workspace_id, id);
+
+ALTER TABLE ONLY app.skill
+    ADD CONSTRAINT skill_pkey PRIMARY KEY (workspace_id, slug);
+
+ALTER TABLE ONLY app.source
+    ADD CONSTRAINT source_pkey PRIMARY KEY (workspace_id, slug);
+
+ALTER TABLE ONLY app.workspace_config
+    ADD CONSTRAINT workspace_config_pkey PRIMARY KEY (workspace_id, kind);
+
+ALTER TABLE ONLY app.workspace
+    ADD CONSTRAINT workspace_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY app.workspace
+    ADD CONSTRAINT workspace_slug_key UNIQUE (slug);
+
+CREATE INDEX sandbox_session_workspace ON app.sandbox_session USING btree (workspace_id, created_at);
+
+CREATE INDEX seen_request_at ON app.seen_request USING brin (at);
+
+ALTER TABLE ONLY app.credential
+    ADD CONSTRAINT credential_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.plan
+    ADD CONSTRAINT plan_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.project
+    ADD CONSTRAINT project_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.sandbox_session
+    ADD CONSTRAINT sandbox_session_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.session
+    ADD CONSTRAINT session_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.skill
+    ADD CONSTRAINT skill_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.source
+    ADD CONSTRAINT source_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.workspace_config
+    ADD CONSTRAINT workspace_config_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+GRANT USAGE ON SCHEMA api TO craft_daemon;
+
+GRANT USAGE ON SCHEMA report TO craft_dba;
+
+REVOKE ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.admin_migrations() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_migrations() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.admin_workspaces() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_workspaces() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.announce(p_workspaces text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.announce(p_workspaces text[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.epoch() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.epoch() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.epoch_renew() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.epoch_renew() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.heads(p_workspaces text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.heads(p_workspaces text[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.labels(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.labels(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.plans(p_workspace text, p_session text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.plans(p_workspace text, p_session text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.project(p_workspace text, p_repo_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.project(p_workspace text, p_repo_key text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.projects(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.projects(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox(p_workspace text, p_session text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox(p_workspace text, p_session text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandboxes(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandboxes(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json, p_version bigint, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json, p_version bigint, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_version bigint, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_version bigint, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_must_exist boolean, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_must_exist boolean, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_parts(p_workspace text, p_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_parts(p_workspace text, p_id text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_tag(p_workspace text, p_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_tag(p_workspace text, p_id text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sessions(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sessions(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.skills(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.skills(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source(p_workspace text, p_slug text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source(p_workspace text, p_slug text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sources(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sources(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.statuses(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.statuses(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_tag(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_tag(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION app.change_begin(p_workspace text, p_request api.request) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.epoch_text() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.header_columns(p_header json) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.ms(p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.ms_time(p_ms bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.new_version() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.project_json(p app.project) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_json(s app.sandbox_session) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.tag_of(p_bodies json[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.workspace_tag(p_seq bigint) FROM PUBLIC;
+
+GRANT SELECT ON TABLE report.changes TO craft_dba;
+
+GRANT SELECT ON TABLE report.labels TO craft_dba;
+
+GRANT SELECT ON TABLE report.messages TO craft_dba;
+
+GRANT SELECT ON TABLE report.plans TO craft_dba;
+
+GRANT SELECT ON TABLE report.projects TO craft_dba;
+
+GRANT SELECT ON TABLE report.requests TO craft_dba;
+
+GRANT SELECT ON TABLE report.sandboxes TO craft_dba;
+
+GRANT SELECT ON TABLE report.sessions TO craft_dba;
+
+GRANT SELECT ON TABLE report.skills TO craft_dba;
+
+GRANT SELECT ON TABLE report.sources TO craft_dba;
+
+GRANT SELECT ON TABLE report.statuses TO craft_dba;
+
+GRANT SELECT ON TABLE report.workspaces TO craft_dba;
+

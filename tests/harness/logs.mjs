@@ -1,0 +1,24 @@
+// logs.mjs: what must not stand in a server's logs after a test.
+
+import { readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+
+const COMPLAINTS = [
+	/ERROR: (Address|Leak|Undefined\w*)Sanitizer[^]*?(?=\n\n|$)/,
+	/^.*: runtime error: .*$/m,
+	/==\d+== (Invalid|Conditional jump|Use of uninit|Syscall param|definitely lost: [1-9])[^]*?(?=\n==\d+== \n|$)/,
+	/^.*(Assertion .* failed|fatal: ).*$/m,
+	/^.*exited on signal (6|11).*$/m,
+];
+
+/** Throws when a log below dir holds a complaint of a sanitizer, of valgrind, a failed assertion or the API key. */
+export function scanLogs(dir, apiKey) {
+	for (const name of readdirSync(dir)) {
+		const text = readFileSync(path.join(dir, name), "utf8");
+		for (const pattern of COMPLAINTS) {
+			const found = text.match(pattern);
+			if (found) throw new Error(`${name}: ${found[0].slice(0, 4000)}`);
+		}
+		if (apiKey && text.includes(apiKey)) throw new Error(`${name} holds the API key`);
+	}
+}

@@ -1,0 +1,49 @@
+# tests: units (cmocka, TAP) run by `make check`. The SQL and end-to-end tests need servers: script/test.
+TEST_EXTENSIONS = .sh
+TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = $(TAP_DRIVER)
+SH_LOG_DRIVER = $(TAP_DRIVER)
+SH_LOG_COMPILER = $(SHELL)
+AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
+EXTRA_DIST += build-aux/tap-driver.sh tests/e2e tests/fakes tests/fuzz tests/golden tests/harness tests/sql \
+	tests/run tests/package.json tests/package-lock.json
+
+# The parts of the daemons that work on bytes only.
+check_LIBRARIES += tests/libpure.a
+tests_libpure_a_SOURCES = \
+	ws-bridge/deflate.c ws-bridge/deflate.h \
+	ws-bridge/frame.c ws-bridge/frame.h \
+	ws-bridge/frame_buf.c ws-bridge/frame_buf.h \
+	ws-bridge/handshake.c ws-bridge/handshake.h
+
+unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir) -I$(top_srcdir)/ws-bridge -I$(top_srcdir)/tests/unit $(CMOCKA_CFLAGS)
+unit_ldadd = tests/libpure.a lib/libcraft.a $(CMOCKA_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(ZLIB_LIBS) $(XXHASH_LIBS)
+
+if HAVE_CMOCKA
+unit_tests = \
+	tests/unit/test_deflate \
+	tests/unit/test_frame \
+	tests/unit/test_frame_memory \
+	tests/unit/test_handshake \
+	tests/unit/test_utf8
+check_PROGRAMS += $(unit_tests)
+TESTS += $(unit_tests)
+else
+TESTS += tests/unit/no-cmocka.sh
+endif
+EXTRA_DIST += tests/unit/no-cmocka.sh
+
+frame_stream = tests/unit/frame_stream.h
+
+tests_unit_test_deflate_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_deflate_LDADD = $(unit_ldadd)
+tests_unit_test_frame_SOURCES = tests/unit/test_frame.c $(frame_stream)
+tests_unit_test_frame_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_frame_LDADD = $(unit_ldadd)
+tests_unit_test_frame_memory_SOURCES = tests/unit/test_frame_memory.c $(frame_stream)
+tests_unit_test_frame_memory_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_frame_memory_LDADD = $(unit_ldadd)
+tests_unit_test_handshake_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_handshake_LDADD = $(unit_ldadd)
+tests_unit_test_utf8_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_utf8_LDADD = $(unit_ldadd)

@@ -1,0 +1,83 @@
+# lib.sh: TAP and PostgreSQL for *.test.sh; sourced. tests/sql/run sets TEST_DIR, TEST_DB, SQL_DIR, CRAFT_CLOUD and PGHOST.
+# shellcheck shell=bash
+tap_count=0
+
+plan() {
+	echo "1..$1"
+}
+
+# ok STATUS NAME: passes when STATUS is 0.
+ok() {
+	tap_count=$((tap_count + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $tap_count - $2"
+	else
+		echo "not ok $tap_count - $2"
+		return 1
+	fi
+}
+
+# is GOT WANT NAME
+is() {
+	[ "$1" = "$2" ]
+	ok $? "$3" || printf '%s\n' "got:  $1" "want: $2" | sed 's/^/# /'
+}
+
+# like TEXT REGEX NAME
+like() {
+	[[ $1 =~ $2 ]]
+	ok $? "$3" || printf '%s\n' "got:  $1" "want: $2" | sed 's/^/# /'
+}
+
+# same_files A B NAME
+same_files() {
+	diff -u "$1" "$2" >"$TEST_DIR/diff"
+	ok $? "$3" || head -n 60 "$TEST_DIR/diff" | sed 's/^/# /'
+}
+
+skip() {
+	tap_count=$((tap_count + 1))
+	echo "ok $tap_count - $1 # SKIP $2"
+}
+
+# craft_cloud DATABASE ARGS…: leaves the output in $out and the exit code in $code.
+craft_cloud() {
+	local db=$1
+	shift
+	out=$(DATABASE_URL="dbname=$db" "$CRAFT_CLOUD" "$@" 2>&1)
+	# shellcheck disable=SC2034 # for the caller
+	code=$?
+}
+
+# sql DATABASE STATEMENT: rows, unaligned.
+sql() {
+	psql -XqAt -v ON_ERROR_STOP=1 -d "$1" -c "$2"
+}
+
+empty_db() {
+	createdb -T template0 -E UTF8 "$1"
+}
+
+# Schemas, without what depends on the program's version or the run.
+dump_schema() {
+	pg_dump -s -n app -n api -n report -d "$1" | grep -vE '^(--|SET |SELECT pg_catalog.set_config|\\(un)?restrict )' | cat -s
+}
+
+# wait_for SECONDS COMMAND…: until it succeeds.
+wait_for() {
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@"; do
+		[ $SECONDS -lt $deadline ] || return 1
+		sleep 0.05
+	done
+}
+
+# As the user that owns the cluster.
+server() {
+	if [ "$(id -u)" = 0 ]; then
+		runuser -u postgres -- "$@"
+	else
+		"$@"
+	fi
+}

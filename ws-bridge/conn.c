@@ -1,0 +1,504 @@
+/* conn.c: one client's socket. */
+#include "conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "hub.h"
+#include "lib/log.h"
+#include "sync.h"
+#include "upgrade.h"
+
+#define READ_SIZE 65536
+#define HTTP_LIMIT_MS 10000
+#define CLOSE_LIMIT_MS 3000
+#define SLOW_CLOSE_LIMIT_MS 30000 /* a client closed for slowness gets time to read what lies before the Close */
+#define PINGS_MISSED 2
+#define BATCH_FRAMES 64
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+static void feed(struct conn *conn, uint8_t *data, size_t len);
+
+/* ---- life ---- */
+
+void conn_new(struct bridge *bridge, int fd)
+{
+	struct conn *conn = xcalloc(1, sizeof(*conn));
+	conn->bridge = bridge;
+	conn->fd = fd;
+	conn->refs = 1;
+	conn->serial = ++bridge->next_serial;
+	conn->since = conn->last_heard = conn->rate_at = uv_now(bridge->loop);
+	conn->rate_tokens = (double)bridge->conf.ws_message_rate;
+	conn->since_seq = -1;
+	replies_init(&conn->replies);
+	TAILQ_INIT(&conn->backlog);
+	if (uv_poll_init(bridge->loop, &conn->poll, fd) != 0) {
+		(void)close(fd);
+		free(conn);
+		return;
+	}
+	conn->poll.data = conn;
+	TAILQ_INSERT_TAIL(&bridge->conns, conn, link);
+	bridge->conn_count++;
+	(void)uv_poll_start(&conn->poll, UV_READABLE, on_poll);
+}
+
+struct conn *conn_ref(struct conn *conn)
+{
+	conn->refs++;
+	return conn;
+}
+
+void conn_unref(struct conn *conn)
+{
+	if (--conn->refs)
+		return;
+	replies_free(&conn->replies);
+	free(conn->client);
+	free(conn->want_epoch);
+	free(conn);
+}
+
+static void drop_queue(struct conn *conn, size_t keep)
+{
+	while (conn->out_count > keep) {
+		size_t last = (conn->out_first + --conn->out_count) % conn->out_cap;
+		conn->out_bytes -= conn->out[last]->len;
+		frame_buf_unref(conn->out[last]);
+	}
+	if (conn->out_count == 0) {
+		free(conn->out);
+		conn->out = NULL;
+		conn->out_cap = conn->out_first = conn->out_offset = conn->out_bytes = 0;
+	}
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+	struct conn *conn = handle->data;
+	(void)close(conn->fd);
+	conn_unref(conn);
+}
+
+void conn_kill(struct conn *conn)
+{
+	if (conn->state == CONN_DEAD)
+		return;
+	hub_leave(conn);
+	conn->state = CONN_DEAD;
+	drop_queue(conn, 0);
+	buf_free(&conn->in);
+	frame_reader_free(&conn->reader);
+	if (conn->dirty)
+		TAILQ_REMOVE(&conn->bridge->dirty, conn, dirty_link);
+	conn->dirty = false;
+	TAILQ_REMOVE(&conn->bridge->conns, conn, link);
+	conn->bridge->conn_count--;
+	uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
+}
+
+/* ---- what is watched ---- */
+
+static void watch(struct conn *conn)
+{
+	int events = 0;
+	if (!conn->paused || conn->state == CONN_CLOSING)
+		events |= UV_READABLE;
+	if (conn->out_count)
+		events |= UV_WRITABLE;
+	if (events)
+		(void)uv_poll_start(&conn->poll, events, on_poll);
+	else
+		(void)uv_poll_stop(&conn->poll);
+}
+
+void conn_pause(struct conn *conn, enum conn_pause why)
+{
+	bool was = conn->paused;
+	conn->paused |= (uint8_t)why;
+	if (!was && conn->state == CONN_OPEN)
+		watch(conn);
+}
+
+void conn_resume(struct conn *conn, enum conn_pause why)
+{
+	if (!(conn->paused & why))
+		return;
+	conn->paused &= (uint8_t)~why;
+	if (conn->paused || conn->state != CONN_OPEN)
+		return;
+	watch(conn);
+	struct buf held = conn->in;
+	conn->in = (struct buf){ 0 };
+	if (held.len)
+		feed(conn, (uint8_t *)held.data, held.len);
+	buf_free(&held);
+}
+
+/* ---- sending ---- */
+
+static void mark_dirty(struct conn *conn)
+{
+	if (conn->dirty)
+		return;
+	conn->dirty = true;
+	TAILQ_INSERT_TAIL(&conn->bridge->dirty, conn, dirty_link);
+}
+
+static void enqueue(struct conn *conn, struct frame_buf *frame)
+{
+	if (conn->out_count == conn->out_cap) {
+		size_t cap = conn->out_cap ? conn->out_cap * 2 : 8;
+		struct frame_buf **out = xmalloc(cap * sizeof(struct frame_buf *));
+		for (size_t i = 0; i < conn->out_count; i++)
+			out[i] = conn->out[(conn->out_first + i) % conn->out_cap];
+		free(conn->out);
+		conn->out = out;
+		conn->out_cap = cap;
+		conn->out_first = 0;
+	}
+	conn->out[(conn->out_first + conn->out_count++) % conn->out_cap] = frame_buf_ref(frame);
+	conn->out_bytes += frame->len;
+	mark_dirty(conn);
+}
+
+void conn_send(struct conn *conn, struct frame_buf *frame)
+{
+	if (conn->state != CONN_OPEN && conn->state != CONN_JOINING)
+		return;
+	enqueue(conn, frame);
+	if (conn->out_bytes > (size_t)conn->bridge->conf.ws_max_queue) {
+		log_info(conn->request_id, "client %llu is too slow: %zu bytes queued", (unsigned long long)conn->serial, conn->out_bytes);
+		conn_close(conn, FRAME_CLOSE_TRY_LATER, "too slow", true);
+	}
+}
+
+/* Removes what the kernel took. */
+static void consumed(struct conn *conn, size_t n)
+{
+	while (n) {
+		struct frame_buf *f = conn->out[conn->out_first];
+		size_t left = f->len - conn->out_offset;
+		if (n < left) {
+			conn->out_offset += n;
+			return;
+		}
+		n -= left;
+		conn->out_offset = 0;
+		conn->out_bytes -= f->len;
+		conn->out_first = (conn->out_first + 1) % conn->out_cap;
+		conn->out_count--;
+		frame_buf_unref(f);
+	}
+}
+
+static int gather(const struct conn *conn, struct iovec *iov)
+{
+	int n = 0;
+	for (; n < BATCH_FRAMES && (size_t)n < conn->out_count; n++) {
+		struct frame_buf *f = conn->out[(conn->out_first + (size_t)n) % conn->out_cap];
+		size_t skip = n == 0 ? conn->out_offset : 0;
+		iov[n] = (struct iovec){ f->data + skip, f->len - skip };
+	}
+	return n;
+}
+
+/* Everything that was queued has left. half_close: nothing more is expected from the peer. */
+static void drained(struct conn *conn)
+{
+	drop_queue(conn, 0);
+	if (conn->state != CONN_CLOSING)
+		return;
+	if (conn->peer_closed) {
+		conn_kill(conn);
+	} else if (conn->half_close && !conn->fin_sent) {
+		/* Closing with unread bytes could take our last words from the peer: it gets an end of file first. */
+		conn->fin_sent = true;
+		(void)shutdown(conn->fd, SHUT_WR);
+	}
+}
+
+static void flush(struct conn *conn)
+{
+	while (conn->out_count) {
+		struct iovec iov[BATCH_FRAMES];
+		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)gather(conn, iov) };
+		ssize_t n = sendmsg(conn->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == ENOBUFS))
+			break;
+		if (n < 0) {
+			conn_kill(conn);
+			return;
+		}
+		consumed(conn, (size_t)n);
+	}
+	if (conn->out_count == 0)
+		drained(conn);
+	if (conn->state == CONN_DEAD)
+		return;
+	watch(conn);
+	hub_drained(conn);
+}
+
+void conn_flush_dirty(struct bridge *bridge)
+{
+	struct conn *conn;
+	while ((conn = TAILQ_FIRST(&bridge->dirty))) {
+		TAILQ_REMOVE(&bridge->dirty, conn, dirty_link);
+		conn->dirty = false;
+		flush(conn);
+	}
+}
+
+/* ---- ending ---- */
+
+static void enter_closing(struct conn *conn)
+{
+	hub_leave(conn);
+	conn->state = CONN_CLOSING;
+	conn->since = uv_now(conn->bridge->loop);
+	buf_free(&conn->in);
+}
+
+void conn_close(struct conn *conn, uint16_t code, const char *reason, bool discard)
+{
+	if (conn->state == CONN_JOINING) {
+		conn_refuse(conn, 503, "The server is restarting, try again");
+		return;
+	}
+	if (conn->state != CONN_OPEN)
+		return;
+	/* A frame that went out in part must go out whole: what follows it would not be understood otherwise. */
+	if (discard && conn->out_count)
+		drop_queue(conn, conn->out_offset ? 1 : 0);
+	struct frame_buf *frame = frame_buf_close(code, reason);
+	enqueue(conn, frame);
+	frame_buf_unref(frame);
+	enter_closing(conn);
+	if (discard)
+		conn->since += SLOW_CLOSE_LIMIT_MS - CLOSE_LIMIT_MS;
+}
+
+void conn_refuse(struct conn *conn, uint16_t status, const char *text)
+{
+	autobuf response = { 0 };
+	handshake_error(&response, status, text);
+	struct frame_buf *frame = frame_buf_raw(buf_slice(&response));
+	enqueue(conn, frame);
+	frame_buf_unref(frame);
+	log_info(conn->request_id, "upgrade refused: %u %s", status, text);
+	enter_closing(conn);
+	conn->half_close = true;
+}
+
+void conn_accept(struct conn *conn)
+{
+	autobuf response = { 0 };
+	if (!handshake_accept(&conn->hs, &response)) {
+		conn_refuse(conn, 500, "Internal error");
+		return;
+	}
+	struct frame_buf *frame = frame_buf_raw(buf_slice(&response));
+	enqueue(conn, frame);
+	frame_buf_unref(frame);
+	conn->state = CONN_OPEN;
+	conn->since = uv_now(conn->bridge->loop);
+	conn->deflate = conn->hs.deflate;
+	frame_reader_init(&conn->reader, (size_t)conn->bridge->conf.ws_max_message, conn->deflate);
+	buf_drop_front(&conn->in, conn->hs.head_len);
+	conn->hs = (struct handshake){ 0 };
+	log_debug(conn->request_id, "client %llu connected", (unsigned long long)conn->serial);
+}
+
+/* ---- receiving ---- */
+
+static void send_pong(struct conn *conn, struct slice payload)
+{
+	struct frame_buf *frame = frame_buf_new(FRAME_OP_PONG, &payload, 1, NULL);
+	conn_send(conn, frame);
+	frame_buf_unref(frame);
+}
+
+static void on_close_frame(struct conn *conn, const struct frame_event *ev)
+{
+	conn->peer_closed = true;
+	if (conn->state == CONN_OPEN)
+		conn_close(conn, ev->code, "", false);
+	if (conn->out_count == 0)
+		conn_kill(conn);
+}
+
+static void on_failure(struct conn *conn, const struct frame_event *ev)
+{
+	log_info(conn->request_id, "client %llu broke the protocol: %u %s", (unsigned long long)conn->serial, ev->code, ev->reason);
+	conn_close(conn, ev->code, ev->reason, false);
+	conn->half_close = true;
+}
+
+static void take_token(struct conn *conn)
+{
+	if (!conn->bridge->conf.ws_message_rate)
+		return;
+	conn->rate_tokens -= 1;
+	if (conn->rate_tokens < 1)
+		conn_pause(conn, PAUSE_RATE);
+}
+
+static void on_event(struct conn *conn, const struct frame_event *ev)
+{
+	switch (ev->kind) {
+	case FRAME_TEXT:
+		take_token(conn);
+		sync_message(conn, ev);
+		break;
+	case FRAME_PING:
+		take_token(conn);
+		send_pong(conn, ev->payload);
+		break;
+	case FRAME_CLOSE:
+		on_close_frame(conn, ev);
+		break;
+	case FRAME_FAIL:
+		on_failure(conn, ev);
+		break;
+	case FRAME_NONE:
+	case FRAME_BINARY:
+	case FRAME_PONG:
+		break;
+	}
+}
+
+static void feed(struct conn *conn, uint8_t *data, size_t len)
+{
+	struct frame_event ev = { 0 };
+	do {
+		if (conn->paused && conn->state == CONN_OPEN) {
+			buf_add(&conn->in, data, len);
+			return;
+		}
+		size_t n = frame_reader_feed(&conn->reader, data, len, &ev);
+		data += n;
+		len -= n;
+		if (conn->state == CONN_OPEN || ev.kind == FRAME_CLOSE)
+			on_event(conn, &ev);
+	} while (ev.kind != FRAME_NONE && conn->state != CONN_DEAD);
+}
+
+static void received(struct conn *conn, uint8_t *data, size_t len)
+{
+	conn->last_heard = uv_now(conn->bridge->loop);
+	conn->pings = 0;
+	switch (conn->state) {
+	case CONN_HTTP:
+		/* Frames that come with the head stay in the buffer until the 101 was sent. */
+		buf_add(&conn->in, data, len);
+		upgrade_received(conn);
+		break;
+	case CONN_OPEN:
+	case CONN_CLOSING:
+		if (!conn->half_close)
+			feed(conn, data, len);
+		break;
+	case CONN_JOINING:
+	case CONN_DEAD:
+		break;
+	}
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+	static uint8_t data[READ_SIZE];
+	struct conn *conn = poll->data;
+	if (status < 0) {
+		conn_kill(conn);
+		return;
+	}
+	if (events & UV_READABLE) {
+		ssize_t n = recv(conn->fd, data, sizeof(data), MSG_DONTWAIT);
+		if (n > 0) {
+			received(conn, data, (size_t)n);
+		} else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
+			conn_kill(conn);
+			return;
+		}
+	}
+	if ((events & UV_WRITABLE) && conn->state != CONN_DEAD)
+		mark_dirty(conn);
+}
+
+/* ---- time ---- */
+
+static void ping(struct conn *conn, uint64_t now)
+{
+	if (conn->pings >= PINGS_MISSED) {
+		log_info(conn->request_id, "client %llu doesn't answer pings", (unsigned long long)conn->serial);
+		conn_kill(conn);
+		return;
+	}
+	struct frame_buf *frame = frame_buf_new(FRAME_OP_PING, NULL, 0, NULL);
+	conn_send(conn, frame);
+	frame_buf_unref(frame);
+	/* last_heard is when the next ping's time starts to run. */
+	conn->pings++;
+	conn->last_heard = now;
+}
+
+static void refill_rate(struct conn *conn, uint64_t now)
+{
+	double rate = (double)conn->bridge->conf.ws_message_rate;
+	conn->rate_tokens += rate * (double)(now - conn->rate_at) / 1000;
+	conn->rate_at = now;
+	if (conn->rate_tokens > rate)
+		conn->rate_tokens = rate;
+	if (conn->rate_tokens >= 1)
+		conn_resume(conn, PAUSE_RATE);
+}
+
+static void tick_open(struct conn *conn, uint64_t now)
+{
+	uint64_t waits = replies_waiting_since(conn);
+	if (conn->bridge->conf.ws_message_rate)
+		refill_rate(conn, now);
+	if (waits && now - waits > (uint64_t)conn->bridge->conf.ws_db_timeout)
+		conn_close(conn, FRAME_CLOSE_RESTART, "the change log can't be read, resume later", true);
+	else if (now - conn->last_heard >= (uint64_t)conn->bridge->conf.ws_ping_interval && conn->state == CONN_OPEN)
+		ping(conn, now);
+}
+
+static void tick(struct conn *conn, uint64_t now)
+{
+	uint64_t age = now > conn->since ? now - conn->since : 0;
+	switch (conn->state) {
+	case CONN_HTTP:
+		if (age > HTTP_LIMIT_MS)
+			conn_kill(conn);
+		break;
+	case CONN_JOINING:
+		if (age > (uint64_t)conn->bridge->conf.ws_db_timeout)
+			conn_refuse(conn, 503, "Database unavailable, try again");
+		break;
+	case CONN_OPEN:
+		tick_open(conn, now);
+		break;
+	case CONN_CLOSING:
+		if (age > CLOSE_LIMIT_MS)
+			conn_kill(conn);
+		break;
+	case CONN_DEAD:
+		break;
+	}
+}
+
+void conn_tick(struct bridge *bridge, uint64_t now)
+{
+	struct conn *conn, *next;
+	for (conn = TAILQ_FIRST(&bridge->conns); conn; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		tick(conn, now);
+	}
+}

@@ -1,0 +1,91 @@
+/* conn.h: one client's socket: reading, the queue of frames to send, pings, and the ways it ends.
+ * States: HTTP (head not complete) -> JOINING (upgrade accepted, waiting for the workspace's state) -> OPEN
+ * -> CLOSING (a Close frame was queued or an HTTP error sent; nothing is queued any more) -> DEAD (no socket;
+ * freed when the last reference goes). */
+#ifndef CRAFT_CONN_H
+#define CRAFT_CONN_H
+
+#include "bridge.h"
+#include "frame_buf.h"
+#include "handshake.h"
+#include "reply.h"
+
+enum conn_state { CONN_HTTP, CONN_JOINING, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
+
+/* Why a connection isn't read at the moment. */
+enum conn_pause { PAUSE_REPLIES = 1, PAUSE_RATE = 2, PAUSE_JOIN = 4, PAUSE_DRAIN = 8 };
+
+struct op;
+struct room;
+
+struct conn {
+	TAILQ_ENTRY(conn) link;       /* bridge->conns */
+	TAILQ_ENTRY(conn) dirty_link; /* bridge->dirty, when dirty */
+	TAILQ_ENTRY(conn) room_link;  /* the room's members, when room */
+	struct bridge *bridge;
+	uv_poll_t poll;
+	int fd;
+	enum conn_state state;
+	unsigned refs;                /* the socket's one, and one for each request under way */
+	uint64_t serial;
+	char request_id[65];          /* for logs; nginx's */
+	uint64_t since;               /* when the state began, ms */
+	uint64_t last_heard;          /* ms */
+	uint8_t pings;                /* unanswered */
+	uint8_t paused;
+	bool dirty, peer_closed, half_close, fin_sent;
+	bool deflate;
+
+	struct frame_reader reader;
+	struct buf in;                /* HTTP head, or bytes held back by a pause */
+	struct handshake hs;
+
+	struct frame_buf **out;       /* ring of frames to send */
+	size_t out_first, out_count, out_cap, out_offset, out_bytes;
+
+	struct replies replies;       /* answers in order */
+	double rate_tokens;
+	uint64_t rate_at;
+
+	/* Sync (hub.c, lane.c). */
+	struct room *room;
+	char *client;                 /* ?client=, or NULL */
+	char *want_epoch;             /* ?epoch=, or NULL */
+	int64_t since_seq;            /* ?since=, or -1 */
+	bool live;                    /* gets events as they come */
+	bool reading_log;             /* a page of the log is asked for */
+	int64_t pos;                  /* last event that it got or needn't get */
+	struct lane *lane;            /* where its requests under way are */
+	size_t under_way;
+	TAILQ_HEAD(, op) backlog;     /* requests that wait for those in the other lane */
+};
+
+/* Takes over an accepted, non-blocking socket. */
+void conn_new(struct bridge *bridge, int fd);
+
+/* Queues a frame (its reference stays the caller's). Dropped when the connection isn't JOINING or OPEN. A client whose
+ * queue passes WS_MAX_QUEUE is closed with 1013. */
+void conn_send(struct conn *conn, struct frame_buf *frame);
+
+/* Writes out what was queued, for all connections that have something new. */
+void conn_flush_dirty(struct bridge *bridge);
+
+/* Sends a Close frame, waits for the peer's, then disconnects. discard: drops what is queued before it. */
+void conn_close(struct conn *conn, uint16_t code, const char *reason, bool discard);
+/* Answers an upgrade request with an HTTP error and disconnects. */
+void conn_refuse(struct conn *conn, uint16_t status, const char *text);
+/* Sends 101: JOINING -> OPEN. What the client sends is read once conn_resume(conn, PAUSE_JOIN) is called. */
+void conn_accept(struct conn *conn);
+/* Disconnects at once. */
+void conn_kill(struct conn *conn);
+
+void conn_pause(struct conn *conn, enum conn_pause why);
+void conn_resume(struct conn *conn, enum conn_pause why);
+
+struct conn *conn_ref(struct conn *conn);
+void conn_unref(struct conn *conn);
+
+/* Pings, timeouts, rate limits: call it a few times a second. */
+void conn_tick(struct bridge *bridge, uint64_t now);
+
+#endif

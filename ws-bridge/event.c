@@ -1,0 +1,63 @@
+/* event.c: numbered changes and their frames. */
+#include "event.h"
+
+#include <stdlib.h>
+
+struct event *event_new(int64_t seq, struct slice entity, struct slice action, struct slice data, uint64_t origin)
+{
+	struct event *e = xcalloc(1, sizeof(*e));
+	e->refs = 1;
+	e->seq = seq;
+	e->origin = origin;
+	buf_add_str(&e->head, "{\"type\":\"broadcast\",\"event\":{\"entity\":\"");
+	buf_add_slice(&e->head, entity);
+	buf_add_str(&e->head, "\",\"action\":\"");
+	buf_add_slice(&e->head, action);
+	buf_add_str(&e->head, "\",\"data\":");
+	buf_add_slice(&e->data, data);
+	return e;
+}
+
+struct event *event_ref(struct event *e)
+{
+	e->refs++;
+	return e;
+}
+
+void event_unref(struct event *e)
+{
+	if (--e->refs)
+		return;
+	for (size_t i = 0; i < 4; i++) {
+		if (e->frames[i])
+			frame_buf_unref(e->frames[i]);
+	}
+	buf_free(&e->head);
+	buf_free(&e->data);
+	free(e);
+}
+
+size_t event_cost(const struct event *e)
+{
+	size_t cost = sizeof(*e) + e->head.cap + e->data.cap;
+	for (size_t i = 0; i < 4; i++)
+		cost += e->frames[i] ? e->frames[i]->len : 0;
+	return cost;
+}
+
+struct frame_buf *event_frame(struct event *e, bool with_seq, struct deflate_encoder *enc)
+{
+	struct frame_buf **slot = &e->frames[(with_seq ? 1 : 0) + (enc ? 2 : 0)];
+	if (*slot)
+		return *slot;
+	autobuf tail = { 0 };
+	buf_add_char(&tail, '}');
+	if (with_seq) {
+		buf_add_str(&tail, ",\"seq\":");
+		buf_add_i64(&tail, e->seq);
+	}
+	buf_add_char(&tail, '}');
+	const struct slice parts[] = { buf_slice(&e->head), buf_slice(&e->data), buf_slice(&tail) };
+	*slot = frame_buf_new(FRAME_OP_TEXT, parts, 3, enc);
+	return *slot;
+}

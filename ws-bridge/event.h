@@ -1,0 +1,32 @@
+/* event.h: one numbered change of a workspace, as it is broadcast; encoded once for each kind of listener. */
+#ifndef CRAFT_EVENT_H
+#define CRAFT_EVENT_H
+
+#include <sys/queue.h>
+
+#include "frame_buf.h"
+
+struct event {
+	TAILQ_ENTRY(event) link;  /* on a room's ring or hold */
+	unsigned refs;
+	int64_t seq;
+	uint64_t origin;          /* serial of the connection of this process that made it, or 0 */
+	struct buf head;          /* {"type":"broadcast","event":{"entity":…,"action":…,"data": */
+	struct buf data;
+	struct frame_buf *frames[4];
+};
+TAILQ_HEAD(event_list, event);
+
+/* data is copied. The caller holds the one reference. */
+struct event *event_new(int64_t seq, struct slice entity, struct slice action, struct slice data, uint64_t origin);
+struct event *event_ref(struct event *e);
+void event_unref(struct event *e);
+
+/* Bytes that it keeps, about. */
+size_t event_cost(const struct event *e);
+
+/* The frame for a listener: with_seq for those that resume, enc when they negotiated permessage-deflate (else NULL).
+ * Stays the event's own. */
+struct frame_buf *event_frame(struct event *e, bool with_seq, struct deflate_encoder *enc);
+
+#endif

@@ -1,0 +1,234 @@
+/* feed.c: the reading connection of the bridge. */
+#include "feed.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "conn.h"
+#include "hub.h"
+#include "lib/log.h"
+#include "pglink.h"
+
+#define PAGE_ROWS 500
+#define PRUNE_EVERY_MS 60000
+#define PRUNE_AGAIN_MS 1000
+
+enum question_kind { ASK_LISTEN, ASK_EPOCH, ASK_HEADS, ASK_CHANGES, ASK_PRUNE };
+
+struct question {
+	STAILQ_ENTRY(question) link;
+	enum question_kind kind;
+	struct room *room;
+	struct conn *conn;
+	int64_t since;
+};
+STAILQ_HEAD(questions, question);
+
+struct feed {
+	struct bridge *bridge;
+	struct pglink *link;
+	struct questions asked;   /* sent, in order */
+	struct questions waiting; /* for the connection */
+	bool sweeping;
+	uint64_t prune_at;
+};
+
+static const struct pglink_events events;
+
+struct feed *feed_new(struct bridge *bridge)
+{
+	struct feed *feed = xcalloc(1, sizeof(*feed));
+	feed->bridge = bridge;
+	STAILQ_INIT(&feed->asked);
+	STAILQ_INIT(&feed->waiting);
+	feed->prune_at = uv_now(bridge->loop) + PRUNE_EVERY_MS;
+	feed->link = pglink_new(bridge->loop, bridge->conf.database_url, "craft-ws-bridge read", &events, feed);
+	return feed;
+}
+
+static void question_free(struct question *q)
+{
+	if (q->room)
+		room_unref(q->room);
+	if (q->conn)
+		conn_unref(q->conn);
+	free(q);
+}
+
+static struct question *pop(struct questions *list)
+{
+	struct question *q = STAILQ_FIRST(list);
+	if (q)
+		STAILQ_REMOVE_HEAD(list, link);
+	return q;
+}
+
+void feed_free(struct feed *feed)
+{
+	struct question *q;
+	pglink_free(feed->link);
+	while ((q = pop(&feed->asked)) || (q = pop(&feed->waiting)))
+		question_free(q);
+	free(feed);
+}
+
+static void put(struct feed *feed, struct question *q)
+{
+	static const enum statement statement_of[] = {
+		[ASK_LISTEN] = STMT_LISTEN, [ASK_EPOCH] = STMT_EPOCH, [ASK_HEADS] = STMT_HEADS, [ASK_CHANGES] = STMT_CHANGES, [ASK_PRUNE] = STMT_PRUNE,
+	};
+	const struct conf *conf = &feed->bridge->conf;
+	autobuf slugs = { 0 };
+	struct db_params p = { 0 };
+	if (q->kind == ASK_HEADS) {
+		(void)hub_slugs(feed->bridge->hub, &slugs);
+		db_add_text(&p, buf_slice(&slugs));
+	} else if (q->kind == ASK_CHANGES) {
+		db_add_text(&p, room_slug(q->room));
+		db_add_i64(&p, q->since);
+		db_add_i32(&p, PAGE_ROWS);
+	} else if (q->kind == ASK_PRUNE) {
+		db_add_i64(&p, conf->change_log_keep);
+		db_add_i32(&p, (int32_t)conf->change_log_days);
+		db_add_i32(&p, (int32_t)conf->retry_hours);
+	}
+	STAILQ_INSERT_TAIL(&feed->asked, q, link);
+	/* A failure shows as on_lost, which clears what was asked. */
+	if (pglink_query(feed->link, statement_of[q->kind], &p))
+		(void)pglink_sync(feed->link);
+}
+
+static void ask(struct feed *feed, enum question_kind kind, struct room *room, struct conn *conn, int64_t since)
+{
+	struct question *q = xcalloc(1, sizeof(*q));
+	q->kind = kind;
+	q->room = room ? room_ref(room) : NULL;
+	q->conn = conn ? conn_ref(conn) : NULL;
+	q->since = since;
+	if (pglink_is_ready(feed->link))
+		put(feed, q);
+	else if (kind == ASK_CHANGES)
+		STAILQ_INSERT_TAIL(&feed->waiting, q, link);
+	else
+		question_free(q);
+}
+
+void feed_changes(struct feed *feed, struct room *room, struct conn *conn, int64_t since)
+{
+	ask(feed, ASK_CHANGES, room, conn, since);
+}
+
+void feed_sweep(struct feed *feed)
+{
+	autobuf slugs = { 0 };
+	if (feed->sweeping || !pglink_is_ready(feed->link) || !hub_slugs(feed->bridge->hub, &slugs))
+		return;
+	feed->sweeping = true;
+	ask(feed, ASK_EPOCH, NULL, NULL, 0);
+	ask(feed, ASK_HEADS, NULL, NULL, 0);
+}
+
+/* LISTEN first, then the epoch, then whoever waited: nothing committed from here on goes unseen. */
+static void on_ready(struct pglink *link, void *user)
+{
+	struct feed *feed = user;
+	struct question *q;
+	(void)link;
+	ask(feed, ASK_LISTEN, NULL, NULL, 0);
+	ask(feed, ASK_EPOCH, NULL, NULL, 0);
+	feed_sweep(feed);
+	while ((q = pop(&feed->waiting)))
+		put(feed, q);
+}
+
+static void on_lost(struct pglink *link, void *user)
+{
+	struct feed *feed = user;
+	struct question *q;
+	(void)link;
+	feed->sweeping = false;
+	while ((q = pop(&feed->asked))) {
+		if (q->kind == ASK_CHANGES)
+			STAILQ_INSERT_TAIL(&feed->waiting, q, link);
+		else
+			question_free(q);
+	}
+}
+
+static void take_heads(struct feed *feed, const PGresult *r)
+{
+	for (int i = 0; i < PQntuples(r); i++)
+		hub_head(feed->bridge->hub, db_get(r, i, 0), db_get_i64(r, i, 1), db_get_i64(r, i, 2));
+}
+
+static void take_pruned(struct feed *feed, const PGresult *r)
+{
+	int64_t removed = db_get_i64(r, 0, 0);
+	if (removed)
+		log_info(NULL, "pruned %" PRId64 " rows of the change log and the request memory", removed);
+	if (removed >= 10000)
+		feed->prune_at = uv_now(feed->bridge->loop) + PRUNE_AGAIN_MS;
+}
+
+static void on_result(struct pglink *link, void *user, const PGresult *r)
+{
+	struct feed *feed = user;
+	struct question *q = STAILQ_FIRST(&feed->asked);
+	char line[256];
+	(void)link;
+	bool ok = PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK;
+	if (!ok)
+		log_error(NULL, "reading failed: %s", db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
+	if (q->kind == ASK_CHANGES)
+		hub_page(q->room, q->conn, ok ? r : NULL);
+	else if (q->kind == ASK_EPOCH && ok)
+		hub_epoch(feed->bridge->hub, db_get(r, 0, 0));
+	else if (q->kind == ASK_HEADS && ok)
+		take_heads(feed, r);
+	else if (q->kind == ASK_PRUNE && ok)
+		take_pruned(feed, r);
+}
+
+static void on_sync(struct pglink *link, void *user)
+{
+	struct feed *feed = user;
+	struct question *q = pop(&feed->asked);
+	(void)link;
+	if (q->kind == ASK_HEADS)
+		feed->sweeping = false;
+	question_free(q);
+}
+
+/* "id:seq,id:seq": see api.announce. */
+static void on_notify(struct pglink *link, void *user, const char *payload)
+{
+	struct feed *feed = user;
+	(void)link;
+	while (*payload) {
+		char *end;
+		int64_t id = strtoll(payload, &end, 10);
+		if (*end != ':')
+			return;
+		int64_t seq = strtoll(end + 1, &end, 10);
+		hub_hint(feed->bridge->hub, id, seq);
+		payload = *end == ',' ? end + 1 : end;
+		if (*end && *end != ',')
+			return;
+	}
+}
+
+static const struct pglink_events events = { on_ready, on_lost, on_result, on_sync, on_notify };
+
+uint64_t feed_heard_at(const struct feed *feed)
+{
+	return pglink_heard_at(feed->link);
+}
+
+void feed_tick(struct feed *feed, uint64_t now)
+{
+	feed_sweep(feed);
+	if (now >= feed->prune_at && pglink_is_ready(feed->link)) {
+		feed->prune_at = now + PRUNE_EVERY_MS;
+		ask(feed, ASK_PRUNE, NULL, NULL, 0);
+	}
+}

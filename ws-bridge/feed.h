@@ -1,0 +1,24 @@
+/* feed.h: reading the database: the change log by cursor, heads of all rooms once a second, hints by LISTEN, pruning. */
+#ifndef CRAFT_FEED_H
+#define CRAFT_FEED_H
+
+#include "bridge.h"
+
+struct room;
+
+struct feed *feed_new(struct bridge *bridge);
+void feed_free(struct feed *feed);
+
+/* Asks for the log of a room after `since`; the answer goes to hub_page(). Takes references on both until then.
+ * While the database is away the question waits. */
+void feed_changes(struct feed *feed, struct room *room, struct conn *conn, int64_t since);
+/* Reads the heads of all rooms, unless that is under way. */
+void feed_sweep(struct feed *feed);
+
+/* When the database last answered on this connection (uv_now's clock). */
+uint64_t feed_heard_at(const struct feed *feed);
+
+/* Once a second: sweep, and now and then pruning. */
+void feed_tick(struct feed *feed, uint64_t now);
+
+#endif

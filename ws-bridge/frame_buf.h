@@ -1,0 +1,27 @@
+/* frame_buf.h: an encoded frame, shared by reference count between all sockets that it goes to. */
+#ifndef CRAFT_FRAME_BUF_H
+#define CRAFT_FRAME_BUF_H
+
+#include "deflate.h"
+#include "frame.h"
+
+struct frame_buf {
+	unsigned refs;
+	size_t len;
+	uint8_t data[]; /* header and payload, as on the wire */
+};
+
+/* Messages below this size aren't worth compressing. */
+#define FRAME_BUF_DEFLATE_MIN 256
+
+/* An unfragmented frame whose payload is the parts one after another. enc not NULL: compressed, if that makes it
+ * smaller. The caller holds the one reference. */
+struct frame_buf *frame_buf_new(enum frame_opcode opcode, const struct slice *parts, size_t count, struct deflate_encoder *enc);
+struct frame_buf *frame_buf_close(uint16_t code, const char *reason);
+/* Bytes as they are (an HTTP response). */
+struct frame_buf *frame_buf_raw(struct slice bytes);
+
+struct frame_buf *frame_buf_ref(struct frame_buf *f);
+void frame_buf_unref(struct frame_buf *f);
+
+#endif

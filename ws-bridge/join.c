@@ -1,0 +1,198 @@
+/* join.c: joining a room without missing or repeating anything.
+ *
+ * A member has a position: the last event that it got or needn't get. While it is behind the room's head and the ring
+ * doesn't reach back that far, it reads the log page by page; events that the gate lets through meanwhile are not given
+ * to it, they come from the log or the ring. Once its position has come to the head it is live. A member ahead of the
+ * room (its page was read from a newer snapshot) is live at once: the gate gives it only what lies beyond its position. */
+#include "join.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "feed.h"
+#include "lib/db.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "room.h"
+
+/* A client that catches up gets the next page when no more than this is queued for it. */
+#define CATCH_UP_QUEUE (1u << 20)
+
+static void ask(struct conn *conn, int64_t since)
+{
+	conn->reading_log = true;
+	feed_changes(conn->bridge->feed, conn->room, conn, since);
+}
+
+static const struct event *ring_first(const struct room *room)
+{
+	return TAILQ_FIRST(&room->ring);
+}
+
+/* Does the ring hold everything after pos? */
+static bool ring_reaches(const struct room *room, int64_t pos)
+{
+	return ring_first(room) && ring_first(room)->seq <= pos + 1;
+}
+
+static void give_ring(struct conn *conn)
+{
+	struct event *e;
+	TAILQ_FOREACH(e, &conn->room->ring, link) {
+		room_give(conn, e);
+		if (conn->state != CONN_OPEN)
+			return;
+	}
+}
+
+/* One step towards the head; called again when a page came or the queue drained. */
+static void catch_up(struct conn *conn)
+{
+	struct room *room = conn->room;
+	if (conn->pos < room->head && ring_reaches(room, conn->pos))
+		give_ring(conn);
+	if (conn->state != CONN_OPEN)
+		return;
+	if (conn->pos >= room->head)
+		conn->live = true;
+	else if (conn->out_bytes <= CATCH_UP_QUEUE)
+		ask(conn, conn->pos);
+}
+
+static void send_hello(struct conn *conn, bool resumed)
+{
+	autobuf text = { 0 };
+	buf_add_str(&text, "{\"type\":\"hello\",\"epoch\":");
+	json_encode(&text, slice_of(hub_epoch_text(conn->room->hub)));
+	buf_add_str(&text, ",\"seq\":");
+	buf_add_i64(&text, conn->pos);
+	buf_add_str(&text, resumed ? ",\"resumed\":true}" : ",\"resumed\":false}");
+	struct slice part = buf_slice(&text);
+	struct frame_buf *frame = frame_buf_new(FRAME_OP_TEXT, &part, 1, NULL);
+	conn_send(conn, frame);
+	frame_buf_unref(frame);
+}
+
+/* Rows are given only if they start where the connection stands: the ring may have been quicker. */
+static void give_rows(struct conn *conn, const PGresult *r)
+{
+	int rows = PQntuples(r);
+	for (int i = 0; i < rows && conn->state == CONN_OPEN; i++) {
+		if (PQgetisnull(r, i, PAGE_SEQ))
+			return;
+		struct event *e = room_page_event(conn->room, r, i);
+		if (e->seq == conn->pos + 1)
+			room_give(conn, e);
+		event_unref(e);
+	}
+}
+
+/* Lets the connection in. head: the workspace's latest number; start: where its events begin (after it); page: the
+ * events after start as far as they were read, or NULL. */
+static void admit(struct conn *conn, int64_t head, int64_t start, bool resumed, const PGresult *page)
+{
+	conn_accept(conn);
+	if (conn->state != CONN_OPEN)
+		return;
+	conn->pos = head;
+	if (conn->since_seq >= 0)
+		send_hello(conn, resumed);
+	conn->pos = start;
+	if (page)
+		give_rows(conn, page);
+	if (conn->state == CONN_OPEN)
+		catch_up(conn);
+	conn_resume(conn, PAUSE_JOIN);
+}
+
+static bool other_epoch(const struct conn *conn)
+{
+	return conn->want_epoch && strcmp(conn->want_epoch, hub_epoch_text(conn->room->hub)) != 0;
+}
+
+/* Joins from memory where that is possible. */
+static bool join_now(struct conn *conn)
+{
+	struct room *room = conn->room;
+	int64_t since = conn->since_seq;
+	if (room->head == ROOM_UNKNOWN || !*hub_epoch_text(room->hub))
+		return false;
+	if (since > 0 && other_epoch(conn))
+		admit(conn, room->head, room->head, false, NULL);
+	else if (since <= 0)
+		admit(conn, room->head, room->head, true, NULL);
+	else if (since == room->head || (since < room->head && ring_reaches(room, since)))
+		admit(conn, room->head, since, true, NULL);
+	else
+		return false;
+	return true;
+}
+
+void hub_join(struct conn *conn, struct slice slug)
+{
+	struct room *room = room_open(conn->bridge->hub, slug);
+	conn->room = room;
+	TAILQ_INSERT_TAIL(&room->members, conn, room_link);
+	if (!join_now(conn))
+		ask(conn, conn->since_seq > 0 ? conn->since_seq : INT64_MAX);
+}
+
+void hub_leave(struct conn *conn)
+{
+	struct room *room = conn->room;
+	if (!room)
+		return;
+	TAILQ_REMOVE(&room->members, conn, room_link);
+	if (TAILQ_EMPTY(&room->members))
+		room->idle_since = uv_now(conn->bridge->loop);
+	conn->live = false;
+	conn->room = NULL;
+}
+
+void hub_drained(struct conn *conn)
+{
+	if (conn->state == CONN_OPEN && conn->room && !conn->live && !conn->reading_log && conn->out_bytes <= CATCH_UP_QUEUE)
+		catch_up(conn);
+}
+
+/* The first page, which tells where the workspace stands. */
+static void first_page(struct room *room, struct conn *conn, const PGresult *r)
+{
+	int64_t head = db_get_i64(r, 0, PAGE_HEAD), floor = db_get_i64(r, 0, PAGE_FLOOR), since = conn->since_seq;
+	if (room->head == ROOM_UNKNOWN) {
+		room->head = head;
+		room->wanted = head;
+	}
+	/* What the gate let through since the page was read is given from the ring or the log. */
+	if (since <= 0)
+		admit(conn, head, head, true, NULL);
+	else if (other_epoch(conn) || since > head || since < floor)
+		admit(conn, head, head, false, NULL);
+	else
+		admit(conn, head, since, true, r);
+}
+
+void join_page(struct room *room, struct conn *conn, const PGresult *r)
+{
+	conn->reading_log = false;
+	if (conn->room != room)
+		return;
+	if (!r) {
+		if (conn->state == CONN_JOINING)
+			conn_refuse(conn, 503, "Database unavailable, try again");
+		else
+			conn_close(conn, FRAME_CLOSE_RESTART, "the change log can't be read, resume later", true);
+		return;
+	}
+	if (conn->state == CONN_JOINING) {
+		first_page(room, conn, r);
+		return;
+	}
+	if (db_get_i64(r, 0, PAGE_FLOOR) > conn->pos) {
+		conn_close(conn, FRAME_CLOSE_RESTART, "the change log was pruned, reload", true);
+		return;
+	}
+	give_rows(conn, r);
+	if (conn->state == CONN_OPEN)
+		catch_up(conn);
+}

@@ -1,0 +1,23 @@
+/* lane.h: a write connection with a queue. While a batch is being committed the queue fills; then up to 64 requests go
+ * as one transaction. If one of them fails, they are run again one by one. Two lanes keep big saves from delaying the
+ * small changes; requests of one connection never overtake each other. */
+#ifndef CRAFT_LANE_H
+#define CRAFT_LANE_H
+
+#include "bridge.h"
+
+struct op;
+
+struct lane *lane_new(struct bridge *bridge, const char *application);
+void lane_free(struct lane *lane); /* nothing may be under way */
+
+/* Takes over the op and puts it on its way. */
+void lane_submit(struct op *op);
+/* Sends the next batch, if the lane is free. Call it once a turn of the loop. */
+void lane_pump(struct lane *lane);
+/* Answers what has waited too long for a database that is away. */
+void lane_tick(struct lane *lane, uint64_t now);
+/* Is nothing queued or under way? */
+bool lane_is_idle(const struct lane *lane);
+
+#endif

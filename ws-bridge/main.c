@@ -1,0 +1,321 @@
+/* main.c: the WebSocket bridge: options, the event loop's rhythm, and the way to the end. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+
+#include "conn.h"
+#include "feed.h"
+#include "hub.h"
+#include "lane.h"
+#include "lib/log.h"
+#include "listener.h"
+#include "session_cache.h"
+
+#define TICK_MS 100
+#define SESSION_CACHE_BYTES (64u << 20)
+#define DRAIN_LIMIT_MS 8000 /* for requests under way, then for closes */
+
+enum phase { RUNNING, FINISHING, CLOSING, STOPPED };
+
+struct program {
+	struct bridge bridge;
+	struct listener *listener;
+	uv_signal_t term, interrupt;
+	uv_timer_t tick;
+	uv_check_t check;
+	uv_prepare_t prepare;
+	enum phase phase;
+	uint64_t phase_since, second_at;
+};
+
+/* ---- the rhythm ---- */
+
+/* After the sockets were read: what came goes to the database in batches, what is to be sent leaves in one write each. */
+static void end_of_turn(struct program *p)
+{
+	lane_pump(p->bridge.small_lane);
+	lane_pump(p->bridge.big_lane);
+	conn_flush_dirty(&p->bridge);
+}
+
+static void on_check(uv_check_t *check)
+{
+	end_of_turn(check->data);
+}
+
+static void on_prepare(uv_prepare_t *prepare)
+{
+	end_of_turn(prepare->data);
+}
+
+static void refill_connect_rate(struct bridge *b)
+{
+	double rate = (double)b->conf.ws_connect_rate;
+	b->connect_tokens += rate * TICK_MS / 1000;
+	if (b->connect_tokens > rate)
+		b->connect_tokens = rate;
+}
+
+/* ---- the end ---- */
+
+static void close_handles(struct program *p)
+{
+	uv_close((uv_handle_t *)&p->term, NULL);
+	uv_close((uv_handle_t *)&p->interrupt, NULL);
+	uv_close((uv_handle_t *)&p->tick, NULL);
+	uv_close((uv_handle_t *)&p->check, NULL);
+	uv_close((uv_handle_t *)&p->prepare, NULL);
+}
+
+static void enter(struct program *p, enum phase phase)
+{
+	p->phase = phase;
+	p->phase_since = uv_now(p->bridge.loop);
+}
+
+/* SIGTERM: no new connections and messages; what is under way is finished. */
+static void start_drain(struct program *p)
+{
+	struct conn *conn;
+	log_info(NULL, "draining %zu connections", p->bridge.conn_count);
+	p->bridge.draining = true;
+	listener_free(p->listener);
+	TAILQ_FOREACH(conn, &p->bridge.conns, link)
+		conn_pause(conn, PAUSE_DRAIN);
+	enter(p, FINISHING);
+}
+
+static bool is_idle(const struct program *p)
+{
+	const struct conn *conn;
+	TAILQ_FOREACH(conn, &p->bridge.conns, link) {
+		if (conn->under_way || !TAILQ_EMPTY(&conn->backlog))
+			return false;
+	}
+	return lane_is_idle(p->bridge.small_lane) && lane_is_idle(p->bridge.big_lane);
+}
+
+/* Closes a share of the connections, so that they don't all come back at once. */
+static void close_some(struct program *p, uint64_t now)
+{
+	uint64_t span = (uint64_t)p->bridge.conf.ws_drain_time, age = now - p->phase_since;
+	size_t open = 0;
+	struct conn *conn, *next;
+	TAILQ_FOREACH(conn, &p->bridge.conns, link)
+		open += conn->state != CONN_CLOSING;
+	uint64_t left = age < span ? (span - age) / TICK_MS + 1 : 1;
+	size_t share = (size_t)((open + left - 1) / left);
+	for (conn = TAILQ_FIRST(&p->bridge.conns); conn && share; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		if (conn->state == CONN_HTTP) {
+			conn_kill(conn);
+			share--;
+		} else if (conn->state != CONN_CLOSING) {
+			conn_close(conn, FRAME_CLOSE_RESTART, "the server restarts", false);
+			share--;
+		}
+	}
+}
+
+static void kill_all(struct program *p)
+{
+	struct conn *conn;
+	while ((conn = TAILQ_FIRST(&p->bridge.conns)))
+		conn_kill(conn);
+}
+
+static void drain(struct program *p, uint64_t now)
+{
+	uint64_t age = now - p->phase_since;
+	if (p->phase == FINISHING && (is_idle(p) || age > DRAIN_LIMIT_MS))
+		enter(p, CLOSING);
+	if (p->phase != CLOSING)
+		return;
+	close_some(p, now);
+	if (age > DRAIN_LIMIT_MS + (uint64_t)p->bridge.conf.ws_drain_time)
+		kill_all(p);
+	if (TAILQ_EMPTY(&p->bridge.conns)) {
+		enter(p, STOPPED);
+		close_handles(p);
+		uv_stop(p->bridge.loop);
+	}
+}
+
+static void on_signal(uv_signal_t *handle, int number)
+{
+	struct program *p = handle->data;
+	(void)number;
+	if (p->phase == RUNNING)
+		start_drain(p);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct program *p = timer->data;
+	struct bridge *b = &p->bridge;
+	uint64_t now = uv_now(b->loop);
+	refill_connect_rate(b);
+	conn_tick(b, now);
+	lane_tick(b->small_lane, now);
+	lane_tick(b->big_lane, now);
+	if (now >= p->second_at) {
+		p->second_at = now + 1000;
+		hub_tick(b->hub, now);
+		feed_tick(b->feed, now);
+	}
+	if (p->phase != RUNNING)
+		drain(p, now);
+}
+
+/* ---- the start ---- */
+
+static void make_id(char *id)
+{
+	unsigned char random[8];
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		abort();
+	for (size_t i = 0; i < sizeof(random); i++)
+		(void)snprintf(id + i * 2, 3, "%02x", random[i]);
+}
+
+/* Each client costs a descriptor. */
+static void raise_file_limit(void)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+static void start_handles(struct program *p)
+{
+	uv_loop_t *loop = p->bridge.loop;
+	(void)uv_signal_init(loop, &p->term);
+	(void)uv_signal_init(loop, &p->interrupt);
+	(void)uv_timer_init(loop, &p->tick);
+	(void)uv_check_init(loop, &p->check);
+	(void)uv_prepare_init(loop, &p->prepare);
+	p->term.data = p->interrupt.data = p->tick.data = p->check.data = p->prepare.data = p;
+	(void)uv_signal_start(&p->term, on_signal, SIGTERM);
+	(void)uv_signal_start(&p->interrupt, on_signal, SIGINT);
+	(void)uv_timer_start(&p->tick, on_tick, TICK_MS, TICK_MS);
+	(void)uv_check_start(&p->check, on_check);
+	(void)uv_prepare_start(&p->prepare, on_prepare);
+}
+
+static void start_parts(struct bridge *b)
+{
+	make_id(b->id);
+	TAILQ_INIT(&b->conns);
+	TAILQ_INIT(&b->dirty);
+	b->connect_tokens = (double)b->conf.ws_connect_rate;
+	b->deflate = deflate_encoder_new(DEFLATE_LEVEL_DEFAULT);
+	b->cache = session_cache_new(SESSION_CACHE_BYTES);
+	b->hub = hub_new(b);
+	b->feed = feed_new(b);
+	b->small_lane = lane_new(b, "craft-ws-bridge write");
+	b->big_lane = lane_new(b, "craft-ws-bridge big writes");
+}
+
+static void free_parts(struct bridge *b)
+{
+	lane_free(b->small_lane);
+	lane_free(b->big_lane);
+	feed_free(b->feed);
+	/* What is closing needs one more turn of the loop. */
+	(void)uv_run(b->loop, UV_RUN_DEFAULT);
+	hub_free(b->hub);
+	session_cache_free(b->cache);
+	deflate_encoder_free(b->deflate);
+}
+
+static int run(struct program *p)
+{
+	autobuf error = { 0 };
+	uv_loop_t loop;
+	(void)uv_loop_init(&loop);
+	p->bridge.loop = &loop;
+	raise_file_limit();
+	(void)signal(SIGPIPE, SIG_IGN);
+	start_parts(&p->bridge);
+	p->listener = listener_new(&p->bridge, &error);
+	if (!p->listener) {
+		(void)fprintf(stderr, "craft-ws-bridge: %s\n", buf_cstr(&error));
+		return 1;
+	}
+	start_handles(p);
+	log_info(NULL, "listening on %s", p->bridge.conf.ws_listen);
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	free_parts(&p->bridge);
+	(void)uv_loop_close(&loop);
+	log_info(NULL, "stopped");
+	return 0;
+}
+
+static void help(FILE *out)
+{
+	(void)fputs("Usage: craft-ws-bridge [--config FILE]\n"
+		    "Carries workspace changes between WebSocket clients and PostgreSQL.\n\n"
+		    "  --config FILE    configuration (default: $CRAFT_CONFIG, else " SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf)\n"
+		    "  --check-config   check the configuration and exit\n"
+		    "  --print-config   print the configuration in force, without secrets, and exit\n"
+		    "  --help, --version\n\n"
+		    "SIGTERM: finishes what is under way, closes all connections with 1012, and exits.\n\n"
+		    "Configuration keys (in the file or the environment):\n",
+		    out);
+	conf_help(CONF_BRIDGE, out);
+}
+
+enum option_code { OPT_CONFIG = 1, OPT_CHECK, OPT_PRINT, OPT_HELP, OPT_VERSION };
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, OPT_CONFIG },
+		{ "check-config", no_argument, NULL, OPT_CHECK },
+		{ "print-config", no_argument, NULL, OPT_PRINT },
+		{ "help", no_argument, NULL, OPT_HELP },
+		{ "version", no_argument, NULL, OPT_VERSION },
+		{ 0 },
+	};
+	static struct program program;
+	const char *path = NULL;
+	int opt, mode = 0;
+	log_init("craft-ws-bridge");
+	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (opt == OPT_HELP) {
+			help(stdout);
+			return 0;
+		} else if (opt == OPT_VERSION) {
+			(void)puts("craft-ws-bridge " PACKAGE_VERSION);
+			return 0;
+		} else if (opt == OPT_CONFIG) {
+			path = optarg;
+		} else if (opt == OPT_CHECK || opt == OPT_PRINT) {
+			mode = opt;
+		} else {
+			return 2;
+		}
+	}
+	if (optind < argc) {
+		(void)fprintf(stderr, "craft-ws-bridge: unexpected argument %s (see --help)\n", argv[optind]);
+		return 2;
+	}
+	autobuf error = { 0 };
+	if (!conf_load(&program.bridge.conf, CONF_BRIDGE, path, &error)) {
+		(void)fprintf(stderr, "craft-ws-bridge: %s\n", buf_cstr(&error));
+		return 2;
+	}
+	int status = 0;
+	if (mode == OPT_PRINT)
+		conf_print(&program.bridge.conf, CONF_BRIDGE, stdout);
+	else if (mode == 0)
+		status = run(&program);
+	conf_free(&program.bridge.conf);
+	return status;
+}

@@ -1,0 +1,264 @@
+/* op.c: one mutation from the checked message to the answer. */
+#include "op.h"
+
+#include <assert.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <xxhash.h>
+
+#include "hub.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "pglink.h"
+#include "room.h"
+#include "session_cache.h"
+
+#define SUCCESS "{\"success\":true}"
+
+/* ---- from the message ---- */
+
+static const char *const wanted[] = {
+	[FIELD_ID] = "a string of 1 to 1024 bytes without NUL or unpaired surrogates",
+	[FIELD_STRING] = "a string",
+	[FIELD_STRING_OR_NULL] = "a string or null",
+	[FIELD_OBJECT] = "an object",
+	[FIELD_ARRAY] = "an array",
+	[FIELD_ANY] = "a JSON value",
+};
+
+static bool field_fits(enum field_kind kind, struct slice raw, struct buf *decoded)
+{
+	enum json_kind is = json_kind_of(raw);
+	switch (kind) {
+	case FIELD_ID:
+		return is == JSON_STRING && raw.len <= OP_MAX_ID * 6 + 2 && json_decode(raw, decoded) && decoded->len > 0 &&
+		       decoded->len <= OP_MAX_ID;
+	case FIELD_STRING:
+		return is == JSON_STRING;
+	case FIELD_STRING_OR_NULL:
+		return is == JSON_STRING || is == JSON_NULL;
+	case FIELD_OBJECT:
+		return is == JSON_OBJECT;
+	case FIELD_ARRAY:
+		return is == JSON_ARRAY;
+	case FIELD_ANY:
+	case FIELD_END:
+		break;
+	}
+	return true;
+}
+
+static bool read_fields(struct op *op, struct buf *error)
+{
+	for (size_t i = 0; op->type->fields[i].kind != FIELD_END; i++) {
+		const char *name = op->type->fields[i].name;
+		enum field_kind kind = op->type->fields[i].kind;
+		if (!json_get(op->data, name, &op->raw[i])) {
+			buf_addf(error, "Missing %s", name);
+			return false;
+		}
+		if (!field_fits(kind, op->raw[i], &op->decoded[i])) {
+			buf_addf(error, "Invalid %s: must be %s", name, wanted[kind]);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool within_limits(const struct op *op, struct buf *error)
+{
+	if (op->type->statement != STMT_SESSION_SAVE)
+		return true;
+	size_t count = 0;
+	struct json_iter it = json_iter(op->raw[2]);
+	while (json_next(&it) && count <= OP_MAX_MESSAGES)
+		count++;
+	if (count > OP_MAX_MESSAGES)
+		buf_addf(error, "Invalid messages: at most %d are stored in one session", OP_MAX_MESSAGES);
+	return count <= OP_MAX_MESSAGES;
+}
+
+static void hash_request(struct op *op, struct slice request_id)
+{
+	XXH3_state_t *state = XXH3_createState();
+	if (!state || !EVP_Digest(request_id.ptr, request_id.len, op->request_hash, NULL, EVP_sha256(), NULL))
+		abort();
+	(void)XXH3_64bits_reset(state);
+	(void)XXH3_64bits_update(state, op->type->name, strlen(op->type->name));
+	(void)XXH3_64bits_update(state, op->data.ptr, op->data.len);
+	op->payload_hash = (int64_t)XXH3_64bits_digest(state);
+	(void)XXH3_freeState(state);
+}
+
+struct op *op_new(const struct message_type *type, struct conn *conn, struct buf *message, struct slice data, struct slice request_id,
+		  struct buf *error)
+{
+	struct op *op = xcalloc(1, sizeof(*op));
+	op->type = type;
+	op->data = data;
+	op->conn = conn_ref(conn);
+	op->room = room_ref(conn->room);
+	op->started = uv_now(conn->bridge->loop);
+	buf_addf(&op->origin, "%s-%llu", conn->bridge->id, (unsigned long long)conn->serial);
+	if (!read_fields(op, error) || !within_limits(op, error)) {
+		op_free(op);
+		return NULL;
+	}
+	if (conn->client && request_id.len)
+		hash_request(op, request_id);
+	op->message = *message;
+	*message = (struct buf){ 0 };
+	return op;
+}
+
+void op_free(struct op *op)
+{
+	for (size_t i = 0; i < OP_MAX_FIELDS; i++)
+		buf_free(&op->decoded[i]);
+	buf_free(&op->message);
+	buf_free(&op->event);
+	buf_free(&op->origin);
+	buf_free(&op->idx);
+	buf_free(&op->hash);
+	buf_free(&op->body);
+	header_scratch_free(&op->scratch);
+	room_unref(op->room);
+	conn_unref(op->conn);
+	free(op);
+}
+
+/* ---- to the database ---- */
+
+static struct slice op_session(const struct op *op)
+{
+	return buf_slice(&op->decoded[0]);
+}
+
+static bool is_session_op(const struct op *op)
+{
+	return strcmp(op->type->entity, "session") == 0;
+}
+
+void op_forget(struct op *op)
+{
+	if (is_session_op(op))
+		session_cache_drop(op->conn->bridge->cache, room_slug(op->room), op_session(op));
+}
+
+bool op_send_base(struct op *op, struct pglink *link, bool *asked)
+{
+	*asked = false;
+	if (op->type->base == BASE_NONE)
+		return true;
+	const struct session_entry *e = session_cache_get(op->conn->bridge->cache, room_slug(op->room), op_session(op));
+	if (e && (op->type->base == BASE_HEADER || e->has_hashes))
+		return true;
+	struct db_params p = { 0 };
+	db_add_text(&p, room_slug(op->room));
+	db_add_text(&p, op_session(op));
+	*asked = true;
+	return pglink_query(link, op->type->base == BASE_HASHES ? STMT_SESSION_BASE : STMT_SESSION_HEADER, &p);
+}
+
+void op_take_base(struct op *op, const PGresult *r)
+{
+	if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) == 0)
+		return;
+	struct session_cache *cache = op->conn->bridge->cache;
+	struct session_entry *e = session_cache_put(cache, room_slug(op->room), op_session(op));
+	e->version = PQgetisnull(r, 0, 0) ? 0 : db_get_i64(r, 0, 0);
+	buf_clear(&e->header);
+	buf_add_slice(&e->header, db_get(r, 0, 1));
+	e->has_hashes = op->type->base == BASE_HASHES;
+	buf_clear(&e->hashes);
+	if (e->has_hashes) {
+		size_t count;
+		const char *elements = db_i64_array(db_get(r, 0, 2), &count);
+		for (size_t i = 0; i < count; i++) {
+			int64_t hash = db_i64_array_at(elements, i);
+			buf_add(&e->hashes, &hash, sizeof(hash));
+		}
+	}
+	session_cache_weigh(cache, e);
+}
+
+static void add_request(struct op *op, struct db_params *p)
+{
+	bool named = op->conn->client && op->reply->request_id.len;
+	db_add_text(p, buf_slice(&op->origin));
+	if (!named) {
+		db_add_null(p);
+		db_add_null(p);
+		db_add_null(p);
+		return;
+	}
+	db_add_text(p, slice_of(op->conn->client));
+	db_add_text(p, slice_make((const char *)op->request_hash, sizeof(op->request_hash)));
+	db_add_i64(p, op->payload_hash);
+}
+
+bool op_send(struct op *op, struct pglink *link)
+{
+	struct db_params p = { 0 };
+	db_add_text(&p, room_slug(op->room));
+	op->type->parameters(op, &p);
+	add_request(op, &p);
+	assert(p.count == statements[op->type->statement].params);
+	bool ok = pglink_query(link, op->type->statement, &p);
+	buf_free(&op->idx);
+	buf_free(&op->hash);
+	buf_free(&op->body);
+	return ok;
+}
+
+/* ---- the answer ---- */
+
+struct slice op_event(const struct op *op)
+{
+	if (op->event.len)
+		return buf_slice(&op->event);
+	return op->type->statement == STMT_SESSION_SAVE ? op->raw[1] : op->data;
+}
+
+static void answer_exists(struct op *op)
+{
+	autobuf text = { 0 };
+	buf_add_str(&text, op->type->exists ? op->type->exists : "Already exists: ");
+	buf_add_slice(&text, op_session(op));
+	reply_error(op->conn, op->reply, buf_cstr(&text));
+}
+
+static void answer_not_found(struct op *op)
+{
+	autobuf text = { 0 };
+	buf_add_str(&text, "Session not found: ");
+	buf_add_slice(&text, op_session(op));
+	reply_error(op->conn, op->reply, buf_cstr(&text));
+}
+
+static void answer_ok(struct op *op, const PGresult *r)
+{
+	int64_t seq = db_get_i64(r, 0, 2);
+	struct slice event = op_event(op);
+	reply_data(op->conn, op->reply, op->type->echoes ? event : SLICE_LIT(SUCCESS), seq);
+	hub_committed(op->room, db_get_i64(r, 0, 1), seq, op->type->entity, op->type->action, event, op->conn);
+}
+
+void op_committed(struct op *op, const PGresult *r)
+{
+	struct slice status = db_get(r, 0, 0);
+	if (slice_eq_str(status, "ok")) {
+		answer_ok(op, r);
+		return;
+	}
+	op_forget(op); /* what was foretold didn't happen */
+	struct slice answer = db_get(r, 0, 3);
+	if (slice_eq_str(status, "repeat"))
+		reply_data(op->conn, op->reply, answer.ptr ? answer : SLICE_LIT(SUCCESS), db_get_i64(r, 0, 2));
+	else if (slice_eq_str(status, "exists"))
+		answer_exists(op);
+	else if (slice_eq_str(status, "not_found"))
+		answer_not_found(op);
+	else
+		reply_error(op->conn, op->reply, "This requestId was used for another message before");
+}

@@ -1,0 +1,95 @@
+/* op.h: one mutation on its way: the client's message, checked and taken apart, until it is answered. */
+#ifndef CRAFT_OP_H
+#define CRAFT_OP_H
+
+#include <sys/queue.h>
+
+#include "conn.h"
+#include "lib/header.h"
+#include "statements.h"
+
+/* What a field of a message's data must be. */
+enum field_kind {
+	FIELD_END,
+	FIELD_ID,              /* string of 1 to 1,024 bytes without NUL or unpaired surrogates */
+	FIELD_STRING,
+	FIELD_STRING_OR_NULL,
+	FIELD_OBJECT,
+	FIELD_ARRAY,
+	FIELD_ANY
+};
+
+#define OP_MAX_FIELDS 3
+#define OP_MAX_ID 1024
+/* Elements of one session's messages array. */
+#define OP_MAX_MESSAGES 1000000
+
+/* What is needed of the session before the statement can be built. */
+enum op_base { BASE_NONE, BASE_HEADER, BASE_HASHES };
+
+struct op;
+
+/* One row of the table of message types (message_types.c). */
+struct message_type {
+	const char *name;
+	const char *entity, *action; /* of the broadcast */
+	enum statement statement;
+	enum op_base base;
+	bool echoes;                 /* the answer's data is the event's, else {"success":true} */
+	const char *exists;          /* text of the error when the thing is there already */
+	struct {
+		const char *name;
+		enum field_kind kind;
+	} fields[OP_MAX_FIELDS + 1];
+	/* Adds the statement's parameters between the workspace and the request. */
+	void (*parameters)(struct op *op, struct db_params *p);
+};
+
+struct op {
+	TAILQ_ENTRY(op) link;
+	const struct message_type *type;
+	struct conn *conn;               /* a reference */
+	struct room *room;               /* a reference */
+	struct reply *reply;             /* the connection's */
+	struct buf message;              /* the client's text; the slices below point into it */
+	struct slice data;
+	struct slice raw[OP_MAX_FIELDS];    /* the fields' JSON text */
+	struct buf decoded[OP_MAX_FIELDS];  /* of FIELD_ID: the characters */
+	unsigned char request_hash[32];     /* with conn->client */
+	int64_t payload_hash;
+	uint64_t started;                   /* ms */
+	unsigned tries;
+
+	/* Built for the statement. */
+	int64_t version;                    /* the session's new one */
+	struct buf event;                   /* the event's data where it isn't `data` as sent */
+	struct buf origin, idx, hash, body;
+	struct header_scratch scratch;
+};
+
+/* Finds the type; NULL: unknown. */
+const struct message_type *message_type_find(struct slice name);
+
+/* Takes the message apart. On success the op owns `message` (and *error is untouched); else NULL, and *error says which
+ * field is wrong. data must lie in message. */
+struct op *op_new(const struct message_type *type, struct conn *conn, struct buf *message, struct slice data, struct slice request_id,
+		  struct buf *error);
+/* Releases it; the reply was answered before. */
+void op_free(struct op *op);
+
+/* Builds and queues the statement; foretells the session's new state in the cache. False: the link is broken. */
+struct pglink;
+bool op_send(struct op *op, struct pglink *link);
+/* Queues the read of what op_send() needs, unless the cache has it. *asked tells whether it did. False: broken. */
+bool op_send_base(struct op *op, struct pglink *link, bool *asked);
+/* The answer to that read. */
+void op_take_base(struct op *op, const PGresult *result);
+/* Forgets what the cache says of the op's session. */
+void op_forget(struct op *op);
+
+/* The event's data: what listeners get. */
+struct slice op_event(const struct op *op);
+/* The statement succeeded and is committed: answers, and broadcasts. result: api.outcome. */
+void op_committed(struct op *op, const PGresult *result);
+
+#endif

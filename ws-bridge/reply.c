@@ -1,0 +1,123 @@
+/* reply.c: answers in order. */
+#include "reply.h"
+
+#include <stdlib.h>
+
+#include "conn.h"
+#include "lib/json.h"
+
+void replies_init(struct replies *r)
+{
+	*r = (struct replies){ 0 };
+	STAILQ_INIT(&r->list);
+}
+
+static void reply_free(struct reply *reply)
+{
+	buf_free(&reply->request_id);
+	if (reply->frame)
+		frame_buf_unref(reply->frame);
+	free(reply);
+}
+
+void replies_free(struct replies *r)
+{
+	struct reply *reply;
+	while ((reply = STAILQ_FIRST(&r->list))) {
+		STAILQ_REMOVE_HEAD(&r->list, link);
+		reply_free(reply);
+	}
+	*r = (struct replies){ 0 };
+	STAILQ_INIT(&r->list);
+}
+
+struct reply *reply_expect(struct conn *conn, struct slice request_id, size_t cost)
+{
+	struct reply *reply = xcalloc(1, sizeof(*reply));
+	buf_add_slice(&reply->request_id, request_id);
+	reply->cost = cost;
+	STAILQ_INSERT_TAIL(&conn->replies.list, reply, link);
+	conn->replies.count++;
+	conn->replies.bytes += cost;
+	if (conn->replies.count >= REPLIES_MAX || conn->replies.bytes >= REPLIES_MAX_BYTES)
+		conn_pause(conn, PAUSE_REPLIES);
+	return reply;
+}
+
+static bool may_leave(const struct conn *conn, const struct reply *reply)
+{
+	return reply->frame && reply->wait_seq <= conn->pos;
+}
+
+/* Sends what is complete at the head of the row. */
+static void send_ready(struct conn *conn)
+{
+	struct replies *r = &conn->replies;
+	struct reply *reply;
+	while ((reply = STAILQ_FIRST(&r->list)) && may_leave(conn, reply)) {
+		STAILQ_REMOVE_HEAD(&r->list, link);
+		r->count--;
+		r->waiting -= reply->wait_seq ? 1 : 0;
+		conn_send(conn, reply->frame);
+		reply_free(reply);
+	}
+	if (r->count < REPLIES_MAX / 2 && r->bytes < REPLIES_MAX_BYTES / 2)
+		conn_resume(conn, PAUSE_REPLIES);
+}
+
+static void complete(struct conn *conn, struct reply *reply, struct buf *text)
+{
+	struct slice whole = buf_slice(text);
+	reply->frame = frame_buf_new(FRAME_OP_TEXT, &whole, 1, conn->deflate ? conn->bridge->deflate : NULL);
+	conn->replies.bytes -= reply->cost;
+	reply->cost = 0;
+	send_ready(conn);
+}
+
+static void begin(struct buf *text, const struct reply *reply)
+{
+	buf_add_str(text, "{\"type\":\"response\"");
+	if (reply->request_id.len) {
+		buf_add_str(text, ",\"requestId\":");
+		buf_add_slice(text, buf_slice(&reply->request_id));
+	}
+}
+
+void reply_data(struct conn *conn, struct reply *reply, struct slice data, int64_t seq)
+{
+	autobuf text = { 0 };
+	begin(&text, reply);
+	buf_add_str(&text, ",\"data\":");
+	buf_add_slice(&text, data);
+	if (conn->since_seq >= 0 && seq) {
+		buf_add_str(&text, ",\"seq\":");
+		buf_add_i64(&text, seq);
+		reply->wait_seq = seq;
+		reply->waits_since = uv_now(conn->bridge->loop);
+		conn->replies.waiting++;
+	}
+	buf_add_char(&text, '}');
+	complete(conn, reply, &text);
+}
+
+void reply_error(struct conn *conn, struct reply *reply, const char *error)
+{
+	autobuf text = { 0 };
+	begin(&text, reply);
+	buf_add_str(&text, ",\"error\":");
+	json_encode(&text, slice_of(error));
+	buf_add_char(&text, '}');
+	complete(conn, reply, &text);
+}
+
+void replies_advance(struct conn *conn)
+{
+	if (conn->replies.waiting)
+		send_ready(conn);
+}
+
+uint64_t replies_waiting_since(const struct conn *conn)
+{
+	const struct reply *reply = conn->replies.waiting ? STAILQ_FIRST(&conn->replies.list) : NULL;
+	return reply && reply->frame ? reply->waits_since : 0;
+}

@@ -1,0 +1,31 @@
+/* session_cache.h: what a save or a merge compares with: version, header text and message hashes of recently written
+ * sessions. What it says may be outdated, or foretell a change under way; the functions of schema api compare versions
+ * under the workspace's lock and refuse what was based on another one. */
+#ifndef CRAFT_SESSION_CACHE_H
+#define CRAFT_SESSION_CACHE_H
+
+#include "lib/buf.h"
+
+struct session_cache;
+
+struct session_entry {
+	int64_t version;    /* 0: there is no such session */
+	struct buf header;  /* JSON text; empty when there is no session */
+	bool has_hashes;
+	struct buf hashes;  /* int64_t each */
+};
+
+/* max_bytes bounds what it keeps. */
+struct session_cache *session_cache_new(size_t max_bytes);
+void session_cache_free(struct session_cache *cache);
+void session_cache_clear(struct session_cache *cache);
+
+/* NULL: not known. The entry is good until the next call for this cache. */
+struct session_entry *session_cache_get(struct session_cache *cache, struct slice workspace, struct slice id);
+/* Makes or finds the entry, to be filled in; call session_cache_weigh() afterwards. */
+struct session_entry *session_cache_put(struct session_cache *cache, struct slice workspace, struct slice id);
+/* Brings the cache within its bound after an entry changed. */
+void session_cache_weigh(struct session_cache *cache, struct session_entry *entry);
+void session_cache_drop(struct session_cache *cache, struct slice workspace, struct slice id);
+
+#endif

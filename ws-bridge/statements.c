@@ -1,0 +1,38 @@
+/* statements.c: the bridge's SQL. Mutations answer api.outcome: status, workspace_id, seq, answer. */
+#include "statements.h"
+
+#define COLUMNS(a, b, c, d, e, f) \
+	"row($" #a "::text,$" #b "::boolean,$" #c "::text,$" #d "::text,$" #e "::bigint,$" #f "::bigint)::api.session_columns"
+#define REQUEST(a, b, c, d) "row($" #a "::text,$" #b "::text,$" #c "::bytea,$" #d "::bigint)::api.request"
+
+const struct db_statement statements[STMT_COUNT] = {
+	[STMT_SESSION_CREATE] = { "session_create",
+		"select * from api.session_create($1::text,$2::text,$3::json," COLUMNS(4, 5, 6, 7, 8, 9) ",$10::bigint," REQUEST(11, 12, 13, 14) ")", 14 },
+	[STMT_SESSION_SAVE] = { "session_save",
+		"select * from api.session_save($1::text,$2::text,$3::json," COLUMNS(4, 5, 6, 7, 8, 9)
+		",$10::bigint,$11::bigint,$12::integer,$13::bigint,$14::integer[],$15::bigint[],$16::json[]," REQUEST(17, 18, 19, 20) ")", 20 },
+	[STMT_SESSION_DELETE] = { "session_delete",
+		"select * from api.session_delete($1::text,$2::text,$3::json,false," REQUEST(4, 5, 6, 7) ")", 7 },
+	[STMT_SESSION_UPDATE] = { "session_update",
+		"select * from api.session_update($1::text,$2::text,$3::json," COLUMNS(4, 5, 6, 7, 8, 9) ",$10::bigint,$11::bigint,$12::json," REQUEST(13, 14, 15, 16) ")", 16 },
+	[STMT_SESSION_CLEAR] = { "session_clear_messages",
+		"select * from api.session_clear_messages($1::text,$2::text,$3::json,$4::bigint," REQUEST(5, 6, 7, 8) ")", 8 },
+	[STMT_SESSION_BASE] = { "session_base", "select * from api.session_base($1::text,$2::text)", 2 },
+	[STMT_SESSION_HEADER] = { "session_header", "select * from api.session_header($1::text,$2::text)", 2 },
+	[STMT_SOURCE_CREATE] = { "source_create", "select * from api.source_create($1::text,$2::text,$3::json," REQUEST(4, 5, 6, 7) ")", 7 },
+	[STMT_SOURCE_SAVE_CONFIG] = { "source_save_config", "select * from api.source_save_config($1::text,$2::text,$3::json," REQUEST(4, 5, 6, 7) ")", 7 },
+	[STMT_SOURCE_SAVE_GUIDE] = { "source_save_guide", "select * from api.source_save_guide($1::text,$2::text,$3::json,$4::json," REQUEST(5, 6, 7, 8) ")", 8 },
+	[STMT_SOURCE_DELETE] = { "source_delete", "select * from api.source_delete($1::text,$2::text,$3::json," REQUEST(4, 5, 6, 7) ")", 7 },
+	[STMT_STATUSES_SAVE] = { "statuses_save", "select * from api.statuses_save($1::text,$2::json," REQUEST(3, 4, 5, 6) ")", 6 },
+	[STMT_LABELS_SAVE] = { "labels_save", "select * from api.labels_save($1::text,$2::json," REQUEST(3, 4, 5, 6) ")", 6 },
+	[STMT_SKILL_SAVE] = { "skill_save", "select * from api.skill_save($1::text,$2::text,$3::json,$4::json,$5::json," REQUEST(6, 7, 8, 9) ")", 9 },
+	[STMT_SKILL_DELETE] = { "skill_delete", "select * from api.skill_delete($1::text,$2::text,$3::json," REQUEST(4, 5, 6, 7) ")", 7 },
+	[STMT_PLAN_SAVE] = { "plan_save", "select * from api.plan_save($1::text,$2::text,$3::text,$4::json,$5::json," REQUEST(6, 7, 8, 9) ")", 9 },
+	[STMT_PLAN_DELETE] = { "plan_delete", "select * from api.plan_delete($1::text,$2::text,$3::text,$4::json," REQUEST(5, 6, 7, 8) ")", 8 },
+	[STMT_ANNOUNCE] = { "announce", "select api.announce($1::text[])", 1 },
+	[STMT_EPOCH] = { "epoch", "select api.epoch()", 0 },
+	[STMT_HEADS] = { "heads", "select * from api.heads($1::text[])", 1 },
+	[STMT_CHANGES] = { "changes", "select * from api.changes($1::text,$2::bigint,$3::integer)", 3 },
+	[STMT_PRUNE] = { "prune", "select api.prune($1::bigint,$2::integer,$3::integer)", 3 },
+	[STMT_LISTEN] = { "listen", "listen craft_changes", 0 },
+};

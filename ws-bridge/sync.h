@@ -1,0 +1,12 @@
+/* sync.h: text messages of sync clients: {"type":T,"data":D,"requestId":R}. */
+#ifndef CRAFT_SYNC_H
+#define CRAFT_SYNC_H
+
+#include "frame.h"
+
+struct conn;
+
+/* A whole text message came: answers it, or puts the change on its way. */
+void sync_message(struct conn *conn, const struct frame_event *ev);
+
+#endif
