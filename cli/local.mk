@@ -8,5 +8,5 @@ cli_craft_cloud_SOURCES = \
 	cli/schema.c cli/schema.h \
 	cli/sqldir.c cli/sqldir.h \
 	cli/status.c
-cli_craft_cloud_CPPFLAGS = $(AM_CPPFLAGS) -I$(srcdir)/lib -DPKGDATADIR='"$(pkgdatadir)"' $(PQ_CFLAGS) $(SSL_CFLAGS)
+cli_craft_cloud_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS)
 cli_craft_cloud_LDADD = lib/libcraft.a $(PQ_LIBS) $(SSL_LIBS)

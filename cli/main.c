@@ -1,8 +1,4 @@
 /* main.c: craft-cloud, the administrators' command: options and the table of commands. */
-#ifdef HAVE_CONFIG_H
-#include <config.h>
-#endif
-
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,12 +11,9 @@
 enum option_id { OPT_CONFIG = 'c', OPT_SQL_DIR = 's', OPT_DRY_RUN = 'n', OPT_HELP = 'h', OPT_VERSION = 'V' };
 
 static const struct option long_options[] = {
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "sql-dir", required_argument, NULL, OPT_SQL_DIR },
-	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ NULL, 0, NULL, 0 }
+	{ "config", required_argument, NULL, OPT_CONFIG }, { "sql-dir", required_argument, NULL, OPT_SQL_DIR },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },	   { "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },	   { NULL, 0, NULL, 0 }
 };
 
 struct command {
@@ -31,8 +24,10 @@ struct command {
 };
 
 static const struct command commands[] = {
-	{ "migrate", "bring the database's schema to this version; --dry-run only says what would be done", true, cli_migrate },
-	{ "status", "schema version, contents, connected daemons; exit code 1 when something is wrong", false, cli_status },
+	{ "migrate", "bring the database's schema to this version; --dry-run only says what would be done", true,
+	  cli_migrate },
+	{ "status", "schema version, contents, connected daemons; exit code 1 when something is wrong", false,
+	  cli_status },
 	{ "workspaces", "list the workspaces: sessions, messages, bytes, last change", false, cli_workspaces },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
@@ -48,7 +43,8 @@ static const struct command *find_command(const char *name)
 
 static int print_help(void)
 {
-	(void)printf("Usage: craft-cloud COMMAND [OPTIONS]\n\nAdministers the database of craft-agent-cloud.\n\nCommands:\n");
+	(void)printf("Usage: craft-cloud COMMAND [OPTIONS]\n\nAdministers the database of "
+		     "craft-agent-cloud.\n\nCommands:\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		(void)printf("  %-20s %s\n", commands[i].name, commands[i].help);
 	(void)printf("\nOptions:\n"
@@ -78,16 +74,12 @@ static int run_command(const struct command *command, const struct cli_options *
 	else
 		(void)fprintf(stderr, "craft-cloud: %s\n", buf_cstr(&error));
 	conf_free(&conf);
-	/* A full disk or a closed pipe may not pass for success. */
-	if (fflush(stdout) != 0 && code == CLI_OK)
-		code = (int)cli_fail("can't write the output");
 	return code;
 }
 
-int main(int argc, char **argv)
+static int run_line(int argc, char **argv)
 {
 	struct cli_options options = { .sql_dir = DEFAULT_SQL_DIR };
-	log_init("craft-cloud");
 	opterr = 0;
 	int opt;
 	while ((opt = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
@@ -122,4 +114,14 @@ int main(int argc, char **argv)
 	if (options.dry_run && !command->dry_run)
 		return usage_error("--dry-run doesn't go with ", command->name);
 	return run_command(command, &options);
+}
+
+int main(int argc, char **argv)
+{
+	log_init("craft-cloud");
+	int code = run_line(argc, argv);
+	/* A full disk or a closed pipe may not pass for success. */
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_OK)
+		code = (int)cli_fail("can't write the output");
+	return code;
 }

@@ -9,19 +9,24 @@
 
 #define LOCK_KEYS "hashtext('craft-agent-cloud'), hashtext('migrate')"
 
-/* Names in our files are qualified; nobody's objects in a schema that others can write may stand in for the system's. */
-static const char sql_session[] = "select set_config('search_path', 'pg_catalog, pg_temp', false), set_config('statement_timeout', '0', false), "
-				  "set_config('idle_in_transaction_session_timeout', '0', false)";
-static const char sql_server[] = "select current_setting('server_version_num')::int >= 150000, current_setting('server_encoding') = 'UTF8', "
-				 "not pg_is_in_recovery()";
+/* Names in our files are qualified; nobody's objects in a schema that others can write may stand in for the system's.
+ */
+static const char sql_session[] =
+	"select set_config('search_path', 'pg_catalog, pg_temp', false), set_config('statement_timeout', '0', false), "
+	"set_config('idle_in_transaction_session_timeout', '0', false)";
+static const char sql_server[] =
+	"select current_setting('server_version_num')::int >= 150000, current_setting('server_encoding') = 'UTF8', "
+	"not pg_is_in_recovery()";
 static const char sql_try_lock[] = "select pg_try_advisory_lock(" LOCK_KEYS ")";
 static const char sql_lock[] = "select pg_advisory_lock(" LOCK_KEYS ")";
 static const char sql_has_records[] = "select to_regclass('app.schema_migration') is not null";
 static const char sql_recorded[] = "select version, name, sha256 from app.schema_migration order by version";
 static const char sql_code[] = "select sha256 from app.schema_code";
-static const char sql_record[] = "insert into app.schema_migration (version, name, sha256) values ($1::integer, $2, $3)";
-static const char sql_record_code[] = "insert into app.schema_code (sha256) values ($1) "
-				      "on conflict (one) do update set sha256 = excluded.sha256, applied_at = excluded.applied_at";
+static const char sql_record[] =
+	"insert into app.schema_migration (version, name, sha256) values ($1::integer, $2, $3)";
+static const char sql_record_code[] =
+	"insert into app.schema_code (sha256) values ($1) "
+	"on conflict (one) do update set sha256 = excluded.sha256, applied_at = excluded.applied_at";
 static const char sql_owner[] = "set local role craft_owner";
 
 static const char sql_make_records[] =
@@ -31,29 +36,33 @@ static const char sql_make_records[] =
 	"	sha256     text not null,\n"
 	"	applied_at timestamptz not null default now()\n"
 	");\n"
-	"comment on table app.schema_migration is 'The migrations that this database has; written by craft-cloud migrate.';\n"
+	"comment on table app.schema_migration is 'The migrations that this database has; written by craft-cloud "
+	"migrate.';\n"
 	"comment on column app.schema_migration.version is 'Number of the migration.';\n"
 	"comment on column app.schema_migration.name is 'Its file below the SQL directory.';\n"
-	"comment on column app.schema_migration.sha256 is 'SHA-256 of the file when it was applied: a file changed later is refused.';\n"
+	"comment on column app.schema_migration.sha256 is 'SHA-256 of the file when it was applied: a file changed "
+	"later is refused.';\n"
 	"comment on column app.schema_migration.applied_at is 'When it was applied.';\n"
 	"create table app.schema_code (\n"
 	"	one        boolean primary key default true check (one),\n"
 	"	sha256     text not null,\n"
 	"	applied_at timestamptz not null default now()\n"
 	");\n"
-	"comment on table app.schema_code is 'One row: which functions, views and privileges this database has; written by craft-cloud migrate.';\n"
+	"comment on table app.schema_code is 'One row: which functions, views and privileges this database has; "
+	"written by craft-cloud migrate.';\n"
 	"comment on column app.schema_code.one is 'Always true: there is one row.';\n"
-	"comment on column app.schema_code.sha256 is 'SHA-256 over the files api/*.sql, report/*.sql and grants.sql: they are applied again when it differs.';\n"
+	"comment on column app.schema_code.sha256 is 'SHA-256 over the files api/*.sql, report/*.sql and grants.sql: "
+	"they are applied again when it differs.';\n"
 	"comment on column app.schema_code.applied_at is 'When they were applied.';\n";
 
 /* A view's columns can't be changed in place, and what was taken out of the files must go. */
-static const char sql_drop_views[] =
-	"do $$ declare v_list text; begin\n"
-	"	select string_agg(c.oid::regclass::text, ', ') into v_list from pg_class c\n"
-	"		where c.relnamespace = 'report'::regnamespace and c.relkind = 'v';\n"
-	"	if v_list is not null then execute 'drop view ' || v_list; end if;\n"
-	"end $$";
-/* Rows of pg_proc that this transaction didn't write are functions that no file makes any more. */
+static const char sql_drop_views[] = "do $$ declare v_list text; begin\n"
+				     "	select string_agg(c.oid::regclass::text, ', ') into v_list from pg_class c\n"
+				     "		where c.relnamespace = 'report'::regnamespace and c.relkind = 'v';\n"
+				     "	if v_list is not null then execute 'drop view ' || v_list; end if;\n"
+				     "end $$";
+/* Rows of pg_proc that this transaction didn't write are functions that no file makes any more; to be asked
+ * before grants.sql, which writes them all. */
 static const char sql_drop_functions[] =
 	"do $$ declare r record; begin\n"
 	"	for r in select p.oid::regprocedure as routine from pg_proc p\n"
@@ -75,7 +84,8 @@ static int line_of(const struct buf *text, long position)
 }
 
 /* "file:line: message", or the number of the statement where PostgreSQL names no position. */
-static void describe_error(PGconn *conn, const PGresult *r, const struct sqldir *dir, const struct sql_file *file, int statement, struct buf *error)
+static void describe_error(PGconn *conn, const PGresult *r, const struct sqldir *dir, const struct sql_file *file,
+			   int statement, struct buf *error)
 {
 	char line[512];
 	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
@@ -86,9 +96,12 @@ static void describe_error(PGconn *conn, const PGresult *r, const struct sqldir 
 	else
 		buf_addf(error, " statement %d:", statement);
 	buf_addf(error, " %s", text ? text : db_error_line(PQerrorMessage(conn), line, sizeof(line)));
-	static const struct { int field; const char *title; } more[] = {
-		{ PG_DIAG_MESSAGE_DETAIL, "detail" }, { PG_DIAG_MESSAGE_HINT, "hint" }, { PG_DIAG_CONTEXT, "in" }
-	};
+	static const struct {
+		int field;
+		const char *title;
+	} more[] = { { PG_DIAG_MESSAGE_DETAIL, "detail" },
+		     { PG_DIAG_MESSAGE_HINT, "hint" },
+		     { PG_DIAG_CONTEXT, "in" } };
 	for (size_t i = 0; i < sizeof(more) / sizeof(*more); i++) {
 		const char *value = PQresultErrorField(r, more[i].field);
 		if (value)
@@ -140,7 +153,8 @@ static bool finish(PGconn *conn, bool ok, struct buf *error)
 
 static bool apply_roles(PGconn *conn, const struct sqldir *dir, struct buf *error)
 {
-	return cli_command(conn, "begin", 0, NULL, error) && finish(conn, run_file(conn, dir, &dir->roles.list[0], error), error);
+	return cli_command(conn, "begin", 0, NULL, error) &&
+	       finish(conn, run_file(conn, dir, &dir->roles.list[0], error), error);
 }
 
 static bool make_records(PGconn *conn, struct buf *error)
@@ -159,17 +173,21 @@ static bool apply_migration(PGconn *conn, const struct sqldir *dir, struct sql_f
 {
 	char version[16];
 	(void)snprintf(version, sizeof(version), "%d", file->version);
-	bool ok = cli_command(conn, "begin", 0, NULL, error) && become_owner(conn, error) && run_file(conn, dir, file, error) &&
+	bool ok = cli_command(conn, "begin", 0, NULL, error) && become_owner(conn, error) &&
+		  run_file(conn, dir, file, error) &&
 		  cli_command(conn, sql_record, 3, (const char *const[]){ version, file->name, file->sha256 }, error);
 	return finish(conn, ok, error);
 }
 
 static bool apply_code(PGconn *conn, const struct sqldir *dir, struct buf *error)
 {
-	bool ok = cli_command(conn, "begin", 0, NULL, error) && become_owner(conn, error) && cli_command(conn, sql_drop_views, 0, NULL, error);
-	for (size_t i = 0; ok && i < dir->code.count; i++)
+	bool ok = cli_command(conn, "begin", 0, NULL, error) && become_owner(conn, error) &&
+		  cli_command(conn, sql_drop_views, 0, NULL, error);
+	size_t grants = dir->code.count - 1;
+	for (size_t i = 0; ok && i < grants; i++)
 		ok = run_file(conn, dir, &dir->code.list[i], error);
 	ok = ok && cli_command(conn, sql_drop_functions, 0, NULL, error) &&
+	     run_file(conn, dir, &dir->code.list[grants], error) &&
 	     cli_command(conn, sql_record_code, 1, (const char *const[]){ dir->code_sha256 }, error);
 	return finish(conn, ok, error);
 }
@@ -202,11 +220,13 @@ static bool check_server(PGconn *conn, struct buf *error)
 	else if (!is_true(r, 1))
 		buf_add_str(error, "the database's encoding is not UTF8: make one with createdb -E UTF8 -T template0");
 	else if (!is_true(r, 2))
-		buf_add_str(error, "this server is a standby: connect to the primary (target_session_attrs=read-write)");
+		buf_add_str(error,
+			    "this server is a standby: connect to the primary (target_session_attrs=read-write)");
 	return error->len == 0;
 }
 
-static bool read_state(PGconn *conn, const struct sqldir *dir, struct schema_state *state, bool *has_records, struct buf *error)
+static bool read_state(PGconn *conn, const struct sqldir *dir, struct schema_state *state, bool *has_records,
+		       struct buf *error)
 {
 	autoresult *has = cli_query(conn, sql_has_records, 0, NULL, error);
 	*has_records = has && is_true(has, 0);
@@ -227,7 +247,8 @@ static void print_plan(const struct sqldir *dir, const struct schema_state *stat
 		(void)printf("would apply functions, views and privileges (%zu files)\n", dir->code.count);
 }
 
-static bool apply(PGconn *conn, const struct sqldir *dir, const struct schema_state *state, bool has_records, struct buf *error)
+static bool apply(PGconn *conn, const struct sqldir *dir, const struct schema_state *state, bool has_records,
+		  struct buf *error)
 {
 	if (!apply_roles(conn, dir, error) || (!has_records && !make_records(conn, error)))
 		return false;
@@ -255,8 +276,8 @@ enum cli_exit cli_migrate(const struct conf *conf, const struct cli_options *opt
 	autoconn *conn = cli_connect(conf->database_owner_url ? conf->database_owner_url : conf->database_url);
 	if (!conn)
 		return CLI_FAILED;
-	if (!check_server(conn, &error) || !cli_command(conn, sql_session, 0, NULL, &error) || !take_lock(conn, &error) ||
-	    !read_state(conn, &dir, &state, &has_records, &error))
+	if (!check_server(conn, &error) || !cli_command(conn, sql_session, 0, NULL, &error) ||
+	    !take_lock(conn, &error) || !read_state(conn, &dir, &state, &has_records, &error))
 		return cli_fail("%s", buf_cstr(&error));
 
 	bool changes = state.code_differs;
@@ -265,6 +286,7 @@ enum cli_exit cli_migrate(const struct conf *conf, const struct cli_options *opt
 	else if (!apply(conn, &dir, &state, has_records, &error))
 		return cli_fail("%s", buf_cstr(&error));
 	(void)printf(changes ? "schema version: %zu%s\n" : "nothing to do; schema version: %zu%s\n",
-		     options->dry_run ? (size_t)state.version : dir.migrations.count, options->dry_run && changes ? " (nothing was changed)" : "");
+		     options->dry_run ? (size_t)state.version : dir.migrations.count,
+		     options->dry_run && changes ? " (nothing was changed)" : "");
 	return CLI_OK;
 }

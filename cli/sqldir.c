@@ -137,7 +137,8 @@ static bool number_migrations(struct sql_files *files, const char *path, struct 
 		if (file->version == 0)
 			buf_addf(error, "%s/%s is not named NNNN_name.sql", path, file->name);
 		else if (i > 0 && file->version == files->list[i - 1].version)
-			buf_addf(error, "two migrations have the number %04d: %s and %s", file->version, files->list[i - 1].name, file->name);
+			buf_addf(error, "two migrations have the number %04d: %s and %s", file->version,
+				 files->list[i - 1].name, file->name);
 		else if ((size_t)file->version != i + 1)
 			buf_addf(error, "migration %04zu is missing in %s: %s follows", i + 1, path, file->name);
 		if (error->len)
@@ -165,10 +166,8 @@ bool sqldir_load(struct sqldir *dir, const char *path, struct buf *error)
 	*dir = (struct sqldir){ .path = path };
 	bool ok = add_file(&dir->roles, path, "roles.sql", error) &&
 		  add_directory(&dir->migrations, path, "migrations", error) &&
-		  number_migrations(&dir->migrations, path, error) &&
-		  add_directory(&dir->code, path, "api", error) &&
-		  add_directory(&dir->code, path, "report", error) &&
-		  add_file(&dir->code, path, "grants.sql", error);
+		  number_migrations(&dir->migrations, path, error) && add_directory(&dir->code, path, "api", error) &&
+		  add_directory(&dir->code, path, "report", error) && add_file(&dir->code, path, "grants.sql", error);
 	if (ok)
 		hash_code(dir);
 	return ok;

@@ -20,10 +20,10 @@ struct sql_files {
 };
 
 struct sqldir {
-	const char *path; /* the caller's */
-	struct sql_files roles;      /* one file */
+	const char *path;	     /* the caller's */
+	struct sql_files roles;	     /* one file */
 	struct sql_files migrations; /* versions 1, 2, 3… */
-	struct sql_files code;       /* in the order in which they are applied */
+	struct sql_files code;	     /* in the order in which they are applied; grants.sql is the last */
 	char code_sha256[SQLDIR_HASH_SIZE];
 };
 

@@ -8,7 +8,8 @@
 
 /* The schema's owner isn't needed for this: the daemons' role may execute api. */
 static const char sql_has_schema[] = "select to_regprocedure('api.admin_migrations()') is not null";
-static const char sql_migrations[] = "select version, name, sha256 from api.admin_migrations() where version is not null order by version";
+static const char sql_migrations[] =
+	"select version, name, sha256 from api.admin_migrations() where version is not null order by version";
 static const char sql_code[] = "select sha256 from api.admin_migrations() where version is null";
 static const char sql_contents[] =
 	"select epoch, workspaces, sessions, messages, pg_size_pretty(message_bytes), changes, changes_kept, "
@@ -18,9 +19,9 @@ static const char sql_contents[] =
 static const char sql_daemons[] =
 	"select application_name, count(*) from pg_catalog.pg_stat_activity where datname = current_database() "
 	"and application_name like 'craft-%' and pid <> pg_backend_pid() group by 1 order by 1";
-static const char sql_workspaces[] =
-	"select slug, sessions, messages, message_bytes, to_char(last_change_at at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
-	"from api.admin_workspaces() order by slug";
+static const char sql_workspaces[] = "select slug, sessions, messages, message_bytes, to_char(last_change_at at time "
+				     "zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
+				     "from api.admin_workspaces() order by slug";
 
 static enum cli_exit print_schema(PGconn *conn, const struct sqldir *dir, struct buf *error)
 {
@@ -38,7 +39,8 @@ static enum cli_exit print_schema(PGconn *conn, const struct sqldir *dir, struct
 
 static enum cli_exit print_contents(PGconn *conn, struct buf *error)
 {
-	static const char *const titles[] = { "epoch", "workspaces", "sessions", "messages", "message bytes", "changes", "changes in the log", "notify queue, %" };
+	static const char *const titles[] = { "epoch",	       "workspaces", "sessions",	   "messages",
+					      "message bytes", "changes",    "changes in the log", "notify queue, %" };
 	enum { QUEUE_FULL = 8, UNSAFE = 9 };
 	autoresult *r = cli_query(conn, sql_contents, 0, NULL, error);
 	if (!r)
@@ -47,9 +49,11 @@ static enum cli_exit print_contents(PGconn *conn, struct buf *error)
 		(void)printf("%-18s %s\n", titles[i], PQgetvalue(r, 0, i));
 	enum cli_exit result = CLI_OK;
 	if (PQgetvalue(r, 0, QUEUE_FULL)[0] == 't')
-		result = cli_fail("the notification queue fills up: some session that listens doesn't read; find it in pg_stat_activity (idle in transaction) and end it");
+		result = cli_fail("the notification queue fills up: some session that listens doesn't read; find it in "
+				  "pg_stat_activity (idle in transaction) and end it");
 	if (PQgetvalue(r, 0, UNSAFE)[0] == 't')
-		result = cli_fail("acknowledged changes can be lost in a crash: set synchronous_commit and fsync to on");
+		result =
+			cli_fail("acknowledged changes can be lost in a crash: set synchronous_commit and fsync to on");
 	return result;
 }
 
@@ -59,7 +63,8 @@ static enum cli_exit print_daemons(PGconn *conn, struct buf *error)
 	if (!r)
 		return cli_fail("%s", buf_cstr(error));
 	for (int i = 0; i < PQntuples(r); i++)
-		(void)printf("%-18s %s connection%s\n", PQgetvalue(r, i, 0), PQgetvalue(r, i, 1), strcmp(PQgetvalue(r, i, 1), "1") == 0 ? "" : "s");
+		(void)printf("%-18s %s connection%s\n", PQgetvalue(r, i, 0), PQgetvalue(r, i, 1),
+			     strcmp(PQgetvalue(r, i, 1), "1") == 0 ? "" : "s");
 	if (PQntuples(r) == 0)
 		(void)puts("daemons            none connected");
 	return CLI_OK;
@@ -69,7 +74,8 @@ static bool has_schema(PGconn *conn, struct buf *error)
 {
 	autoresult *r = cli_query(conn, sql_has_schema, 0, NULL, error);
 	if (r && PQgetvalue(r, 0, 0)[0] != 't')
-		buf_add_str(error, "this database has no schema of craft-agent-cloud, or an old one: run craft-cloud migrate");
+		buf_add_str(error,
+			    "this database has no schema of craft-agent-cloud, or an old one: run craft-cloud migrate");
 	return error->len == 0;
 }
 

@@ -12,7 +12,7 @@
 #include "log.h"
 
 #define PREVIEW_UNITS 100 /* UTF-16 units of the input that become the preview */
-#define MAX_TRIES 8       /* merges of one request, when others change the session meanwhile */
+#define MAX_TRIES 64	  /* merges of one request, when others change the session meanwhile */
 
 /* ---- fields of the body ---- */
 
@@ -22,7 +22,8 @@ static struct slice body_object(const struct request *req)
 }
 
 /* A field that may be missing (null counts as missing) but not of another kind. */
-static enum status optional_field(struct request *req, const char *name, enum json_kind kind, const char *kind_name, struct slice *value)
+static enum status optional_field(struct request *req, const char *name, enum json_kind kind, const char *kind_name,
+				  struct slice *value)
 {
 	*value = slice_make(NULL, 0);
 	struct slice found;
@@ -102,7 +103,8 @@ static void build_header(struct buf *header, const char *id, struct slice name, 
 		json_prefix(input, PREVIEW_UNITS, header);
 	}
 	buf_addf(header, ",\"createdAt\":%lld,\"lastUsedAt\":%lld,\"messageCount\":0", (long long)now, (long long)now);
-	buf_add_str(header, ",\"tokenUsage\":{\"inputTokens\":0,\"outputTokens\":0,\"totalTokens\":0,\"contextTokens\":0,\"costUsd\":0}}");
+	buf_add_str(header, ",\"tokenUsage\":{\"inputTokens\":0,\"outputTokens\":0,\"totalTokens\":0,\"contextTokens\":"
+			    "0,\"costUsd\":0}}");
 }
 
 /* The status that a change answered, as text in *result. */
@@ -157,7 +159,8 @@ enum status actions_new_chat(struct request *req, struct response *res, struct d
 /* ---- changes of a header ---- */
 
 /* Reads the header and merges updates into it. */
-static enum status merged_header(struct request *req, struct database *db, struct slice id, struct slice updates, struct buf *header, int64_t *version)
+static enum status merged_header(struct request *req, struct database *db, struct slice id, struct slice updates,
+				 struct buf *header, int64_t *version)
 {
 	const PGresult *row;
 	struct db_params params = { 0 };
@@ -180,7 +183,8 @@ static enum status merged_header(struct request *req, struct database *db, struc
 }
 
 /* One attempt: STATUS_OK with *stale means that somebody else was faster. */
-static enum status try_update(struct request *req, struct database *db, struct slice id, struct slice updates, struct buf *header, bool *stale)
+static enum status try_update(struct request *req, struct database *db, struct slice id, struct slice updates,
+			      struct buf *header, bool *stale)
 {
 	int64_t version;
 	PGresult *result;

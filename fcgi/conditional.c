@@ -29,7 +29,8 @@ bool conditional_begin(struct request *req, struct response *res, struct slice t
 	return true;
 }
 
-enum status conditional_by_tag(struct request *req, struct response *res, struct database *db, const char *type, bool *done)
+enum status conditional_by_tag(struct request *req, struct response *res, struct database *db, const char *type,
+			       bool *done)
 {
 	const PGresult *row;
 	struct db_params params = { 0 };

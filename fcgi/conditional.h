@@ -8,8 +8,8 @@
 
 /* Asks for the route's tag by its cheap statement where that may be answer enough: for HEAD, and when If-None-Match
  * was sent. *done: the answer is written. type: Content-Type of the body that HEAD leaves out. */
-enum status conditional_by_tag(struct request *req, struct response *res, struct database *db, const char *type, bool *done)
-	__attribute__((warn_unused_result));
+enum status conditional_by_tag(struct request *req, struct response *res, struct database *db, const char *type,
+			       bool *done) __attribute__((warn_unused_result));
 
 /* Begins a 200 with the tag, unless If-None-Match names the tag: then writes a 304 and returns false. */
 bool conditional_begin(struct request *req, struct response *res, struct slice tag, const char *type);

@@ -8,16 +8,19 @@
 #include "log.h"
 
 #define APPLICATION "craft-fcgi"
-#define FIRST_WAIT 10000   /* ms until a read's first row or a change's outcome */
-#define ROW_WAIT 30000     /* ms between rows */
-#define PREPARE_WAIT 5000  /* ms to prepare all statements */
-#define SETTLE_WAIT 2000   /* ms until an announcement's outcome */
-#define SLOW_CONNECT 1000  /* ms from which on a failed attempt is not repeated at once */
+#define FIRST_WAIT 10000  /* ms until a read's first row or a change's outcome */
+#define ROW_WAIT 30000	  /* ms between rows */
+#define PREPARE_WAIT 5000 /* ms to prepare all statements */
+#define SETTLE_WAIT 2000  /* ms until an announcement's outcome */
+#define SLOW_CONNECT 1000 /* ms from which on a failed attempt is not repeated at once */
+#define HOLD_TIME 2000	  /* ms that it isn't then */
 #define LARGE_ROW (16u << 20)
-#define SKIP_ROWS 32       /* so many unread rows are skipped; when there are more, a new connection is cheaper */
+#define SKIP_ROWS 32 /* so many unread rows are skipped; when there are more, a new connection is cheaper */
 
-/* A change that waits for its workspace longer is refused by PostgreSQL, so that its outcome is known. */
-static const char lock_timeout[] = "set lock_timeout = '8s'";
+/* Set once per connection. A change that waits for its workspace longer than lock_timeout is refused by PostgreSQL,
+ * so that its outcome is known. Compiling a statement (jit) takes a hundred times as long as running one of ours. */
+static const char *const settings[] = { "set lock_timeout = '8s'", "set jit = off" };
+#define SETTINGS (sizeof(settings) / sizeof(*settings))
 
 static int64_t now_ms(void)
 {
@@ -112,8 +115,12 @@ static void take_notice(void *unused, const char *message)
 
 static bool send_preparations(PGconn *conn)
 {
-	if (PQsetnonblocking(conn, 1) || !PQenterPipelineMode(conn) || !PQsendQueryParams(conn, lock_timeout, 0, NULL, NULL, NULL, NULL, 0))
+	if (PQsetnonblocking(conn, 1) || !PQenterPipelineMode(conn))
 		return false;
+	for (size_t i = 0; i < SETTINGS; i++) {
+		if (!PQsendQueryParams(conn, settings[i], 0, NULL, NULL, NULL, NULL, 0))
+			return false;
+	}
 	for (size_t i = SQL_NONE + 1; i < SQL_COUNT; i++) {
 		if (!PQsendPrepare(conn, statements[i].name, statements[i].sql, statements[i].params, NULL))
 			return false;
@@ -127,10 +134,11 @@ static bool prepare(struct database *db, PGconn *conn)
 	PGresult *first = NULL;
 	bool ok = send_preparations(conn) && read_to_sync(conn, now_ms() + PREPARE_WAIT, &first);
 	if (!ok) {
-		log_error(db->request, "preparing statements failed: %s", db_error_line(PQerrorMessage(conn), line, sizeof(line)));
+		log_error(db->request, "preparing statements failed: %s",
+			  db_error_line(PQerrorMessage(conn), line, sizeof(line)));
 	} else if (PQresultStatus(first) == PGRES_FATAL_ERROR) {
 		log_error(db->request, "preparing statements failed, is the schema up to date? %s",
-			db_error_line(PQresultErrorMessage(first), line, sizeof(line)));
+			  db_error_line(PQresultErrorMessage(first), line, sizeof(line)));
 		ok = false;
 	}
 	PQclear(first);
@@ -153,10 +161,10 @@ static bool connect_now(struct database *db)
 		return true;
 	}
 	PQfinish(conn);
-	/* While the server hangs, every request would wait for it in turn: as long as this one did, none does. */
+	/* While the server hangs, every request would wait for it in turn, also those that need no database. */
 	int64_t end = now_ms();
 	if (end - start >= SLOW_CONNECT)
-		db->hold_until = end + (end - start);
+		db->hold_until = end + HOLD_TIME;
 	return false;
 }
 
@@ -199,19 +207,27 @@ static enum status status_of_state(const char *state)
 	return STATUS_INTERNAL;
 }
 
+/* What PostgreSQL, or libpq, says went wrong; without a word from them a deadline passed. */
+static const char *reason(const struct database *db, const PGresult *r, char *out, size_t size)
+{
+	const char *message = r ? PQresultErrorMessage(r) : PQerrorMessage(db->conn);
+	return *message ? db_error_line(message, out, size) : "no answer in time";
+}
+
 static void log_failure(const struct database *db, enum statement statement, const PGresult *r)
 {
 	char line[256];
 	const char *state = db_sqlstate(r);
 	log_error(db->request, "statement %s failed: %s%s%s", statements[statement].name,
-		db_error_line(r ? PQresultErrorMessage(r) : PQerrorMessage(db->conn), line, sizeof(line)), *state ? " SQLSTATE " : "", state);
+		  reason(db, r, line, sizeof(line)), *state ? " SQLSTATE " : "", state);
 }
 
 /* ---- reading ---- */
 
 static bool send_statement(struct database *db, enum statement statement, const struct db_params *p)
 {
-	return PQsendQueryPrepared(db->conn, statements[statement].name, p->count, p->values, p->lengths, p->formats, 1) == 1;
+	return PQsendQueryPrepared(db->conn, statements[statement].name, p->count, p->values, p->lengths, p->formats,
+				   1) == 1;
 }
 
 /* Reads to the end of what PQgetResult() has; the connection is idle then. */
@@ -247,7 +263,8 @@ static enum status next_row(struct database *db, int64_t deadline)
 	return read_to_end(db, deadline) ? STATUS_OK : STATUS_DATABASE_AWAY;
 }
 
-static enum status try_read(struct database *db, enum statement statement, const struct db_params *params, int64_t deadline)
+static enum status try_read(struct database *db, enum statement statement, const struct db_params *params,
+			    int64_t deadline)
 {
 	if (!ensure_connected(db))
 		return STATUS_DATABASE_AWAY;
@@ -263,7 +280,8 @@ static enum status try_read(struct database *db, enum statement statement, const
 	return status;
 }
 
-enum status database_read(struct database *db, enum statement statement, const struct db_params *params, const PGresult **row)
+enum status database_read(struct database *db, enum statement statement, const struct db_params *params,
+			  const PGresult **row)
 {
 	bool was_connected = db->conn != NULL;
 	int64_t deadline = now_ms() + FIRST_WAIT;
@@ -281,8 +299,7 @@ enum status database_row(struct database *db, const PGresult **row)
 		return STATUS_OK;
 	if (next_row(db, now_ms() + ROW_WAIT) != STATUS_OK) {
 		char line[256];
-		log_error(db->request, "a read broke off: %s",
-			db_error_line(db->row ? PQresultErrorMessage(db->row) : PQerrorMessage(db->conn), line, sizeof(line)));
+		log_error(db->request, "a read broke off: %s", reason(db, db->row, line, sizeof(line)));
 		database_close(db);
 		return STATUS_BROKEN;
 	}
@@ -292,7 +309,8 @@ enum status database_row(struct database *db, const PGresult **row)
 
 /* ---- changing ---- */
 
-static bool send_change(struct database *db, enum statement statement, const struct db_params *params, const struct buf *workspaces)
+static bool send_change(struct database *db, enum statement statement, const struct db_params *params,
+			const struct buf *workspaces)
 {
 	struct db_params announce = { 0 };
 	db_add_text(&announce, buf_slice(workspaces));
@@ -301,9 +319,12 @@ static bool send_change(struct database *db, enum statement statement, const str
 }
 
 /* The change's transaction has ended: how? */
-static enum status judge_change(struct database *db, enum statement statement, PGresult *first, PGresult **result, bool *stale)
+static enum status judge_change(struct database *db, enum statement statement, PGresult *first, PGresult **result,
+				bool *stale)
 {
-	if (PQresultStatus(first) == PGRES_TUPLES_OK && PQntuples(first) == 1) {
+	ExecStatusType type = PQresultStatus(first);
+	/* Behind a read in single-row mode libpq applies that mode to the first statement of a pipeline too. */
+	if ((type == PGRES_TUPLES_OK || type == PGRES_SINGLE_TUPLE) && PQntuples(first) == 1) {
 		*result = first;
 		return STATUS_OK;
 	}
@@ -315,8 +336,8 @@ static enum status judge_change(struct database *db, enum statement statement, P
 	return *stale ? STATUS_OK : status;
 }
 
-enum status database_change(struct database *db, enum statement statement, const struct db_params *params, struct slice workspace,
-	PGresult **result, bool *stale)
+enum status database_change(struct database *db, enum statement statement, const struct db_params *params,
+			    struct slice workspace, PGresult **result, bool *stale)
 {
 	*result = NULL;
 	*stale = false;
@@ -327,7 +348,8 @@ enum status database_change(struct database *db, enum statement statement, const
 	db_array_text(&workspaces, workspace);
 	db_array_end(&workspaces);
 	PGresult *first = NULL;
-	if (!send_change(db, statement, params, &workspaces) || !read_to_sync(db->conn, now_ms() + FIRST_WAIT, &first)) {
+	if (!send_change(db, statement, params, &workspaces) ||
+	    !read_to_sync(db->conn, now_ms() + FIRST_WAIT, &first)) {
 		log_failure(db, statement, first);
 		PQclear(first);
 		database_close(db);
@@ -346,10 +368,9 @@ static bool settle_announcement(struct database *db)
 {
 	PGresult *first = NULL;
 	bool ok = read_to_sync(db->conn, now_ms() + SETTLE_WAIT, &first);
-	if (!ok || PQresultStatus(first) != PGRES_TUPLES_OK) {
+	if (!ok || PQresultStatus(first) == PGRES_FATAL_ERROR) {
 		char line[256];
-		log_warn(db->request, "announcing a change failed: %s",
-			db_error_line(first ? PQresultErrorMessage(first) : PQerrorMessage(db->conn), line, sizeof(line)));
+		log_warn(db->request, "announcing a change failed: %s", reason(db, first, line, sizeof(line)));
 		ok = false;
 	}
 	PQclear(first);

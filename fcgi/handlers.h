@@ -9,6 +9,7 @@ route_handler documents_list, documents_get;
 route_handler sessions_get;
 route_handler plans_get;
 route_handler projects_get, projects_delete_credential;
-route_handler actions_new_chat, actions_flag_session, actions_unflag_session, actions_rename_session, actions_delete_session;
+route_handler actions_new_chat, actions_flag_session, actions_unflag_session, actions_rename_session,
+	actions_delete_session;
 
 #endif

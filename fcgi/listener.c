@@ -12,7 +12,7 @@
 
 #define FIRST_PASSED_FD 3
 #define BACKLOG 511
-#define WAIT_STEPS 60     /* of 50 ms: for workers of a master that was killed to leave */
+#define WAIT_STEPS 60 /* of 50 ms: for workers of a master that was killed to leave */
 
 /* Number of sockets that the service manager passed to this very process. */
 static long passed_sockets(void)
@@ -39,7 +39,8 @@ static bool take_passed(struct listener *l, long count, struct buf *error)
 		buf_addf(error, "the service manager passed %ld sockets, one is wanted", count);
 		return false;
 	}
-	if (getsockopt(FIRST_PASSED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || !listening || !set_flags(FIRST_PASSED_FD)) {
+	if (getsockopt(FIRST_PASSED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || !listening ||
+	    !set_flags(FIRST_PASSED_FD)) {
 		buf_add_str(error, "what the service manager passed is no listening socket");
 		return false;
 	}
@@ -52,7 +53,8 @@ static bool make_address(const char *path, struct sockaddr_un *address, struct b
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	size_t len = strlen(path);
 	if (len >= sizeof(address->sun_path)) {
-		buf_addf(error, "FCGI_LISTEN: a socket's path has at most %zu bytes: %s", sizeof(address->sun_path) - 1, path);
+		buf_addf(error, "FCGI_LISTEN: a socket's path has at most %zu bytes: %s", sizeof(address->sun_path) - 1,
+			 path);
 		return false;
 	}
 	memcpy(address->sun_path, path, len + 1);

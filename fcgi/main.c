@@ -19,12 +19,9 @@ struct options {
 enum { OPT_HELP = 1000, OPT_VERSION, OPT_CONFIG, OPT_PRINT, OPT_CHECK };
 
 static const struct option long_options[] = {
-	{ "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },
-	{ "config", required_argument, NULL, OPT_CONFIG },
-	{ "print-config", no_argument, NULL, OPT_PRINT },
-	{ "check-config", no_argument, NULL, OPT_CHECK },
-	{ NULL, 0, NULL, 0 },
+	{ "help", no_argument, NULL, OPT_HELP },	   { "version", no_argument, NULL, OPT_VERSION },
+	{ "config", required_argument, NULL, OPT_CONFIG }, { "print-config", no_argument, NULL, OPT_PRINT },
+	{ "check-config", no_argument, NULL, OPT_CHECK },  { NULL, 0, NULL, 0 },
 };
 
 static void print_help(void)

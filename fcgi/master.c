@@ -12,17 +12,17 @@
 #include "log.h"
 #include "worker.h"
 
-#define SHORT_LIFE 1000  /* ms: a worker that lived less waits before it is made again */
-#define MAX_DELAY 5000   /* ms */
-#define KILL_TIME 10000  /* ms that a worker has to end its request */
+#define SHORT_LIFE 1000 /* ms: a worker that lived less waits before it is made again */
+#define MAX_DELAY 5000	/* ms */
+#define KILL_TIME 10000 /* ms that a worker has to end its request */
 
 /* One worker: running (pid), leaving (pid and kill_at), or to be made (no pid) at start_at. */
 struct slot {
 	pid_t pid;
-	int64_t start_at;   /* ms: when it may be, or was, started */
-	int64_t kill_at;    /* ms; 0: not told to leave */
-	unsigned failures;  /* short lives in a row */
-	bool old;           /* to be replaced */
+	int64_t start_at;  /* ms: when it may be, or was, started */
+	int64_t kill_at;   /* ms; 0: not told to leave */
+	unsigned failures; /* short lives in a row */
+	bool old;	   /* to be replaced */
 };
 
 struct master {

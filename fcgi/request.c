@@ -11,11 +11,8 @@ static const struct {
 	enum method method;
 	const char *name;
 } methods[] = {
-	{ METHOD_GET, "GET" },
-	{ METHOD_HEAD, "HEAD" },
-	{ METHOD_POST, "POST" },
-	{ METHOD_PUT, "PUT" },
-	{ METHOD_DELETE, "DELETE" },
+	{ METHOD_GET, "GET" }, { METHOD_HEAD, "HEAD" },	    { METHOD_POST, "POST" },
+	{ METHOD_PUT, "PUT" }, { METHOD_DELETE, "DELETE" },
 };
 #define METHOD_COUNT (sizeof(methods) / sizeof(*methods))
 

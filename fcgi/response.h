@@ -13,11 +13,11 @@
 
 struct response {
 	FCGX_Request *fcgi;
-	bool head;       /* bodies are not sent */
-	bool sent;       /* some of it is out */
-	bool gone;       /* nginx doesn't take any more */
-	int http;        /* 0: not begun */
-	uint64_t bytes;  /* of the body */
+	bool head;	/* bodies are not sent */
+	bool sent;	/* some of it is out */
+	bool gone;	/* nginx doesn't take any more */
+	int http;	/* 0: not begun */
+	uint64_t bytes; /* of the body */
 	struct buf headers, block;
 };
 

@@ -7,6 +7,8 @@
 #define W "/workspace/:slug"
 #define ACTION_BODY 65536
 
+/* One line is one route. */
+/* clang-format off */
 const struct route routes[] = {
 	{ READ, "/", KEY_IF_SENT, 0, health_get, SQL_NONE, SQL_NONE, false },
 	{ READ, W, KEY_REQUIRED, 0, health_upgrade, SQL_NONE, SQL_NONE, false },
@@ -36,6 +38,7 @@ const struct route routes[] = {
 	{ METHOD_POST, W "/actions/rename-session", KEY_REQUIRED, ACTION_BODY, actions_rename_session, SQL_SESSION_UPDATE, SQL_NONE, false },
 	{ METHOD_POST, W "/actions/delete-session", KEY_REQUIRED, ACTION_BODY, actions_delete_session, SQL_SESSION_DELETE, SQL_NONE, false },
 };
+/* clang-format on */
 const size_t routes_count = sizeof(routes) / sizeof(*routes);
 
 /* Takes the next "/segment" off a pattern. */

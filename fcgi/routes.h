@@ -18,14 +18,14 @@ enum route_key {
 };
 
 struct route {
-	unsigned methods;      /* enum method bits; HEAD goes with GET */
-	const char *pattern;   /* segments; ":name" takes any one that isn't empty */
+	unsigned methods;    /* enum method bits; HEAD goes with GET */
+	const char *pattern; /* segments; ":name" takes any one that isn't empty */
 	enum route_key key;
-	size_t body_limit;     /* bytes; 0: a body is not read. Else it must be a JSON object */
+	size_t body_limit; /* bytes; 0: a body is not read. Else it must be a JSON object */
 	route_handler *handler;
 	enum statement statement;
-	enum statement tag;    /* answers the ETag alone, cheaply */
-	bool list;             /* a trailing slash is accepted */
+	enum statement tag; /* answers the ETag alone, cheaply */
+	bool list;	    /* a trailing slash is accepted */
 };
 
 extern const struct route routes[];
@@ -33,7 +33,7 @@ extern const size_t routes_count;
 
 struct route_match {
 	const struct route *route; /* NULL: none for this path, or none for this method */
-	unsigned allowed;          /* the methods of this path; 0: unknown path */
+	unsigned allowed;	   /* the methods of this path; 0: unknown path */
 	struct slice args[REQUEST_MAX_ARGS];
 	size_t arg_count;
 };

@@ -11,7 +11,8 @@ static bool is_space(char c)
 	return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/* The header up to its closing brace, then the member that goes on behind it: of two called "messages" the last counts. */
+/* The header up to its closing brace, then the member that goes on behind it: of two called "messages" the last counts.
+ */
 static bool write_opening(struct response *res, struct slice header)
 {
 	header.len--;

@@ -8,6 +8,8 @@
 #define TAG_BODY "(r).tag, (r).body"
 #define COLUMNS "row($4::text, $5::boolean, $6::text, $7::text, $8::bigint, $9::bigint)::api.session_columns"
 
+/* One line is one statement. */
+/* clang-format off */
 const struct db_statement statements[SQL_COUNT] = {
 	[SQL_WORKSPACE_TAG] = { "workspace_tag", "select api.workspace_tag($1::text)", 1 },
 	[SQL_SESSION_TAG] = { "session_tag", "select api.session_tag($1::text, $2::text)", 2 },
@@ -32,3 +34,4 @@ const struct db_statement statements[SQL_COUNT] = {
 	[SQL_CREDENTIAL_DELETE] = { "credential_delete", "select api.credential_delete($1::text, $2::text)", 2 },
 	[SQL_ANNOUNCE] = { "announce", "select api.announce($1::text[])", 1 },
 };
+/* clang-format on */

@@ -23,7 +23,7 @@ enum statement {
 	SQL_SANDBOX,
 	/* Parts. */
 	SQL_SESSION_PARTS, /* (tag, starts, part) */
-	SQL_PLAN_PARTS,    /* (tag, part) */
+	SQL_PLAN_PARTS,	   /* (tag, part) */
 	/* Changes, and what they are based on. */
 	SQL_SESSION_HEADER, /* (version, header) */
 	SQL_SESSION_CREATE, /* (status) */

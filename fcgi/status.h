@@ -10,18 +10,18 @@ enum status {
 	STATUS_SESSION_NOT_FOUND,
 	STATUS_WRONG_METHOD,
 	STATUS_UPGRADE_REQUIRED,
-	STATUS_BAD_FIELD,         /* the text is the request's own `detail` */
+	STATUS_BAD_FIELD, /* the text is the request's own `detail` */
 	STATUS_BODY_MISSING,
 	STATUS_BODY_INCOMPLETE,
 	STATUS_BODY_TOO_LARGE,
 	STATUS_BAD_JSON,
 	STATUS_JSON_TOO_DEEP,
 	STATUS_JSON_NO_OBJECT,
-	STATUS_DATABASE_AWAY,     /* nothing was changed */
-	STATUS_DATABASE_BUSY,     /* others held the workspace for too long; nothing was changed */
-	STATUS_DATABASE_UNKNOWN,  /* a change was sent and its outcome never came */
+	STATUS_DATABASE_AWAY,	 /* nothing was changed */
+	STATUS_DATABASE_BUSY,	 /* others held the workspace for too long; nothing was changed */
+	STATUS_DATABASE_UNKNOWN, /* a change was sent and its outcome never came */
 	STATUS_INTERNAL,
-	STATUS_BROKEN,            /* part of the answer is out already: the connection must be broken off */
+	STATUS_BROKEN, /* part of the answer is out already: the connection must be broken off */
 	STATUS_COUNT
 };
 

@@ -8,8 +8,8 @@
 struct unescape {
 	enum { UNESCAPE_BEFORE, UNESCAPE_TEXT, UNESCAPE_BACKSLASH, UNESCAPE_HEX, UNESCAPE_AFTER } state;
 	unsigned digits; /* hex digits of \uXXXX read so far */
-	unsigned unit;   /* and their value */
-	unsigned high;   /* a high surrogate that waits for its partner; 0: none */
+	unsigned unit;	 /* and their value */
+	unsigned high;	 /* a high surrogate that waits for its partner; 0: none */
 };
 
 /* Takes the next piece of the JSON text (checked JSON; white space around the string is skipped) and appends what

@@ -6,6 +6,7 @@
 #include <malloc.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -13,17 +14,18 @@
 #include "dispatch.h"
 #include "log.h"
 
-#define DRAIN_TIME 2000      /* ms */
-#define LOGGED_PATH 500      /* bytes of a path in a log line */
+#define DRAIN_TIME 2000 /* ms */
+#define LOGGED_PATH 500 /* bytes of a path in a log line */
 #define MMAP_THRESHOLD (1 << 20)
 
-static volatile sig_atomic_t leaving;
-
-static void on_term(int signal_number)
-{
-	(void)signal_number;
-	leaving = 1;
-}
+struct worker {
+	FCGX_Request fcgi;
+	struct database db;
+	const char *api_key;
+	int signal_fd; /* readable when SIGTERM came */
+	int epoll_fd;
+	bool leaving;
+};
 
 static int64_t clock_us(void)
 {
@@ -32,25 +34,27 @@ static int64_t clock_us(void)
 	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* SIGTERM stays blocked except while waiting for a connection: libfcgi takes an interrupted read or write for the
- * connection's end, so a signal in the middle of a request would lose it. */
-static bool prepare_signals(sigset_t *while_waiting)
+/* SIGTERM stays blocked and is read: libfcgi takes an interrupted read or write for the end of the connection, so a
+ * signal in the middle of a request would lose it, and one just before accept() would be slept through. */
+static int take_signals(void)
 {
-	struct sigaction term = { .sa_handler = on_term }, ignore = { .sa_handler = SIG_IGN };
-	if (sigaction(SIGTERM, &term, NULL) || sigaction(SIGINT, &ignore, NULL) || sigaction(SIGHUP, &ignore, NULL) ||
-	    sigaction(SIGPIPE, &ignore, NULL))
-		return false;
-	if (sigprocmask(SIG_SETMASK, NULL, while_waiting))
-		return false;
-	return sigdelset(while_waiting, SIGTERM) == 0;
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t term;
+	(void)sigemptyset(&term);
+	(void)sigaddset(&term, SIGTERM);
+	if (sigaction(SIGINT, &ignore, NULL) || sigaction(SIGHUP, &ignore, NULL) || sigaction(SIGPIPE, &ignore, NULL))
+		return -1;
+	return signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 /* Each connection wakes one worker. */
-static int watch(int listen_fd)
+static int watch(int listen_fd, int signal_fd)
 {
 	autoclose int fd = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE };
-	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, listen_fd, &event))
+	struct epoll_event connection = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = listen_fd };
+	struct epoll_event signal = { .events = EPOLLIN, .data.fd = signal_fd };
+	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, listen_fd, &connection) ||
+	    epoll_ctl(fd, EPOLL_CTL_ADD, signal_fd, &signal))
 		return -1;
 	return steal_fd(&fd);
 }
@@ -61,91 +65,105 @@ static void log_access(const struct request *req, const struct response *res, in
 	int64_t us = clock_us() - started;
 	int shown = path.len > LOGGED_PATH ? LOGGED_PATH : (int)path.len;
 	int method = req->method_text.len > 20 ? 20 : (int)req->method_text.len;
-	log_info(req->id, "%.*s %.*s status=%d bytes=%llu ms=%lld.%03lld%s", method, req->method_text.ptr, shown, path.ptr, res->http,
-		(unsigned long long)res->bytes, (long long)(us / 1000), (long long)(us % 1000), res->gone ? " (nginx is gone)" : "");
+	log_info(req->id, "%.*s %.*s status=%d bytes=%llu ms=%lld.%03lld%s", method, req->method_text.ptr, shown,
+		 path.ptr, res->http, (unsigned long long)res->bytes, (long long)(us / 1000), (long long)(us % 1000),
+		 res->gone ? " (nginx is gone)" : "");
 }
 
-static void serve(FCGX_Request *fcgi, struct database *db, const char *api_key)
+static void serve(struct worker *w)
 {
 	int64_t started = clock_us();
 	autocall(request_free) struct request req;
 	autocall(response_free) struct response res;
-	request_init(&req, fcgi);
-	response_init(&res, fcgi, req.method == METHOD_HEAD);
-	db->request = req.id;
-	bool complete = dispatch(&req, &res, db, api_key);
+	request_init(&req, &w->fcgi);
+	response_init(&res, &w->fcgi, req.method == METHOD_HEAD);
+	w->db.request = req.id;
+	bool complete = dispatch(&req, &res, &w->db, w->api_key);
 	if (!complete)
 		log_warn(req.id, "the answer was broken off");
 	log_access(&req, &res, started);
-	/* The parameters, and with them the id in db->request, end with the request. */
+	/* The parameters, and with them the id for log lines, end with the request. */
 	autofree char *id = xstrdup(req.id);
-	db->request = id;
+	w->db.request = id;
 	if (complete)
 		response_end(&res);
 	else
 		response_break(&res);
-	database_settle(db);
-	db->request = NULL;
+	database_settle(&w->db);
+	w->db.request = NULL;
 }
 
-/* What FCGX_Accept_r answers when nobody waits: another worker was faster, or a peer gave up. */
+/* What FCGX_Accept_r answers when nobody waits: another worker was faster, or a peer gave up. EINVAL: the master
+ * has shut the socket down. */
 static bool is_passing(int error)
 {
-	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ECONNABORTED;
+	return error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ECONNABORTED || error == EINVAL;
 }
 
-/* Accepts and serves until nobody waits. False: accepting fails. */
-static bool serve_waiting(FCGX_Request *fcgi, struct database *db, const char *api_key, int64_t until)
+enum accepted { ACCEPTED, NOBODY, ACCEPT_FAILED };
+
+static enum accepted serve_one(struct worker *w)
 {
-	while (!until || clock_us() < until) {
-		int n = FCGX_Accept_r(fcgi);
-		if (n == 0) {
-			serve(fcgi, db, api_key);
-			if (!until)
-				return true;
-			continue;
-		}
-		/* EINVAL: the master has shut the socket down and the last connection is served. */
-		if (n == -EINVAL)
-			leaving = 1;
-		else if (!is_passing(-n))
-			log_error(NULL, "accepting a connection failed: %s", strerror(-n));
-		return n == -EINVAL || is_passing(-n);
+	int n = FCGX_Accept_r(&w->fcgi);
+	if (n == 0) {
+		/* Whatever nginx asks for: an idle kept connection would hold the worker. */
+		w->fcgi.keepConnection = 0;
+		serve(w);
+		return ACCEPTED;
 	}
-	return true;
+	if (is_passing(-n))
+		return NOBODY;
+	log_error(NULL, "accepting a connection failed: %s", strerror(-n));
+	return ACCEPT_FAILED;
 }
 
-static bool work(FCGX_Request *fcgi, struct database *db, const char *api_key, int epoll_fd, const sigset_t *while_waiting)
+/* One round of the loop. False: the worker must be replaced. */
+static bool wait_and_serve(struct worker *w)
 {
-	while (!leaving) {
-		struct epoll_event event;
-		int n = epoll_pwait(epoll_fd, &event, 1, -1, while_waiting);
-		if (n < 0 && errno != EINTR) {
-			log_error(NULL, "waiting for connections failed: %m");
-			return false;
-		}
-		if (n > 0 && !serve_waiting(fcgi, db, api_key, 0))
+	struct epoll_event events[2];
+	int n = epoll_wait(w->epoll_fd, events, 2, -1);
+	if (n < 0 && errno != EINTR) {
+		log_error(NULL, "waiting for connections failed: %m");
+		return false;
+	}
+	bool connection = false;
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.fd == w->signal_fd || (events[i].events & EPOLLHUP))
+			w->leaving = true;
+		else
+			connection = true;
+	}
+	return !connection || serve_one(w) != ACCEPT_FAILED;
+}
+
+static bool work(struct worker *w)
+{
+	enum accepted last = ACCEPTED;
+	while (!w->leaving) {
+		if (!wait_and_serve(w))
 			return false;
 	}
-	return serve_waiting(fcgi, db, api_key, clock_us() + DRAIN_TIME * 1000);
+	int64_t until = clock_us() + DRAIN_TIME * 1000;
+	while (last == ACCEPTED && clock_us() < until)
+		last = serve_one(w);
+	return last != ACCEPT_FAILED;
 }
 
 int worker_run(const struct conf *conf, int listen_fd)
 {
-	FCGX_Request fcgi;
-	sigset_t while_waiting;
+	struct worker w = { .api_key = conf->api_key };
 	/* Large blocks go back to the system at once, so that one large answer doesn't make a large worker. */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
-	autoclose int epoll_fd = watch(listen_fd);
-	/* Our handlers after libfcgi's: it installs its own. */
-	if (epoll_fd < 0 || FCGX_Init() || FCGX_InitRequest(&fcgi, listen_fd, FCGI_FAIL_ACCEPT_ON_INTR) ||
-	    !prepare_signals(&while_waiting)) {
+	autoclose int signal_fd = take_signals();
+	autoclose int epoll_fd = watch(listen_fd, signal_fd);
+	if (epoll_fd < 0 || FCGX_Init() || FCGX_InitRequest(&w.fcgi, listen_fd, FCGI_FAIL_ACCEPT_ON_INTR)) {
 		log_error(NULL, "a worker can't start: %m");
 		return 1;
 	}
-	struct database db;
-	database_init(&db, conf->database_url);
-	bool ok = work(&fcgi, &db, conf->api_key, epoll_fd, &while_waiting);
-	database_close(&db);
+	w.signal_fd = signal_fd;
+	w.epoll_fd = epoll_fd;
+	database_init(&w.db, conf->database_url);
+	bool ok = work(&w);
+	database_close(&w.db);
 	return ok ? 0 : 1;
 }

@@ -4,8 +4,8 @@
 
 #include "conf.h"
 
-/* Serves the (non-blocking) listening socket until SIGTERM, which must be blocked. Then answers what already waits there,
- * for two seconds at most, and returns the exit status. A request that was begun is always ended first. */
+/* Serves the (non-blocking) listening socket until SIGTERM, which must be blocked. Then answers what already waits
+ * there, for two seconds at most, and returns the exit status. A request that was begun is always ended first. */
 int worker_run(const struct conf *conf, int listen_fd);
 
 #endif

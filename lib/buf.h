@@ -52,7 +52,7 @@ void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
 void buf_add_u64(struct buf *b, uint64_t v);   /* in decimal */
 void buf_add_i64(struct buf *b, int64_t v);    /* in decimal */
-void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
 void buf_drop_front(struct buf *b, size_t n);  /* removes the first n bytes */
 const char *buf_cstr(struct buf *b);           /* the content with a NUL behind it (not counted in len) */
 static inline struct slice buf_slice(const struct buf *b)

@@ -111,7 +111,7 @@ static bool parse_number(const struct conf_key *key, const char *value, int64_t 
 static bool is_printable(const char *s)
 {
 	for (; *s; s++) {
-		if (*s <= 0x20 || *s == 0x7f)
+		if (*s < 0x20 || *s > 0x7e)
 			return false;
 	}
 	return true;

@@ -6,7 +6,9 @@ lib_libcraft_a_SOURCES = \
 	lib/conf.c lib/conf.h \
 	lib/db.c lib/db.h \
 	lib/header.c lib/header.h \
-	lib/json.c lib/json.h \
+	lib/json.c lib/json.h lib/json_scan.h \
+	lib/json_check.c \
+	lib/json_merge.c \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
 	lib/uri.c lib/uri.h \

@@ -22,9 +22,8 @@ build_steps() {
 	local dir=$1 flags=$2
 	: >"$dir/build.log"
 	# Two build directories may find configure missing at once.
-	if [[ ! -x $ROOT/configure || $ROOT/configure.ac -nt $ROOT/configure ]]; then
-		(flock 7 && { [[ -x $ROOT/configure && ! $ROOT/configure.ac -nt $ROOT/configure ]] ||
-			(cd "$ROOT" && autoreconf -fi); }) 7<"$ROOT/configure.ac" || return 1
+	if ! configure_is_current; then
+		(flock 7 && { configure_is_current || (cd "$ROOT" && autoreconf -fi); }) 7<"$ROOT/configure.ac" || return 1
 	fi
 	if [[ ! -x $dir/config.status || "$(cat "$dir/.flags" 2>/dev/null)" != "$flags" ]]; then
 		# shellcheck disable=SC2086 # the flags are words
@@ -32,4 +31,8 @@ build_steps() {
 		printf '%s' "$flags" >"$dir/.flags"
 	fi
 	make -C "$dir" -j"$(nproc)" all
+}
+
+configure_is_current() {
+	[[ -x $ROOT/configure && -e $ROOT/Makefile.in && ! $ROOT/configure.ac -nt $ROOT/configure ]]
 }

@@ -32,7 +32,10 @@ longest_socket=/run/pg/.s.PGSQL.5432
 # processes keep one capability: to pass directories and read files, or where that isn't to be had (many
 # containers), to override permissions.
 choose_capabilities() {
-	local caps
+	local caps program
+	for program in fcgi/craft-fcgi ws-bridge/craft-ws-bridge cli/craft-cloud; do
+		[[ -x $BUILD/$program ]] || die "$BUILD/$program is not built"
+	done
 	((EUID == 0)) || return 0
 	for caps in '' +dac_read_search +dac_override; do
 		extra_caps=$caps
@@ -89,6 +92,15 @@ load_configuration() {
 	printf '%s\n' "DATABASE_URL=${value[DATABASE_URL]}" \
 		"DATABASE_OWNER_URL=host='$RUN/pg' port=5432 dbname=craft user=postgres" |
 		write_private "$DIR/conf/migrate.conf" "$pg_user" || exit 1
+}
+
+# A malformed value ends the start here, with the program's own sentence.
+check_configuration() {
+	local program
+	for program in fcgi/craft-fcgi ws-bridge/craft-ws-bridge; do
+		(as "$run_user" "$BUILD/$program" --check-config --config "$DIR/conf/craft-agent-cloud.conf" 9>&-) >/dev/null ||
+			die "the configuration is not valid"
+	done
 }
 
 # write_private FILE USER: stdin becomes FILE, 0600 and USER's, at once or not at all. Ends a pipeline: its

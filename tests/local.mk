@@ -5,7 +5,7 @@ LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
-EXTRA_DIST += build-aux/tap-driver.sh tests/e2e tests/fakes tests/fuzz tests/golden tests/harness tests/sql \
+EXTRA_DIST += build-aux/tap-driver.sh tests/e2e tests/fuzz tests/golden tests/harness tests/sql \
 	tests/run tests/package.json tests/package-lock.json
 
 # The parts of the daemons that work on bytes only.
@@ -21,10 +21,14 @@ unit_ldadd = tests/libpure.a lib/libcraft.a $(CMOCKA_LIBS) $(PQ_LIBS) $(SSL_LIBS
 
 if HAVE_CMOCKA
 unit_tests = \
+	tests/unit/test_conf \
 	tests/unit/test_deflate \
 	tests/unit/test_frame \
 	tests/unit/test_frame_memory \
 	tests/unit/test_handshake \
+	tests/unit/test_json \
+	tests/unit/test_map \
+	tests/unit/test_uri \
 	tests/unit/test_utf8
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
@@ -47,3 +51,13 @@ tests_unit_test_handshake_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_handshake_LDADD = $(unit_ldadd)
 tests_unit_test_utf8_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_utf8_LDADD = $(unit_ldadd)
+
+tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_LDADD = $(unit_ldadd)
+tests_unit_test_json_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_json_LDADD = $(unit_ldadd)
+tests_unit_test_map_SOURCES = tests/unit/test_map.c ws-bridge/session_cache.c ws-bridge/session_cache.h
+tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_map_LDADD = $(unit_ldadd)
+tests_unit_test_uri_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_uri_LDADD = $(unit_ldadd)

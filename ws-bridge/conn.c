@@ -170,7 +170,8 @@ void conn_send(struct conn *conn, struct frame_buf *frame)
 	if (conn->state != CONN_OPEN && conn->state != CONN_JOINING)
 		return;
 	enqueue(conn, frame);
-	if (conn->out_bytes > (size_t)conn->bridge->conf.ws_max_queue) {
+	/* The frame that is being sent doesn't count: one message may be bigger than the queue. */
+	if (conn->out_bytes - conn->out[conn->out_first]->len > (size_t)conn->bridge->conf.ws_max_queue) {
 		log_info(conn->request_id, "client %llu is too slow: %zu bytes queued", (unsigned long long)conn->serial, conn->out_bytes);
 		conn_close(conn, FRAME_CLOSE_TRY_LATER, "too slow", true);
 	}

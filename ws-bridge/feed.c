@@ -199,11 +199,15 @@ static void on_sync(struct pglink *link, void *user)
 	question_free(q);
 }
 
-/* "id:seq,id:seq": see api.announce. */
+/* "id:seq,id:seq": see api.announce; "epoch": see api.epoch_renew. */
 static void on_notify(struct pglink *link, void *user, const char *payload)
 {
 	struct feed *feed = user;
 	(void)link;
+	if (strcmp(payload, "epoch") == 0) {
+		ask(feed, ASK_EPOCH, NULL, NULL, 0);
+		return;
+	}
 	while (*payload) {
 		char *end;
 		int64_t id = strtoll(payload, &end, 10);

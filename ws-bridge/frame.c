@@ -236,8 +236,12 @@ static bool inflate_content(struct frame_reader *r, struct slice in, struct fram
 	bool last = frame_final(r) && r->frame_left == 0;
 	enum deflate_result rc;
 	do {
-		char *out = keep ? buf_reserve(&r->message, INFLATE_CHUNK) : scratch;
-		size_t room = keep ? r->message.cap - r->message.len : sizeof(scratch);
+		char *out = scratch;
+		size_t room = sizeof(scratch);
+		if (keep) {
+			out = buf_reserve(&r->message, INFLATE_CHUNK);
+			room = r->message.cap - r->message.len;
+		}
 		/* one byte above the cap tells that the message goes on, and is all the work it gets */
 		if (room > r->max_message - r->size + 1)
 			room = r->max_message - r->size + 1;
@@ -369,7 +373,7 @@ size_t frame_reader_feed(struct frame_reader *r, uint8_t *data, size_t len, stru
 struct buf frame_reader_take(struct frame_reader *r, const struct frame_event *ev)
 {
 	struct buf taken = { 0 };
-	if (r->message_opcode == 0 && r->message.len > 0 && ev->payload.ptr == r->message.data) {
+	if (r->message.len > 0 && ev->payload.ptr == r->message.data) {
 		taken = r->message;
 		r->message = (struct buf){ 0 };
 	} else {

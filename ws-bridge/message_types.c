@@ -275,7 +275,7 @@ static const struct message_type types[] = {
 	{ "source:saveConfig", "source", "updated", STMT_SOURCE_SAVE_CONFIG, BASE_NONE, false, NULL,
 	  { { "slug", FIELD_ID } }, id_and_data },
 	{ "source:saveGuide", "source", "updated", STMT_SOURCE_SAVE_GUIDE, BASE_NONE, false, NULL,
-	  { { "sourceSlug", FIELD_ID }, { "guide", FIELD_STRING } }, save_guide },
+	  { { "sourceSlug", FIELD_ID }, { "guide", FIELD_ANY } }, save_guide },
 	{ "source:delete", "source", "deleted", STMT_SOURCE_DELETE, BASE_NONE, false, NULL,
 	  { { "sourceSlug", FIELD_ID } }, id_and_data },
 	{ "statuses:save", "statuses", "updated", STMT_STATUSES_SAVE, BASE_NONE, false, NULL, { { NULL, FIELD_END } }, data_only },

@@ -7,6 +7,7 @@
 #include "op.h"
 
 #define SHOWN_TYPE 100
+#define UNKNOWN_REQUEST SLICE_LIT("\"unknown\"")
 
 struct envelope {
 	struct slice type, data, request_id; /* raw; empty when absent */
@@ -52,6 +53,15 @@ static void refuse_type(struct conn *conn, const struct envelope *e)
 	refuse(conn, e->request_id, buf_cstr(&text));
 }
 
+/* A requestId that is too deep itself is not echoed. */
+static void refuse_depth(struct conn *conn, const struct envelope *e)
+{
+	size_t depth = 0;
+	if (e->request_id.len)
+		(void)json_check(e->request_id, &depth);
+	refuse(conn, depth > JSON_MAX_DEPTH ? UNKNOWN_REQUEST : e->request_id, "Invalid data: nested more than 1000 levels deep");
+}
+
 static const struct message_type *find_type(const struct envelope *e)
 {
 	autobuf name = { 0 };
@@ -78,14 +88,14 @@ void sync_message(struct conn *conn, const struct frame_event *ev)
 	struct envelope e = { 0 };
 	size_t depth;
 	if (!json_check(ev->payload, &depth) || json_kind_of(json_trim(ev->payload)) != JSON_OBJECT) {
-		refuse(conn, SLICE_LIT("\"unknown\""), "Invalid JSON");
+		refuse(conn, UNKNOWN_REQUEST, "Invalid JSON");
 		return;
 	}
 	autobuf message = frame_reader_take(&conn->reader, ev);
 	read_envelope(buf_slice(&message), &e);
 	const struct message_type *type = find_type(&e);
 	if (depth > JSON_MAX_DEPTH)
-		refuse(conn, e.request_id, "Invalid data: nested more than 1000 levels deep");
+		refuse_depth(conn, &e);
 	else if (!type)
 		refuse_type(conn, &e);
 	else if (!e.data.len)

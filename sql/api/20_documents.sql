@@ -51,7 +51,7 @@ begin
 end
 $$;
 comment on function api.source_save_guide(text, text, json, json, api.request) is
-'Saves a source''s guide (p_guide: a JSON string) and keeps its config. p_event: what is broadcast, by default {"sourceSlug":…,"guide":…}.';
+'Saves a source''s guide (p_guide: any JSON value) and keeps its config. p_event: what is broadcast, by default {"sourceSlug":…,"guide":…}.';
 
 create or replace function api.source_delete(p_workspace text, p_slug text, p_event json default null, p_request api.request default null)
 returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$

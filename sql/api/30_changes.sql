@@ -15,9 +15,10 @@ create or replace function api.epoch() returns text language sql stable security
 $$;
 comment on function api.epoch() is 'The epoch that clients present with ?epoch= to resume; see app.epoch_text().';
 
-create or replace function api.epoch_renew() returns text language plpgsql security definer set search_path = app, pg_temp as $$
+create or replace function api.epoch_renew() returns text language plpgsql security definer set search_path = app, pg_catalog, pg_temp as $$
 begin
 	update app.epoch set token = gen_random_uuid()::text;
+	perform pg_notify('craft_changes', 'epoch');
 	return app.epoch_text();
 end
 $$;
@@ -56,7 +57,7 @@ create or replace function api.announce(p_workspaces text[]) returns void langua
 	group by h.n / 150;
 $$;
 comment on function api.announce(text[]) is
-'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
+'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs separated by commas. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
 
 create or replace function api.prune(p_keep bigint, p_days integer, p_retry_hours integer)
 returns bigint language plpgsql security definer set search_path = app, pg_catalog, pg_temp as $$

@@ -87,7 +87,7 @@ comment on table app.source is 'A source (a connection to some service) of a wor
 comment on column app.source.workspace_id is 'The workspace it belongs to.';
 comment on column app.source.slug is 'Its name, unique in the workspace.';
 comment on column app.source.config is 'The config object as sent; null while only a guide was saved.';
-comment on column app.source.guide is 'The guide as a JSON string, escapes as sent; null when there is none.';
+comment on column app.source.guide is 'The guide as sent, any JSON value; null when there is none.';
 comment on column app.source.position is 'Order of creation.';
 comment on column app.source.created_at is 'When it was first saved.';
 comment on column app.source.updated_at is 'When it was last saved.';

@@ -128,7 +128,7 @@ async function openPage() {
 		if (type === "Preflight" || request.method === "OPTIONS") preflights.push(request.url);
 	});
 	await opened.goto(`http://127.0.0.1:${site.address().port}/`);
-	await opened.waitForFunction("window.ready");
+	await opened.waitForFunction("window.ready").catch((error) => assert.fail(`${error.message} ${opened.faults}`));
 	return opened;
 }
 
@@ -254,7 +254,7 @@ test("one page saves and appends, the other sees and renders each change live", 
 
 test("both reload over REST equal to what was sent", { skip }, async () => {
 	for (const client of [a, b]) assert.deepEqual(await client.evaluate(() => check(2000)), { equal: true, count: 2000, header: true });
-	assert.ok(await a.evaluate(() => JSON.stringify(conversation).length > 3.5e6 && JSON.stringify(conversation).includes("\\u0000")));
+	assert.ok(await a.evaluate(() => JSON.stringify(conversation).length > 2e6 && JSON.stringify(conversation).includes("\\u0000")));
 });
 
 test("a change by a Node client is seen by both pages; a screenshot is kept", { skip }, async () => {

@@ -73,7 +73,7 @@ function siteConfiguration(dir) {
 ${process.getuid() === 0 ? "user www-data;" : ""}
 worker_processes 1;
 pid ${dir}/nginx.pid;
-error_log ${dir}/log/error.log info;
+error_log ${dir}/log/error.log notice;
 events { }
 http {
 	types { text/html html; }
@@ -82,9 +82,9 @@ http {
 	include "${snippet.dir}/craft-agent-cloud-http.conf";
 	server {
 		listen 127.0.0.1:${port} ssl;
+		include "${snippet.dir}/craft-agent-cloud-server-errors.conf";
 		${common}
 		include "${snippet.dir}/craft-agent-cloud.conf";
-		include "${snippet.dir}/craft-agent-cloud-server-errors.conf";
 		location /limited/ { limit_req zone=craft_requests; auth_basic off; try_files $uri =404; }
 	}
 	server {
@@ -154,7 +154,7 @@ test("REST works below the site", async () => {
 	checkOurs(await ask(port, keyed("/workspace/w/nothing/here")), 404, "unknown path");
 	checkOurs(await ask(port, "/workspace", { headers: auth }), 404, "/workspace is no redirect");
 	const large = await ask(port, keyed("/workspace/w/actions/new-chat"), { method: "POST",
-		headers: { "Content-Type": "application/json" }, body: JSON.stringify({ name: "n", input: "x".repeat(100_000) }) });
+		headers: { "Content-Type": "application/json" }, body: JSON.stringify({ name: "n", input: "x".repeat(40_000) }) });
 	checkOurs(large, 201, "a body above the site's limit");
 });
 

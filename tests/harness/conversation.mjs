@@ -1,5 +1,8 @@
 // Makes conversations as the app stores them: what people really write and what tools really print, with
-// the characters that break careless servers. The same seed gives the same conversation.
+// the characters that break careless servers. The same seed gives the same conversation. Pages in a browser
+// import this file too.
+
+const utf8 = new TextEncoder();
 
 function randomOf(seed) {
 	let state = seed >>> 0;
@@ -102,7 +105,7 @@ export function makeMessages(count, bytes, seed = 1) {
 		const mean = (bytes - total) / (count - i);
 		const spread = [0.1, 0.3, 0.6, 1, 1, 1.2, 1.8, 3][random(8)];
 		const made = message(random, i, Math.max(20, mean * spread * 0.62 - 150));
-		total += Buffer.byteLength(JSON.stringify(made));
+		total += utf8.encode(JSON.stringify(made)).length;
 		out.push(made);
 	}
 	return out;

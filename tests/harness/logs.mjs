@@ -5,6 +5,7 @@ import path from "node:path";
 
 const COMPLAINTS = [
 	/ERROR: (Address|Leak|Undefined\w*)Sanitizer[^]*?(?=\n\n|$)/,
+	/^.*Sanitizer has encountered a fatal error.*$/m,
 	/^.*: runtime error: .*$/m,
 	/==\d+== (Invalid|Conditional jump|Use of uninit|Syscall param|definitely lost: [1-9])[^]*?(?=\n==\d+== \n|$)/,
 	/^.*(Assertion .* failed|fatal: ).*$/m,

@@ -1,5 +1,5 @@
 # craft-cloud's command line, status and workspaces.
-# shellcheck shell=bash
+# shellcheck shell=bash source=tests/sql/lib.sh
 . "$TEST_LIB"
 plan 29
 

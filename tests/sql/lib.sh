@@ -1,6 +1,8 @@
 # lib.sh: TAP and PostgreSQL for *.test.sh; sourced. tests/sql/run sets TEST_DIR, TEST_DB, SQL_DIR, CRAFT_CLOUD and PGHOST.
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # what is set for the caller
 tap_count=0
+# What craft_cloud() leaves for the caller.
+out="" code=0
 
 plan() {
 	echo "1..$1"
@@ -45,7 +47,6 @@ craft_cloud() {
 	local db=$1
 	shift
 	out=$(DATABASE_URL="dbname=$db" "$CRAFT_CLOUD" "$@" 2>&1)
-	# shellcheck disable=SC2034 # for the caller
 	code=$?
 }
 

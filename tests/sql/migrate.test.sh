@@ -1,7 +1,7 @@
 # The schema's way to head: from nothing, from every older head, twice, at once; and what is refused.
-# shellcheck shell=bash
+# shellcheck shell=bash source=tests/sql/lib.sh
 . "$TEST_LIB"
-plan 50
+plan 46
 
 work=$TEST_DIR/migrate
 mkdir -p "$work"
@@ -138,7 +138,7 @@ holder=$!
 exec 7>"$work/fifo"
 echo "select pg_advisory_lock(hashtext('craft-agent-cloud'), hashtext('migrate'));" >&7
 wait_for 10 test -s "$work/holder"
-DATABASE_URL="dbname=parallel" "$CRAFT_CLOUD" migrate --sql-dir "$SQL_DIR" >"$work/waiter" 2>&1 &
+DATABASE_URL="dbname=parallel" "$CRAFT_CLOUD" migrate --sql-dir "$SQL_DIR" >"$work/waiter" 2>&1 7>&- &
 waiter=$!
 wait_for 10 grep -q "waiting for another migration" "$work/waiter"
 ok $? "one that waits says so"

@@ -1,0 +1,64 @@
+# The three kinds of people, logged in for real: the daemons execute api and nothing else, DBAs read report and
+# nothing else, anybody else nothing.
+# shellcheck shell=bash source=tests/sql/lib.sh
+. "$TEST_LIB"
+plan 28
+
+# as ROLE STATEMENT
+as() {
+	out=$(PGUSER=$1 psql -XqAt -v ON_ERROR_STOP=1 -d "$TEST_DB" -c "$2" 2>&1)
+	code=$?
+}
+# denied ROLE STATEMENT
+denied() {
+	as "$1" "$2"
+	like "$code:$out" "^1:.*permission denied" "$1 may not: $2"
+}
+
+sql postgres "create role some_dba login; grant craft_dba to some_dba; create role some_stranger login;" >/dev/null
+
+as craft_daemon "select (api.session_save('w', 's', '{\"id\":\"s\",\"name\":\"N\"}', p_count => 1, p_bytes => 1, p_idx => '{0}', p_hash => '{-1}', p_body => array['7']::json[])).status"
+is "$out" ok "craft_daemon changes a workspace"
+as craft_daemon "select convert_from(string_agg(part, ','), 'UTF8') from api.session_parts('w', 's')"
+is "$out" '{"id":"s","name":"N"},7' "and reads it"
+as craft_daemon "select api.announce('{w}')"
+is "$code" 0 "and announces it"
+as craft_daemon "select api.prune(1, 1, 1)"
+is "$code:$out" 0:0 "and prunes"
+for table in session message workspace credential epoch schema_migration; do
+	denied craft_daemon "select * from app.$table"
+done
+denied craft_daemon "update app.workspace set seq = 0"
+denied craft_daemon "select * from report.sessions"
+denied craft_daemon "select app.epoch_text()"
+denied craft_daemon "create table api.t (a integer)"
+denied craft_daemon "set role craft_owner"
+
+as some_dba "select workspace, session, name, messages, message_bytes from report.sessions"
+is "$out" "w|s|N|1|1" "a DBA reads the sessions"
+as some_dba "select position, hash, body from report.messages where workspace = 'w' and session = 's'"
+is "$out" "0|ffffffffffffffff|7" "and the messages"
+as some_dba "select sessions, messages, changes from report.workspaces"
+is "$out" "1|1|1" "and the workspaces"
+failed=""
+for view in $(sql "$TEST_DB" "select viewname from pg_views where schemaname = 'report'"); do
+	as some_dba "select * from report.$view"
+	[ "$code" = 0 ] || failed="$failed $view"
+done
+is "$failed" "" "and every view"
+denied some_dba "select * from app.session"
+denied some_dba "select * from app.credential"
+denied some_dba "select api.labels_save('w', '{}')"
+denied some_dba "update app.session set name = null"
+as some_dba "delete from report.messages"
+is "$code" 1 "and the views can't be written through"
+
+denied some_stranger "select * from report.sessions"
+denied some_stranger "select api.epoch()"
+denied some_stranger "select * from app.workspace"
+# What a stranger can make must not stand in for what the functions mean.
+as some_stranger "create temp table workspace (id bigint, slug text, seq bigint, floor bigint); grant all on workspace to public; select 1"
+as craft_daemon "create temp table session (key bigint, workspace_id bigint, id text, version bigint, header json); set search_path = pg_temp, app; select count(*) from api.sessions('w') where body is not null"
+is "$out" 1 "temporary tables don't stand in for the schema's"
+
+sql postgres "drop role some_dba; drop role some_stranger" >/dev/null

@@ -1,0 +1,77 @@
+-- What the catalogs must say: comments on everything, privileges, search paths, storage.
+begin;
+select plan(29);
+
+create temp view ours as select n.oid, n.nspname from pg_namespace n where n.nspname in ('app', 'api', 'report');
+
+select is_empty($$ select o.nspname from ours o where obj_description(o.oid, 'pg_namespace') is null $$, 'every schema has a comment');
+select is_empty($$ select c.oid::regclass from pg_class c join ours o on o.oid = c.relnamespace
+	where c.relkind in ('r', 'v', 'm', 'p', 'c') and coalesce(obj_description(c.oid, 'pg_class'), obj_description(c.reltype, 'pg_type')) is null $$,
+	'every table, view and composite type has a comment');
+select is_empty($$ select c.oid::regclass, a.attname from pg_class c join ours o on o.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+	where c.relkind in ('r', 'v', 'm', 'p', 'c') and a.attnum > 0 and not a.attisdropped and col_description(c.oid, a.attnum) is null $$,
+	'every column has a comment');
+select is_empty($$ select p.oid::regprocedure from pg_proc p join ours o on o.oid = p.pronamespace where obj_description(p.oid, 'pg_proc') is null $$,
+	'every function has a comment');
+select is_empty($$ select t.typname from pg_type t join ours o on o.oid = t.typnamespace
+	where t.typtype in ('d', 'e', 'r') and obj_description(t.oid, 'pg_type') is null $$, 'every domain and enum has a comment');
+select is_empty($$ select r from unnest(array['craft_owner', 'craft_daemon', 'craft_dba']) r
+	where shobj_description(to_regrole(r), 'pg_authid') is null $$, 'every role has a comment');
+select cmp_ok((select count(*) from pg_proc p join ours o on o.oid = p.pronamespace), '>', 40::bigint, 'there are functions to look at');
+
+select is_empty($$ select c.oid::regclass::text from pg_class c join ours o on o.oid = c.relnamespace where pg_get_userbyid(c.relowner) <> 'craft_owner'
+	union all select p.oid::regproc::text from pg_proc p join ours o on o.oid = p.pronamespace where pg_get_userbyid(p.proowner) <> 'craft_owner' $$,
+	'everything belongs to craft_owner');
+select is_empty($$ select p.oid::regprocedure from pg_proc p join ours o on o.oid = p.pronamespace where has_function_privilege('public', p.oid, 'execute') $$,
+	'public may execute nothing');
+select is_empty($$ select o.nspname from ours o where has_schema_privilege('public', o.oid, 'usage') or has_schema_privilege('public', o.oid, 'create') $$,
+	'public may not even look into the schemas');
+select is_empty($$ select p.oid::regprocedure from pg_proc p join ours o on o.oid = p.pronamespace
+	where p.prosecdef and not coalesce(p.proconfig::text ~ 'search_path=app,( pg_catalog,)? pg_temp', false) $$,
+	'every security definer function sets its search path, pg_temp last');
+select is_empty($$ select p.oid::regprocedure from pg_proc p where p.pronamespace = 'api'::regnamespace and not p.prosecdef $$,
+	'every function of api runs with the owner''s rights');
+select is_empty($$ select p.oid::regprocedure from pg_proc p where p.pronamespace in ('app'::regnamespace, 'report'::regnamespace) and p.prosecdef $$,
+	'no other function does');
+
+select is_empty($$ select p.oid::regprocedure from pg_proc p where p.pronamespace = 'api'::regnamespace
+	and not has_function_privilege('craft_daemon', p.oid, 'execute') $$, 'craft_daemon may execute all of api');
+select is_empty($$ select p.oid::regprocedure from pg_proc p where p.pronamespace = 'app'::regnamespace
+	and has_function_privilege('craft_daemon', p.oid, 'execute') $$, 'and nothing of app');
+select is_empty($$ select c.oid::regclass from pg_class c join ours o on o.oid = c.relnamespace where c.relkind in ('r', 'v', 'm', 'p', 'S')
+	and (has_table_privilege('craft_daemon', c.oid, 'select, insert, update, delete, truncate, references, trigger')) $$,
+	'craft_daemon may read and write no table and no view');
+select ok(not has_schema_privilege('craft_daemon', 'app', 'usage') and not has_schema_privilege('craft_daemon', 'report', 'usage'),
+	'craft_daemon sees only api');
+
+select is_empty($$ select c.oid::regclass from pg_class c where c.relnamespace = 'report'::regnamespace and c.relkind = 'v'
+	and not has_table_privilege('craft_dba', c.oid, 'select') $$, 'craft_dba may read every view');
+select is_empty($$ select c.oid::regclass from pg_class c join ours o on o.oid = c.relnamespace where c.relkind in ('r', 'v', 'm', 'p', 'S')
+	and has_table_privilege('craft_dba', c.oid, 'insert, update, delete, truncate, references, trigger') $$, 'and write nothing');
+select is_empty($$ select c.oid::regclass from pg_class c where c.relnamespace = 'app'::regnamespace and c.relkind in ('r', 'v', 'm', 'p', 'S')
+	and has_table_privilege('craft_dba', c.oid, 'select') $$, 'craft_dba may read no table, credentials included');
+select is_empty($$ select p.oid::regprocedure from pg_proc p join ours o on o.oid = p.pronamespace where has_function_privilege('craft_dba', p.oid, 'execute') $$,
+	'craft_dba may execute nothing');
+select is_empty($$ select c.oid::regclass, a.attname from pg_class c join pg_attribute a on a.attrelid = c.oid
+	where c.relnamespace = 'report'::regnamespace and c.relkind = 'v' and a.attname ~ 'sealed|token|secret' $$, 'no view has a secret''s column');
+select is_empty($$ select distinct v.oid::regclass from pg_depend d join pg_rewrite r on r.oid = d.objid join pg_class v on v.oid = r.ev_class
+	join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+	where d.classid = 'pg_rewrite'::regclass and d.refobjid = 'app.credential'::regclass and a.attname = 'sealed' $$, 'no view reads app.credential.sealed');
+select results_eq($$ select rolname::text collate "default", rolcanlogin, rolsuper or rolcreaterole or rolcreatedb or rolbypassrls or rolreplication
+	from pg_roles where rolname like 'craft\_%' order by 1 $$,
+	$$ values ('craft_daemon', true, false), ('craft_dba', false, false), ('craft_owner', false, false) $$, 'the roles have no more rights than they need');
+
+select is_empty($$ select c.oid::regclass, a.attname from pg_class c join ours o on o.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+	where c.relkind = 'r' and a.attnum > 0 and a.atttypid = 'json'::regtype and a.attcompression <> 'l' $$, 'every json column is compressed by lz4');
+select is_empty($$ select c.oid::regclass, a.attname from pg_class c join ours o on o.oid = c.relnamespace join pg_attribute a on a.attrelid = c.oid
+	where a.attnum > 0 and a.atttypid in ('jsonb'::regtype, 'timestamp'::regtype, 'varchar'::regtype, 'bpchar'::regtype) $$,
+	'no jsonb, no time without a zone, no varchar');
+select results_eq($$ select c.relname::text collate "default", array_to_string(c.reloptions, ' ') collate "default" from pg_class c join ours o on o.oid = c.relnamespace where c.reloptions is not null and c.relkind = 'r' order by 1 $$,
+	$$ values ('session', 'fillfactor=70'), ('workspace', 'fillfactor=30') $$, 'the hot rows have room to be updated in place');
+select is_empty($$ select c.oid::regclass from pg_class c where c.relnamespace = 'app'::regnamespace and c.relkind = 'r'
+	and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary) $$, 'every table has a primary key');
+select is_empty($$ select p.oid::regprocedure from pg_proc p where p.pronamespace = 'api'::regnamespace and p.prorettype = 'api.outcome'::regtype
+	and not exists (select from tap.mutation m where m.function = p.proname) $$, 'setup.psql calls every mutation');
+
+select * from finish();
+rollback;

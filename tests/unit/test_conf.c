@@ -1,0 +1,161 @@
+/* test_conf.c: the configuration file, the environment over it, and what they refuse. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "cleanup.h"
+#include "conf.h"
+
+struct fixture {
+	char path[64];
+	struct conf conf;
+	struct buf error;
+};
+
+static void write_file(const char *path, const char *text)
+{
+	FILE *f = fopen(path, "we");
+	assert_non_null(f);
+	assert_int_equal(fputs(text, f) < 0, 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int setup(void **state)
+{
+	struct fixture *f = xcalloc(1, sizeof(*f));
+	(void)snprintf(f->path, sizeof(f->path), "/tmp/test_conf.%d", (int)getpid());
+	*state = f;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct fixture *f = *state;
+	(void)unlink(f->path);
+	conf_free(&f->conf);
+	buf_free(&f->error);
+	free(f);
+	return 0;
+}
+
+static bool load(struct fixture *f, const char *text)
+{
+	conf_free(&f->conf);
+	buf_clear(&f->error);
+	write_file(f->path, text);
+	return conf_load(&f->conf, CONF_BRIDGE, f->path, &f->error);
+}
+
+#define MINIMUM "API_KEY=0123456789\nDATABASE_URL=postgresql:///x\n"
+
+static void reads_keys_comments_and_sizes(void **state)
+{
+	struct fixture *f = *state;
+	assert_true(load(f, "# comment\n\n  API_KEY = abc=def#8  \nDATABASE_URL=postgresql:///x\nWS_MAX_MESSAGE=2M\nWS_MAX_QUEUE=65536\nSOCKET_MODE=0600\nLOG_LEVEL=warn\n"));
+	assert_string_equal(f->conf.api_key, "abc=def#8");
+	assert_int_equal(f->conf.ws_max_message, 2 << 20);
+	assert_int_equal(f->conf.ws_max_queue, 65536);
+	assert_int_equal(f->conf.socket_mode, 0600);
+	assert_int_equal(f->conf.log_level, 1);
+	assert_int_equal(f->conf.ws_ping_interval, 30000);
+	assert_string_equal(f->conf.ws_listen, "/run/craft-agent-cloud/ws.sock");
+}
+
+static void the_environment_wins_and_secrets_are_wiped_from_it(void **state)
+{
+	struct fixture *f = *state;
+	assert_int_equal(setenv("API_KEY", "from-the-environment", 1), 0);
+	assert_int_equal(setenv("WS_MAX_QUEUE", "1G", 1), 0);
+	char *raw = getenv("API_KEY");
+	assert_true(load(f, MINIMUM "WS_MAX_QUEUE=1M\n"));
+	assert_string_equal(f->conf.api_key, "from-the-environment");
+	assert_int_equal(f->conf.ws_max_queue, 1 << 30);
+	assert_null(getenv("API_KEY"));
+	assert_int_equal(raw[0], 0);
+	assert_int_equal(unsetenv("WS_MAX_QUEUE"), 0);
+}
+
+static void secrets_come_from_files_too(void **state)
+{
+	struct fixture *f = *state;
+	char path[80];
+	autobuf text = { 0 };
+	(void)snprintf(path, sizeof(path), "%s.key", f->path);
+	write_file(path, "key-from-a-file\n");
+	buf_addf(&text, "DATABASE_URL=postgresql:///x\nAPI_KEY_FILE=%s\n", path);
+	assert_true(load(f, buf_cstr(&text)));
+	assert_string_equal(f->conf.api_key, "key-from-a-file");
+	assert_int_equal(unlink(path), 0);
+	assert_false(load(f, buf_cstr(&text)));
+	assert_non_null(strstr(buf_cstr(&f->error), "API_KEY_FILE: can't read"));
+}
+
+static void refuses_with_file_and_line(void **state)
+{
+	static const struct { const char *text, *want; } cases[] = {
+		{ MINIMUM "NOPE=1\n", ":3: unknown key NOPE" },
+		{ MINIMUM "\nLOG_LEVEL_FILE=x\n", ":4: unknown key LOG_LEVEL_FILE" },
+		{ MINIMUM "novalue\n", ":3: not of the form KEY=value" },
+		{ MINIMUM "WS_MAX_MESSAGE=12x\n", ":3: WS_MAX_MESSAGE has a malformed value" },
+		{ MINIMUM "WS_MAX_MESSAGE=-1\n", ":3: WS_MAX_MESSAGE" },
+		{ MINIMUM "WS_MAX_MESSAGE=99999999999G\n", ":3: WS_MAX_MESSAGE" },
+		{ MINIMUM "WS_MAX_MESSAGE=\n", ":3: WS_MAX_MESSAGE" },
+		{ MINIMUM "SOCKET_MODE=0999\n", ":3: SOCKET_MODE" },
+		{ MINIMUM "LOG_LEVEL=loud\n", ":3: LOG_LEVEL" },
+		{ "API_KEY=short\nDATABASE_URL=x\n", ":1: API_KEY must be 8 to 1024" },
+		{ "API_KEY=with\ta tab\nDATABASE_URL=x\n", ":1: API_KEY must be" },
+		{ "API_KEY=sch\xc3\xb6ner\nDATABASE_URL=x\n", ":1: API_KEY must be" },
+		{ "DATABASE_URL=x\n", "API_KEY is not set" },
+		{ "API_KEY=0123456789\n", "DATABASE_URL is not set" },
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_false(load(f, cases[i].text));
+		if (!strstr(buf_cstr(&f->error), cases[i].want))
+			fail_msg("want %s, got %s", cases[i].want, buf_cstr(&f->error));
+	}
+	conf_free(&f->conf);
+	buf_clear(&f->error);
+	assert_false(conf_load(&f->conf, CONF_BRIDGE, "/nonexistent/file", &f->error));
+	assert_non_null(strstr(buf_cstr(&f->error), "/nonexistent/file"));
+}
+
+static void errors_and_prints_never_show_secrets(void **state)
+{
+	struct fixture *f = *state;
+	char *text = NULL;
+	size_t size = 0;
+	assert_false(load(f, "API_KEY=sesame7\n"));
+	assert_null(strstr(buf_cstr(&f->error), "sesame"));
+	assert_true(load(f, "API_KEY=sesame-open\nDATABASE_URL=postgresql://u:hush@h/x\n"));
+	FILE *out = open_memstream(&text, &size);
+	assert_non_null(out);
+	conf_print(&f->conf, CONF_BRIDGE, out);
+	assert_int_equal(fclose(out), 0);
+	assert_null(strstr(text, "sesame"));
+	assert_null(strstr(text, "hush"));
+	assert_non_null(strstr(text, "API_KEY=(set)"));
+	assert_non_null(strstr(text, "WS_MAX_MESSAGE=67108864"));
+	assert_null(strstr(text, "FCGI_WORKERS"));
+	free(text);
+}
+
+#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(reads_keys_comments_and_sizes),
+		TEST(the_environment_wins_and_secrets_are_wiped_from_it),
+		TEST(secrets_come_from_files_too),
+		TEST(refuses_with_file_and_line),
+		TEST(errors_and_prints_never_show_secrets),
+	};
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,177 @@
+/* test_fcgi_routes.c: from a raw path to the row of the route table, and what every row must hold. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "handlers.h"
+#include "routes.h"
+
+struct found {
+	struct uri_path path;
+	struct route_match match;
+};
+
+static void found_free(struct found *f)
+{
+	uri_path_free(&f->path);
+}
+
+#define autofound __attribute__((cleanup(found_free))) struct found
+
+static void find(struct found *f, enum method method, const char *target)
+{
+	assert_true(uri_path_parse(slice_of(target), &f->path));
+	route_find(&f->path, method, &f->match);
+}
+
+/* The path leads to this row, with these arguments. */
+static void expect(enum method method, const char *target, const char *pattern, const char *args)
+{
+	autofound f;
+	autobuf got = { 0 };
+	find(&f, method, target);
+	assert_non_null(f.match.route);
+	assert_string_equal(f.match.route->pattern, pattern);
+	for (size_t i = 0; i < f.match.arg_count; i++) {
+		buf_add_str(&got, i ? "|" : "");
+		buf_add_slice(&got, f.match.args[i]);
+	}
+	assert_string_equal(buf_cstr(&got), args);
+}
+
+static void expect_none(enum method method, const char *target)
+{
+	autofound f;
+	find(&f, method, target);
+	assert_null(f.match.route);
+	assert_int_equal(f.match.allowed, 0);
+}
+
+static void expect_allowed(enum method method, const char *target, const char *allowed)
+{
+	autofound f;
+	autobuf names = { 0 };
+	find(&f, method, target);
+	assert_null(f.match.route);
+	method_names(f.match.allowed, &names);
+	assert_string_equal(buf_cstr(&names), allowed);
+}
+
+static void test_paths(void **state)
+{
+	(void)state;
+	expect(METHOD_GET, "/", "/", "");
+	expect(METHOD_GET, "/?apiKey=x", "/", "");
+	expect(METHOD_GET, "/workspace/w", "/workspace/:slug", "w");
+	expect(METHOD_GET, "/workspace/a%2Fb/sessions", "/workspace/:slug/sessions", "a/b");
+	expect(METHOD_HEAD, "/workspace/w/sessions/a%2fb%25?x=/y", "/workspace/:slug/sessions/:id", "w|a/b%");
+	expect(METHOD_GET, "/workspace/w/sessions/s/plans/a%20b.md", "/workspace/:slug/sessions/:id/plans/:fileName",
+	       "w|s|a b.md");
+	expect(METHOD_GET, "/workspace/w/sessions/plans/plans", "/workspace/:slug/sessions/:id/plans", "w|plans");
+	expect(METHOD_GET, "/workspace/w/sandbox/sessions/1", "/workspace/:slug/sandbox/sessions/:sessionId", "w|1");
+	expect(METHOD_POST, "/workspace/w/actions/new-chat", "/workspace/:slug/actions/new-chat", "w");
+}
+
+static void test_projects(void **state)
+{
+	(void)state;
+	expect(METHOD_GET, "/workspace/w/projects/o%2Fr", "/workspace/:slug/projects/:repoKey", "w|o/r");
+	expect(METHOD_GET, "/workspace/w/projects/o/r", "/workspace/:slug/projects/:owner/:repo", "w|o|r");
+	expect(METHOD_GET, "/workspace/w/projects/o/credential", "/workspace/:slug/projects/:owner/:repo",
+	       "w|o|credential");
+	expect(METHOD_DELETE, "/workspace/w/projects/o%2Fr/credential", "/workspace/:slug/projects/:repoKey/credential",
+	       "w|o/r");
+	expect(METHOD_DELETE, "/workspace/w/projects/o/r/credential",
+	       "/workspace/:slug/projects/:owner/:repo/credential", "w|o|r");
+}
+
+static void test_trailing_slash(void **state)
+{
+	(void)state;
+	expect(METHOD_GET, "/workspace/w/sessions/", "/workspace/:slug/sessions", "w");
+	expect(METHOD_GET, "/workspace/w/sandbox/sessions/", "/workspace/:slug/sandbox/sessions", "w");
+	expect_none(METHOD_GET, "/workspace/w/sessions/s/");
+	expect_none(METHOD_GET, "/workspace/w/sessions//");
+	expect_none(METHOD_POST, "/workspace/w/actions/new-chat/");
+}
+
+static void test_unknown(void **state)
+{
+	(void)state;
+	expect_none(METHOD_GET, "/workspace");
+	expect_none(METHOD_GET, "/workspace/");
+	expect_none(METHOD_GET, "/workspace//sessions");
+	expect_none(METHOD_GET, "//workspace/w/sessions");
+	expect_none(METHOD_GET, "/Workspace/w/sessions");
+	expect_none(METHOD_GET, "/workspace/w%2Fsessions%2Fs/");
+	expect_none(METHOD_GET, "/workspace/w/session");
+	expect_none(METHOD_GET, "/workspace/w/sessions/s/plans/p/q");
+	expect_none(METHOD_POST, "/workspace/w/actions");
+}
+
+static void test_methods(void **state)
+{
+	(void)state;
+	expect_allowed(METHOD_POST, "/workspace/w/sessions", "GET, HEAD");
+	expect_allowed(METHOD_OTHER, "/", "GET, HEAD");
+	expect_allowed(METHOD_GET, "/workspace/w/actions/new-chat", "POST");
+	expect_allowed(METHOD_GET, "/workspace/w/projects/o/r/credential", "DELETE");
+	expect_allowed(METHOD_PUT, "/workspace/w/projects/o/credential", "GET, HEAD, DELETE");
+}
+
+static size_t count_args(const char *pattern)
+{
+	size_t n = 0;
+	for (const char *p = pattern; *p; p++)
+		n += *p == ':';
+	return n;
+}
+
+/* Only the front page answers without a key; changes read a bounded body; statements fit their route. */
+static void test_table(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < routes_count; i++) {
+		const struct route *r = &routes[i];
+		bool front = strcmp(r->pattern, "/") == 0;
+		assert_int_equal(r->key, front ? KEY_IF_SENT : KEY_REQUIRED);
+		assert_non_null(r->handler);
+		assert_true(count_args(r->pattern) <= REQUEST_MAX_ARGS);
+		assert_true(!!(r->methods & METHOD_GET) == !!(r->methods & METHOD_HEAD));
+		assert_true(!!(r->methods & METHOD_POST) == (r->body_limit > 0));
+		if (r->handler == documents_list || r->handler == documents_get)
+			assert_int_equal(statements[r->statement].params, count_args(r->pattern));
+		if (r->handler == documents_list)
+			assert_true(r->list);
+	}
+}
+
+static void test_statements(void **state)
+{
+	(void)state;
+	for (size_t i = SQL_NONE + 1; i < SQL_COUNT; i++) {
+		char parameter[8];
+		assert_non_null(statements[i].sql);
+		(void)snprintf(parameter, sizeof(parameter), "$%d", statements[i].params);
+		assert_non_null(strstr(statements[i].sql, parameter));
+		(void)snprintf(parameter, sizeof(parameter), "$%d:", statements[i].params + 1);
+		assert_null(strstr(statements[i].sql, parameter));
+		for (size_t j = i + 1; j < SQL_COUNT; j++)
+			assert_string_not_equal(statements[i].name, statements[j].name);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_paths),	       cmocka_unit_test(test_projects),
+		cmocka_unit_test(test_trailing_slash), cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_methods),	       cmocka_unit_test(test_table),
+		cmocka_unit_test(test_statements),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
