@@ -71,6 +71,16 @@ static const char sql_drop_functions[] =
 	"	loop execute format('drop routine %s', r.routine); end loop;\n"
 	"end $$";
 
+/* For definitions that "create or replace" refuses to change in place: another result type, another parameter's name.
+ */
+static const char sql_drop_routines[] =
+	"do $$ declare v_list text; begin\n"
+	"	select string_agg(p.oid::regprocedure::text, ', ') into v_list from pg_proc p\n"
+	"		where p.pronamespace in ('app'::regnamespace, 'api'::regnamespace, 'report'::regnamespace);\n"
+	"	if v_list is not null then execute 'drop routine ' || v_list; end if;\n"
+	"end $$";
+#define STATE_DEFINITION "42P13" /* invalid_function_definition */
+
 /* Line of the character number `position` (from 1, as PostgreSQL counts) in UTF-8 text. */
 static int line_of(const struct buf *text, long position)
 {
@@ -109,8 +119,9 @@ static void describe_error(PGconn *conn, const PGresult *r, const struct sqldir 
 	}
 }
 
-/* Runs a file's statements in the transaction that is open. */
-static bool run_file(PGconn *conn, const struct sqldir *dir, struct sql_file *file, struct buf *error)
+/* Runs a file's statements in the transaction that is open. state (may be NULL) gets the SQLSTATE of an error. */
+static bool run_file(PGconn *conn, const struct sqldir *dir, struct sql_file *file, struct buf *state,
+		     struct buf *error)
 {
 	if (!PQsendQuery(conn, buf_cstr(&file->text))) {
 		buf_add_str(error, PQerrorMessage(conn));
@@ -123,6 +134,8 @@ static bool run_file(PGconn *conn, const struct sqldir *dir, struct sql_file *fi
 		if (ok && status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY) {
 			ok = false;
 			describe_error(conn, r, dir, file, statement, error);
+			if (state)
+				buf_add_str(state, db_sqlstate(r));
 		}
 		PQclear(r);
 	}
@@ -154,7 +167,7 @@ static bool finish(PGconn *conn, bool ok, struct buf *error)
 static bool apply_roles(PGconn *conn, const struct sqldir *dir, struct buf *error)
 {
 	return cli_command(conn, "begin", 0, NULL, error) &&
-	       finish(conn, run_file(conn, dir, &dir->roles.list[0], error), error);
+	       finish(conn, run_file(conn, dir, &dir->roles.list[0], NULL, error), error);
 }
 
 static bool make_records(PGconn *conn, struct buf *error)
@@ -174,22 +187,35 @@ static bool apply_migration(PGconn *conn, const struct sqldir *dir, struct sql_f
 	char version[16];
 	(void)snprintf(version, sizeof(version), "%d", file->version);
 	bool ok = cli_command(conn, "begin", 0, NULL, error) && become_owner(conn, error) &&
-		  run_file(conn, dir, file, error) &&
+		  run_file(conn, dir, file, NULL, error) &&
 		  cli_command(conn, sql_record, 3, (const char *const[]){ version, file->name, file->sha256 }, error);
 	return finish(conn, ok, error);
 }
 
-static bool apply_code(PGconn *conn, const struct sqldir *dir, struct buf *error)
+static bool try_code(PGconn *conn, const struct sqldir *dir, bool drop_first, struct buf *state, struct buf *error)
 {
 	bool ok = cli_command(conn, "begin", 0, NULL, error) && become_owner(conn, error) &&
-		  cli_command(conn, sql_drop_views, 0, NULL, error);
+		  cli_command(conn, sql_drop_views, 0, NULL, error) &&
+		  (!drop_first || cli_command(conn, sql_drop_routines, 0, NULL, error));
 	size_t grants = dir->code.count - 1;
 	for (size_t i = 0; ok && i < grants; i++)
-		ok = run_file(conn, dir, &dir->code.list[i], error);
+		ok = run_file(conn, dir, &dir->code.list[i], state, error);
 	ok = ok && cli_command(conn, sql_drop_functions, 0, NULL, error) &&
-	     run_file(conn, dir, &dir->code.list[grants], error) &&
+	     run_file(conn, dir, &dir->code.list[grants], state, error) &&
 	     cli_command(conn, sql_record_code, 1, (const char *const[]){ dir->code_sha256 }, error);
 	return finish(conn, ok, error);
+}
+
+/* Functions are replaced in place, which running daemons don't notice, and made anew only where that can't be. */
+static bool apply_code(PGconn *conn, const struct sqldir *dir, struct buf *error)
+{
+	autobuf state = { 0 };
+	if (try_code(conn, dir, false, &state, error))
+		return true;
+	if (!slice_eq_str(buf_slice(&state), STATE_DEFINITION))
+		return false;
+	buf_clear(error);
+	return try_code(conn, dir, true, NULL, error);
 }
 
 static bool is_true(const PGresult *r, int column)

@@ -35,11 +35,10 @@ static enum status optional_field(struct request *req, const char *name, enum js
 	return STATUS_OK;
 }
 
-/* A string that must be there and not be empty. */
 static enum status required_string(struct request *req, const char *name, struct slice *value)
 {
 	enum status status = optional_field(req, name, JSON_STRING, "string", value);
-	if (status == STATUS_OK && (!value->ptr || value->len == 2))
+	if (status == STATUS_OK && !value->ptr)
 		return request_bad_field(req, "Missing %s", name);
 	return status;
 }
@@ -50,6 +49,8 @@ static enum status session_id(struct request *req, struct buf *id)
 	enum status status = required_string(req, "sessionId", &string);
 	if (status != STATUS_OK)
 		return status;
+	if (string.len == 2)
+		return request_bad_field(req, "Missing sessionId");
 	if (!json_decode(string, id))
 		return request_bad_field(req, "Invalid sessionId: holds a character that no id can hold");
 	if (id->len > REQUEST_MAX_NAME)

@@ -22,7 +22,6 @@ fcgi_libhandlers_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS)
 
 sbin_PROGRAMS += fcgi/craft-fcgi
 fcgi_craft_fcgi_SOURCES = \
-	fcgi/listener.c fcgi/listener.h \
 	fcgi/main.c \
 	fcgi/master.c fcgi/master.h \
 	fcgi/worker.c fcgi/worker.h

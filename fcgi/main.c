@@ -5,7 +5,7 @@
 
 #include "cleanup.h"
 #include "conf.h"
-#include "listener.h"
+#include "listen.h"
 #include "log.h"
 #include "master.h"
 
@@ -75,14 +75,14 @@ static bool parse_options(int argc, char **argv, struct options *o, int *status)
 
 static int serve(const struct conf *conf)
 {
-	struct listener listener;
+	struct listen_socket listener;
 	autobuf error = { 0 };
-	if (!listener_open(&listener, conf->fcgi_listen, (mode_t)conf->socket_mode, &error)) {
+	if (!listen_socket_open(&listener, "FCGI_LISTEN", conf->fcgi_listen, (mode_t)conf->socket_mode, &error)) {
 		log_error(NULL, "%s", buf_cstr(&error));
 		return 1;
 	}
 	int status = master_run(conf, &listener);
-	listener_stop(&listener);
+	listen_socket_retire(&listener);
 	(void)close(listener.fd);
 	return status;
 }

@@ -27,7 +27,7 @@ struct slot {
 
 struct master {
 	const struct conf *conf;
-	struct listener *listener;
+	struct listen_socket *listener;
 	struct slot *slots;
 	size_t count;
 	bool draining;
@@ -164,7 +164,7 @@ static void drain(struct master *m, int signal_number, int64_t now)
 		log_info(NULL, "%s: draining", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
 	m->draining = true;
 	/* Before the workers look for the last time: what comes later is refused, and not lost in the queue. */
-	listener_stop(m->listener);
+	listen_socket_retire(m->listener);
 	for (size_t i = 0; i < m->count; i++) {
 		if (m->slots[i].pid)
 			tell_to_leave(&m->slots[i], now);
@@ -200,7 +200,7 @@ static bool block_signals(struct master *m)
 	return sigprocmask(SIG_BLOCK, &m->signals, &m->before) == 0;
 }
 
-int master_run(const struct conf *conf, struct listener *listener)
+int master_run(const struct conf *conf, struct listen_socket *listener)
 {
 	struct master m = { .conf = conf, .listener = listener, .count = (size_t)conf->fcgi_workers };
 	autofree struct slot *slots = xcalloc(m.count, sizeof(*slots));

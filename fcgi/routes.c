@@ -5,7 +5,7 @@
 
 #define READ (METHOD_GET | METHOD_HEAD)
 #define W "/workspace/:slug"
-#define ACTION_BODY 65536
+#define ACTION_BODY (1u << 20)
 
 /* One line is one route. */
 /* clang-format off */
@@ -67,7 +67,9 @@ static bool matches(const struct route *route, const struct uri_path *path, stru
 				return false;
 			continue;
 		}
-		if (got.len == 0 || match->arg_count == REQUEST_MAX_ARGS)
+		/* "owner%2Frepo" is one segment, and no owner. */
+		bool slash = slice_eq_str(want, ":owner") && memchr(got.ptr, '/', got.len);
+		if (got.len == 0 || slash || match->arg_count == REQUEST_MAX_ARGS)
 			return false;
 		match->args[match->arg_count++] = got;
 	}

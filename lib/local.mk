@@ -9,6 +9,7 @@ lib_libcraft_a_SOURCES = \
 	lib/json.c lib/json.h lib/json_scan.h \
 	lib/json_check.c \
 	lib/json_merge.c \
+	lib/listen.c lib/listen.h \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
 	lib/uri.c lib/uri.h \

@@ -23,6 +23,9 @@ if HAVE_CMOCKA
 unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_deflate \
+	tests/unit/test_fcgi_etag \
+	tests/unit/test_fcgi_routes \
+	tests/unit/test_fcgi_unescape \
 	tests/unit/test_frame \
 	tests/unit/test_frame_memory \
 	tests/unit/test_handshake \
@@ -61,3 +64,12 @@ tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_map_LDADD = $(unit_ldadd)
 tests_unit_test_uri_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_uri_LDADD = $(unit_ldadd)
+
+fcgi_unit_cppflags = $(unit_cppflags) -I$(top_srcdir)/fcgi
+fcgi_unit_ldadd = fcgi/libhandlers.a lib/libcraft.a $(CMOCKA_LIBS) $(FCGI_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)
+tests_unit_test_fcgi_etag_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_etag_LDADD = $(fcgi_unit_ldadd)
+tests_unit_test_fcgi_routes_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_routes_LDADD = $(fcgi_unit_ldadd)
+tests_unit_test_fcgi_unescape_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_unescape_LDADD = $(fcgi_unit_ldadd)

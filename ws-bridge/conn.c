@@ -17,6 +17,8 @@
 #define SLOW_CLOSE_LIMIT_MS 30000 /* a client closed for slowness gets time to read what lies before the Close */
 #define PINGS_MISSED 2
 #define BATCH_FRAMES 64
+#define EVENT_QUEUE (1u << 20)  /* with more than this queued a client is sent no further events, and read no further */
+#define SLOW_MS 300             /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void feed(struct conn *conn, uint8_t *data, size_t len);
@@ -119,7 +121,7 @@ void conn_pause(struct conn *conn, enum conn_pause why)
 {
 	bool was = conn->paused;
 	conn->paused |= (uint8_t)why;
-	if (!was && conn->state == CONN_OPEN)
+	if (!was && (conn->state == CONN_OPEN || conn->state == CONN_JOINING))
 		watch(conn);
 }
 
@@ -165,16 +167,34 @@ static void enqueue(struct conn *conn, struct frame_buf *frame)
 	mark_dirty(conn);
 }
 
+bool conn_has_room(const struct conn *conn)
+{
+	size_t limit = (size_t)conn->bridge->conf.ws_max_queue / 4;
+	return conn->out_bytes <= (limit < EVENT_QUEUE ? limit : EVENT_QUEUE);
+}
+
+/* What waits behind the frame that is being sent: one message may be bigger than the queue. */
+static size_t unsent(const struct conn *conn)
+{
+	return conn->out_count ? conn->out_bytes - conn->out[conn->out_first]->len : 0;
+}
+
+static void close_slow(struct conn *conn)
+{
+	log_info(conn->request_id, "client %llu is too slow: %zu bytes queued, %zu behind", (unsigned long long)conn->serial, conn->out_bytes,
+		 conn->lag);
+	conn_close(conn, FRAME_CLOSE_TRY_LATER, "too slow", true);
+}
+
 void conn_send(struct conn *conn, struct frame_buf *frame)
 {
-	if (conn->state != CONN_OPEN && conn->state != CONN_JOINING)
+	if (conn->state != CONN_OPEN)
 		return;
 	enqueue(conn, frame);
-	/* The frame that is being sent doesn't count: one message may be bigger than the queue. */
-	if (conn->out_bytes - conn->out[conn->out_first]->len > (size_t)conn->bridge->conf.ws_max_queue) {
-		log_info(conn->request_id, "client %llu is too slow: %zu bytes queued", (unsigned long long)conn->serial, conn->out_bytes);
-		conn_close(conn, FRAME_CLOSE_TRY_LATER, "too slow", true);
-	}
+	if (!conn_has_room(conn))
+		conn_pause(conn, PAUSE_QUEUE);
+	if (unsent(conn) > (size_t)conn->bridge->conf.ws_max_queue)
+		close_slow(conn);
 }
 
 /* Removes what the kernel took. */
@@ -188,6 +208,7 @@ static void consumed(struct conn *conn, size_t n)
 			return;
 		}
 		n -= left;
+		conn->greeting = false;
 		conn->out_offset = 0;
 		conn->out_bytes -= f->len;
 		conn->out_first = (conn->out_first + 1) % conn->out_cap;
@@ -243,7 +264,10 @@ static void flush(struct conn *conn)
 	if (conn->state == CONN_DEAD)
 		return;
 	watch(conn);
-	hub_drained(conn);
+	if (conn->state == CONN_OPEN && conn_has_room(conn)) {
+		hub_drained(conn);
+		conn_resume(conn, PAUSE_QUEUE);
+	}
 }
 
 void conn_flush_dirty(struct bridge *bridge)
@@ -274,9 +298,9 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason, bool disca
 	}
 	if (conn->state != CONN_OPEN)
 		return;
-	/* A frame that went out in part must go out whole: what follows it would not be understood otherwise. */
+	/* A frame that went out in part must go out whole, and so must the 101: what follows would not be understood otherwise. */
 	if (discard && conn->out_count)
-		drop_queue(conn, conn->out_offset ? 1 : 0);
+		drop_queue(conn, conn->out_offset || conn->greeting ? 1 : 0);
 	struct frame_buf *frame = frame_buf_close(code, reason);
 	enqueue(conn, frame);
 	frame_buf_unref(frame);
@@ -307,10 +331,12 @@ void conn_accept(struct conn *conn)
 	struct frame_buf *frame = frame_buf_raw(buf_slice(&response));
 	enqueue(conn, frame);
 	frame_buf_unref(frame);
+	conn->greeting = true;
 	conn->state = CONN_OPEN;
 	conn->since = uv_now(conn->bridge->loop);
-	conn->deflate = conn->hs.deflate;
-	frame_reader_init(&conn->reader, (size_t)conn->bridge->conf.ws_max_message, conn->deflate);
+	/* Broadcasts are compressed once for all, with the full window: who wants a smaller one gets none compressed. */
+	conn->deflate = conn->hs.deflate && (!conn->hs.deflate_window || conn->hs.deflate_window == 15);
+	frame_reader_init(&conn->reader, (size_t)conn->bridge->conf.ws_max_message, conn->hs.deflate);
 	buf_drop_front(&conn->in, conn->hs.head_len);
 	conn->hs = (struct handshake){ 0 };
 	log_debug(conn->request_id, "client %llu connected", (unsigned long long)conn->serial);
@@ -460,9 +486,23 @@ static void refill_rate(struct conn *conn, uint64_t now)
 		conn_resume(conn, PAUSE_RATE);
 }
 
+/* Has it been unable to keep up for a while? */
+static bool is_slow(struct conn *conn, uint64_t now)
+{
+	if (unsent(conn) + conn->lag <= (size_t)conn->bridge->conf.ws_max_queue)
+		conn->slow_since = 0;
+	else if (!conn->slow_since)
+		conn->slow_since = now;
+	return conn->slow_since && now - conn->slow_since >= SLOW_MS;
+}
+
 static void tick_open(struct conn *conn, uint64_t now)
 {
 	uint64_t waits = replies_waiting_since(conn);
+	if (is_slow(conn, now)) {
+		close_slow(conn);
+		return;
+	}
 	if (conn->bridge->conf.ws_message_rate)
 		refill_rate(conn, now);
 	if (waits && now - waits > (uint64_t)conn->bridge->conf.ws_db_timeout)

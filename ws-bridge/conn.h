@@ -13,7 +13,7 @@
 enum conn_state { CONN_HTTP, CONN_JOINING, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
 
 /* Why a connection isn't read at the moment. */
-enum conn_pause { PAUSE_REPLIES = 1, PAUSE_RATE = 2, PAUSE_JOIN = 4, PAUSE_DRAIN = 8 };
+enum conn_pause { PAUSE_REPLIES = 1, PAUSE_RATE = 2, PAUSE_JOIN = 4, PAUSE_DRAIN = 8, PAUSE_QUEUE = 16 };
 
 struct op;
 struct room;
@@ -34,7 +34,8 @@ struct conn {
 	uint8_t pings;                /* unanswered */
 	uint8_t paused;
 	bool dirty, peer_closed, half_close, fin_sent;
-	bool deflate;
+	bool deflate;                 /* may be sent compressed messages */
+	bool greeting;                /* the 101 hasn't left yet */
 
 	struct frame_reader reader;
 	struct buf in;                /* HTTP head, or bytes held back by a pause */
@@ -55,6 +56,8 @@ struct conn {
 	bool live;                    /* gets events as they come */
 	bool reading_log;             /* a page of the log is asked for */
 	int64_t pos;                  /* last event that it got or needn't get */
+	size_t lag;                   /* bytes of events that passed the gate while it wasn't live and that it hasn't got since */
+	uint64_t slow_since;          /* ms: since when queue and lag together are beyond WS_MAX_QUEUE; 0: they aren't */
 	struct lane *lane;            /* where its requests under way are */
 	size_t under_way;
 	TAILQ_HEAD(, op) backlog;     /* requests that wait for those in the other lane */
@@ -63,9 +66,11 @@ struct conn {
 /* Takes over an accepted, non-blocking socket. */
 void conn_new(struct bridge *bridge, int fd);
 
-/* Queues a frame (its reference stays the caller's). Dropped when the connection isn't JOINING or OPEN. A client whose
- * queue passes WS_MAX_QUEUE is closed with 1013. */
+/* Queues a frame (its reference stays the caller's). Dropped when the connection isn't OPEN. A client whose queue passes
+ * WS_MAX_QUEUE is closed with 1013. */
 void conn_send(struct conn *conn, struct frame_buf *frame);
+/* Has the queue room for events? A client without room gets them later, from the ring or the log. */
+bool conn_has_room(const struct conn *conn);
 
 /* Writes out what was queued, for all connections that have something new. */
 void conn_flush_dirty(struct bridge *bridge);

@@ -87,6 +87,7 @@ struct param {
 struct offer {
 	bool acceptable; /* permessage-deflate, and nothing against it so far */
 	unsigned seen;   /* BIT(enum deflate_param) */
+	int server_window;
 };
 
 static bool next_is(const struct slice *in, char c)
@@ -164,8 +165,8 @@ static int window_bits(const struct param *p)
 	return 0;
 }
 
-/* Whether a permessage-deflate offer with this parameter can be accepted. A smaller window for us is
- * declined: a broadcast is compressed once, for all listeners. */
+/* Whether a permessage-deflate offer with this parameter can be accepted. A smaller window for us is no
+ * hindrance: compressing is optional for each message, and such a client is sent none compressed. */
 static bool param_acceptable(struct offer *o, const struct param *p)
 {
 	unsigned i = 0;
@@ -175,7 +176,7 @@ static bool param_acceptable(struct offer *o, const struct param *p)
 		return false;
 	o->seen |= BIT(i);
 	if (i == SERVER_WINDOW)
-		return window_bits(p) == 15;
+		return (o->server_window = window_bits(p)) != 0;
 	if (i == CLIENT_WINDOW)
 		return !p->has_value || window_bits(p) != 0;
 	return !p->has_value;
@@ -211,7 +212,7 @@ static const char *take_extensions(struct handshake *hs, struct slice in)
 		/* offers come in the client's order of preference: the first good one counts */
 		if (o.acceptable && !hs->deflate) {
 			hs->deflate = true;
-			hs->deflate_window = o.seen & BIT(SERVER_WINDOW);
+			hs->deflate_window = (uint8_t)o.server_window;
 		}
 	}
 	return NULL;
@@ -422,10 +423,10 @@ bool handshake_accept(const struct handshake *hs, struct buf *out)
 	buf_add(out, accept, (size_t)n);
 	/* what an offer says about our window must be confirmed (RFC 7692 section 7.1.2.1) */
 	if (hs->deflate)
-		buf_addf(out,
-			 "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
-			 "client_no_context_takeover%s",
-			 hs->deflate_window ? "; server_max_window_bits=15" : "");
+		buf_add_str(out, "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; "
+				 "client_no_context_takeover");
+	if (hs->deflate && hs->deflate_window)
+		buf_addf(out, "; server_max_window_bits=%u", hs->deflate_window);
 	buf_add_str(out, "\r\n\r\n");
 	return true;
 }

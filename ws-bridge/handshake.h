@@ -35,7 +35,8 @@ struct handshake {
 	bool upgrade;               /* Upgrade names websocket */
 	bool connection_upgrade;    /* Connection names upgrade */
 	bool deflate;               /* an acceptable permessage-deflate was offered */
-	bool deflate_window;        /* that offer held server_max_window_bits=15 */
+	uint8_t deflate_window;     /* the server_max_window_bits of that offer, 0 without: below 15 the server
+	                             * may not send anything compressed with the usual window */
 	uint16_t status;            /* of HANDSHAKE_BAD: HTTP status */
 	const char *error;          /* of HANDSHAKE_BAD: a static text for the client */
 	size_t scanned;             /* handshake.c's own: how far earlier calls looked */

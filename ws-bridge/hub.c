@@ -158,8 +158,10 @@ static void ring_add(struct room *room, struct event *e)
 
 void room_give(struct conn *conn, struct event *e)
 {
+	size_t size = e->data.len;
 	if (e->seq <= conn->pos)
 		return;
+	conn->lag -= conn->lag < size ? conn->lag : size;
 	if (e->origin != conn->serial)
 		conn_send(conn, event_frame(e, conn->since_seq >= 0, conn->deflate ? conn->bridge->deflate : NULL));
 	conn->pos = e->seq;
@@ -173,8 +175,12 @@ static void deliver(struct room *room, struct event *e)
 	room->head = e->seq;
 	for (conn = TAILQ_FIRST(&room->members); conn; conn = next) {
 		next = TAILQ_NEXT(conn, room_link); /* a slow one leaves the room here */
+		/* Who can't take it now gets it from the ring or the log when its queue has drained. */
+		conn->live = conn->live && conn_has_room(conn);
 		if (conn->live)
 			room_give(conn, e);
+		else
+			conn->lag += e->data.len;
 	}
 	ring_add(room, e);
 }

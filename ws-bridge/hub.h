@@ -18,7 +18,7 @@ void hub_free(struct hub *hub);
 void hub_join(struct conn *conn, struct slice slug);
 /* The connection is going; it gets nothing any more. */
 void hub_leave(struct conn *conn);
-/* A connection's queue has room again: goes on with its catch-up. */
+/* A connection's queue has room: goes on with its catch-up, if there is one. */
 void hub_drained(struct conn *conn);
 
 /* A change of this process was committed. origin: the connection that made it. */

@@ -3,7 +3,8 @@
  * A member has a position: the last event that it got or needn't get. While it is behind the room's head and the ring
  * doesn't reach back that far, it reads the log page by page; events that the gate lets through meanwhile are not given
  * to it, they come from the log or the ring. Once its position has come to the head it is live. A member ahead of the
- * room (its page was read from a newer snapshot) is live at once: the gate gives it only what lies beyond its position. */
+ * room (its page was read from a newer snapshot) is live at once: the gate gives it only what lies beyond its position.
+ * A member whose queue fills up stops being live, and catches up in the same way when the queue has drained. */
 #include "join.h"
 
 #include <inttypes.h>
@@ -14,9 +15,6 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "room.h"
-
-/* A client that catches up gets the next page when no more than this is queued for it. */
-#define CATCH_UP_QUEUE (1u << 20)
 
 static void ask(struct conn *conn, int64_t since)
 {
@@ -39,9 +37,9 @@ static void give_ring(struct conn *conn)
 {
 	struct event *e;
 	TAILQ_FOREACH(e, &conn->room->ring, link) {
-		room_give(conn, e);
-		if (conn->state != CONN_OPEN)
+		if (conn->state != CONN_OPEN || !conn_has_room(conn))
 			return;
+		room_give(conn, e);
 	}
 }
 
@@ -53,10 +51,12 @@ static void catch_up(struct conn *conn)
 		give_ring(conn);
 	if (conn->state != CONN_OPEN)
 		return;
-	if (conn->pos >= room->head)
+	if (conn->pos >= room->head) {
 		conn->live = true;
-	else if (conn->out_bytes <= CATCH_UP_QUEUE)
+		conn->lag = 0;
+	} else if (conn_has_room(conn)) {
 		ask(conn, conn->pos);
+	}
 }
 
 static void send_hello(struct conn *conn, bool resumed)
@@ -77,7 +77,7 @@ static void send_hello(struct conn *conn, bool resumed)
 static void give_rows(struct conn *conn, const PGresult *r)
 {
 	int rows = PQntuples(r);
-	for (int i = 0; i < rows && conn->state == CONN_OPEN; i++) {
+	for (int i = 0; i < rows && conn->state == CONN_OPEN && conn_has_room(conn); i++) {
 		if (PQgetisnull(r, i, PAGE_SEQ))
 			return;
 		struct event *e = room_page_event(conn->room, r, i);
@@ -151,7 +151,7 @@ void hub_leave(struct conn *conn)
 
 void hub_drained(struct conn *conn)
 {
-	if (conn->state == CONN_OPEN && conn->room && !conn->live && !conn->reading_log && conn->out_bytes <= CATCH_UP_QUEUE)
+	if (conn->state == CONN_OPEN && conn->room && !conn->live && !conn->reading_log)
 		catch_up(conn);
 }
 

@@ -6,8 +6,7 @@
 
 struct listener;
 
-/* Listens on WS_LISTEN, or on the socket that the service manager passed (LISTEN_FDS). A new bridge takes the path over
- * from an old one that still drains: the socket is bound under another name and renamed. NULL: *error says why. */
+/* Listens on WS_LISTEN, or on the socket that the service manager passed (see lib/listen.h). NULL: *error says why. */
 struct listener *listener_new(struct bridge *bridge, struct buf *error);
 /* Stops accepting. */
 void listener_free(struct listener *listener);

@@ -7,7 +7,7 @@
 #include "frame_buf.h"
 
 /* Requests that may wait for an answer before the connection is read no further. */
-#define REPLIES_MAX 1024
+#define REPLIES_MAX 256
 #define REPLIES_MAX_BYTES (8u << 20)
 
 struct conn;

@@ -76,7 +76,6 @@ test("flag, unflag and rename", async (t) => {
 		["flag-session", {}, { isFlagged: true }],
 		["unflag-session", {}, { isFlagged: false }],
 		["rename-session", { name: "Neu 🎉" }, { name: "Neu 🎉" }],
-		["rename-session", { name: "" }, { name: "" }],
 	]) {
 		const before = (await get("/sessions")).json[0];
 		const answer = await act(name, { sessionId: "s1", ...body });
@@ -145,7 +144,7 @@ test("bodies that aren't JSON, are empty, null or no object", async (t) => {
 		"sessionId=s1",
 		'{"sessionId":"s1"}x',
 		"\ufeff{}",
-		"[".repeat(100000),
+		"[".repeat(50000),
 		Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d]),
 		Buffer.from('{"sessionId":"\xff"}', "latin1"),
 	])

@@ -355,7 +355,7 @@ for (const form of ["octo%2Ffirst", "octo/first"])
 			server.psqlValue(`select count(*) from app.credential c join app.workspace w on w.id = c.workspace_id where w.slug = '${slug}'`),
 			"0",
 		);
-		assert.equal((await get(`/projects/${form}/credential`)).status, 405);
+		assert.equal((await get(`/projects/${form}/credential`, { method: "POST" })).status, 405);
 	});
 
 test("sandbox sessions", async (t) => {

@@ -138,7 +138,7 @@ $$;
 
 ALTER FUNCTION api.announce(p_workspaces text[]) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.announce(p_workspaces text[]) IS 'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
+COMMENT ON FUNCTION api.announce(p_workspaces text[]) IS 'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs separated by commas. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
 
 CREATE FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) RETURNS TABLE(workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text, origin text, data json)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -189,10 +189,11 @@ COMMENT ON FUNCTION api.epoch() IS 'The epoch that clients present with ?epoch= 
 
 CREATE FUNCTION api.epoch_renew() RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
-    SET search_path TO 'app', 'pg_temp'
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
 begin
 	update app.epoch set token = gen_random_uuid()::text;
+	perform pg_notify('craft_changes', 'epoch');
 	return app.epoch_text();
 end
 $$;
@@ -839,7 +840,7 @@ $$;
 
 ALTER FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) IS 'Saves a source''s guide (p_guide: a JSON string) and keeps its config. p_event: what is broadcast, by default {"sourceSlug":…,"guide":…}.';
+COMMENT ON FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) IS 'Saves a source''s guide (p_guide: any JSON value) and keeps its config. p_event: what is broadcast, by default {"sourceSlug":…,"guide":…}.';
 
 CREATE FUNCTION api.sources(p_workspace text) RETURNS TABLE(tag text, body json)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -1481,7 +1482,7 @@ COMMENT ON COLUMN app.source.slug IS 'Its name, unique in the workspace.';
 
 COMMENT ON COLUMN app.source.config IS 'The config object as sent; null while only a guide was saved.';
 
-COMMENT ON COLUMN app.source.guide IS 'The guide as a JSON string, escapes as sent; null when there is none.';
+COMMENT ON COLUMN app.source.guide IS 'The guide as sent, any JSON value; null when there is none.';
 
 COMMENT ON COLUMN app.source."position" IS 'Order of creation.';
 

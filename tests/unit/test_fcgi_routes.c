@@ -154,7 +154,7 @@ static void test_statements(void **state)
 {
 	(void)state;
 	for (size_t i = SQL_NONE + 1; i < SQL_COUNT; i++) {
-		char parameter[8];
+		char parameter[16];
 		assert_non_null(statements[i].sql);
 		(void)snprintf(parameter, sizeof(parameter), "$%d", statements[i].params);
 		assert_non_null(strstr(statements[i].sql, parameter));

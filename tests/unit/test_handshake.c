@@ -297,8 +297,9 @@ static void extension_offers(void **state)
 		{ "permessage-deflate; client_max_window_bits=\"1\\0\"", YES },
 		{ "permessage-deflate; server_no_context_takeover; client_no_context_takeover", YES },
 		{ "permessage-deflate; server_max_window_bits=15", WINDOW },
-		{ "permessage-deflate; server_max_window_bits=10", NO },
-		{ "permessage-deflate; server_max_window_bits=10, permessage-deflate", YES },
+		{ "permessage-deflate; server_max_window_bits=10", WINDOW },
+		{ "permessage-deflate; server_max_window_bits=7", NO },
+		{ "permessage-deflate; server_max_window_bits=10, permessage-deflate", WINDOW },
 		{ "permessage-deflate; server_max_window_bits", NO },
 		{ "permessage-deflate; server_max_window_bits=16", NO },
 		{ "permessage-deflate; client_max_window_bits=7", NO },
@@ -369,10 +370,10 @@ static void accept_answer(void **state)
 	assert_true(handshake_accept(&hs, &out));
 	assert_non_null(strstr(buf_cstr(&out), "xOo=\r\nSec-WebSocket-Extensions: permessage-deflate; "
 					       "server_no_context_takeover; client_no_context_takeover\r\n\r\n"));
-	hs.deflate_window = true;
+	hs.deflate_window = 12;
 	buf_clear(&out);
 	assert_true(handshake_accept(&hs, &out));
-	assert_non_null(strstr(buf_cstr(&out), "; client_no_context_takeover; server_max_window_bits=15\r\n\r\n"));
+	assert_non_null(strstr(buf_cstr(&out), "; client_no_context_takeover; server_max_window_bits=12\r\n\r\n"));
 }
 
 static void error_answers(void **state)

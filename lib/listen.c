@@ -1,18 +1,18 @@
-/* listener.c: making, or taking over, the listening socket. */
-#include "listener.h"
+/* listen.c: making, or taking over, a listening unix socket. */
+#include "listen.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 
 #include "cleanup.h"
+#include "log.h"
 
 #define FIRST_PASSED_FD 3
-#define BACKLOG 511
-#define WAIT_STEPS 60 /* of 50 ms: for workers of a master that was killed to leave */
+#define BACKLOG 4096
 
 /* Number of sockets that the service manager passed to this very process. */
 static long passed_sockets(void)
@@ -31,7 +31,7 @@ static bool set_flags(int fd)
 	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-static bool take_passed(struct listener *l, long count, struct buf *error)
+static bool take_passed(struct listen_socket *l, long count, struct buf *error)
 {
 	int listening = 0;
 	socklen_t len = sizeof(listening);
@@ -39,8 +39,7 @@ static bool take_passed(struct listener *l, long count, struct buf *error)
 		buf_addf(error, "the service manager passed %ld sockets, one is wanted", count);
 		return false;
 	}
-	if (getsockopt(FIRST_PASSED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || !listening ||
-	    !set_flags(FIRST_PASSED_FD)) {
+	if (getsockopt(FIRST_PASSED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || !listening || !set_flags(FIRST_PASSED_FD)) {
 		buf_add_str(error, "what the service manager passed is no listening socket");
 		return false;
 	}
@@ -48,16 +47,17 @@ static bool take_passed(struct listener *l, long count, struct buf *error)
 	return true;
 }
 
-static bool make_address(const char *path, struct sockaddr_un *address, struct buf *error)
+static bool make_address(const char *key, const char *path, const char *suffix, struct sockaddr_un *address, struct buf *error)
 {
+	autobuf whole = { 0 };
+	buf_add_str(&whole, path);
+	buf_add_str(&whole, suffix);
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
-	size_t len = strlen(path);
-	if (len >= sizeof(address->sun_path)) {
-		buf_addf(error, "FCGI_LISTEN: a socket's path has at most %zu bytes: %s", sizeof(address->sun_path) - 1,
-			 path);
+	if (whole.len >= sizeof(address->sun_path)) {
+		buf_addf(error, "%s: a socket's path has at most %zu bytes: %s", key, sizeof(address->sun_path) - 1 - strlen(suffix), path);
 		return false;
 	}
-	memcpy(address->sun_path, path, len + 1);
+	memcpy(address->sun_path, whole.data, whole.len);
 	return true;
 }
 
@@ -68,66 +68,62 @@ static bool is_alive(const struct sockaddr_un *address)
 	return fd >= 0 && (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN);
 }
 
-static bool remove_stale(const struct sockaddr_un *address, struct buf *error)
+/* Only a socket is replaced. */
+static bool may_replace(const char *key, const struct sockaddr_un *address, struct buf *error)
 {
 	struct stat st;
 	if (lstat(address->sun_path, &st))
 		return true;
 	if (!S_ISSOCK(st.st_mode)) {
-		buf_addf(error, "FCGI_LISTEN: %s is there and is no socket", address->sun_path);
+		buf_addf(error, "%s: %s is there and is no socket", key, address->sun_path);
 		return false;
 	}
-	for (int i = 0; is_alive(address); i++) {
-		if (i == WAIT_STEPS) {
-			buf_addf(error, "FCGI_LISTEN: another program listens on %s", address->sun_path);
-			return false;
-		}
-		(void)nanosleep(&(struct timespec){ 0, 50000000 }, NULL);
-	}
-	if (unlink(address->sun_path) && errno != ENOENT) {
-		buf_addf(error, "FCGI_LISTEN: can't replace %s: %s", address->sun_path, strerror(errno));
-		return false;
-	}
+	if (is_alive(address))
+		log_info(NULL, "taking %s over from the program that listens there", address->sun_path);
 	return true;
 }
 
 /* The permissions are there from the start: nobody connects in between. */
 static bool bind_and_listen(int fd, const struct sockaddr_un *address, mode_t mode)
 {
+	(void)unlink(address->sun_path);
 	mode_t before = umask(~mode & 0777);
 	int failed = bind(fd, (const struct sockaddr *)address, sizeof(*address));
 	(void)umask(before);
 	return !failed && listen(fd, BACKLOG) == 0;
 }
 
-static bool make_socket(struct listener *l, const char *path, mode_t mode, struct buf *error)
+static bool make_socket(struct listen_socket *l, const char *key, const char *path, mode_t mode, struct buf *error)
 {
-	struct sockaddr_un address;
+	struct sockaddr_un address, temporary;
 	struct stat st;
-	if (!make_address(path, &address, error) || !remove_stale(&address, error))
+	char suffix[16];
+	(void)snprintf(suffix, sizeof(suffix), ".%d", (int)getpid());
+	if (!make_address(key, path, "", &address, error) || !make_address(key, path, suffix, &temporary, error) ||
+	    !may_replace(key, &address, error))
 		return false;
 	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || !bind_and_listen(fd, &address, mode) || stat(path, &st)) {
-		buf_addf(error, "FCGI_LISTEN: can't listen on %s: %s", path, strerror(errno));
+	if (fd < 0 || !bind_and_listen(fd, &temporary, mode) || stat(temporary.sun_path, &st) || rename(temporary.sun_path, path)) {
+		buf_addf(error, "%s: can't listen on %s: %s", key, path, strerror(errno));
+		(void)unlink(temporary.sun_path);
 		return false;
 	}
-	*l = (struct listener){ steal_fd(&fd), path, st.st_dev, st.st_ino };
+	*l = (struct listen_socket){ steal_fd(&fd), path, st.st_dev, st.st_ino };
 	return true;
 }
 
-bool listener_open(struct listener *l, const char *path, mode_t mode, struct buf *error)
+bool listen_socket_open(struct listen_socket *l, const char *key, const char *path, mode_t mode, struct buf *error)
 {
-	*l = (struct listener){ .fd = -1 };
+	*l = (struct listen_socket){ .fd = -1 };
 	long passed = passed_sockets();
-	return passed > 0 ? take_passed(l, passed, error) : make_socket(l, path, mode, error);
+	return passed > 0 ? take_passed(l, passed, error) : make_socket(l, key, path, mode, error);
 }
 
-void listener_stop(struct listener *l)
+void listen_socket_retire(struct listen_socket *l)
 {
 	struct stat st;
 	if (!l->path)
 		return;
-	/* Not if a successor has replaced it meanwhile. */
 	if (stat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
 		(void)unlink(l->path);
 	l->path = NULL;
