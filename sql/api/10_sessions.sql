@@ -55,6 +55,9 @@ begin
 		p_count := coalesce(v_count, 0);
 	elsif cardinality(p_idx) > 0 and p_idx[cardinality(p_idx)] >= p_count then
 		raise exception 'p_idx reaches beyond p_count' using errcode = '22023';
+	elsif p_count > coalesce(v_count, 0)
+		and p_idx[cardinality(p_idx) - (p_count - coalesce(v_count, 0)) + 1] is distinct from coalesce(v_count, 0) then
+		raise exception 'p_idx must hold every message from % to %', coalesce(v_count, 0), p_count - 1 using errcode = '22023';
 	end if;
 	v_out := app.change_end(v_out, 'session', 'updated', p_id, p_header, p_request);
 	p_version := coalesce(p_version, app.new_version());

@@ -75,6 +75,7 @@ begin
 			or (select l.at from app.change_log l where l.workspace_id = w.id order by l.seq limit 1) < now() - make_interval(days => p_days))
 		order by w.id limit 100
 	loop
+		exit when v_removed >= 10000;
 		select max(c.seq) into v_cut from (
 			select l.seq, l.at, w.seq - p_keep as below from app.change_log l join app.workspace w on w.id = l.workspace_id
 			where l.workspace_id = v_row.id order by l.seq limit 10000) c
@@ -94,4 +95,4 @@ begin
 end
 $$;
 comment on function api.prune(bigint, integer, integer) is
-'Housekeeping, run by the bridges: of each workspace''s log drops what lies more than p_keep changes or p_days days back, moving floor up, and forgets requests seen more than p_retry_hours ago. At most 10,000 rows of 100 workspaces a call; returns the rows removed.';
+'Housekeeping, run by the bridges: of each workspace''s log drops what lies more than p_keep changes or p_days days back, moving floor up, and forgets requests seen more than p_retry_hours ago. Some 10,000 rows a call, so that nobody waits long for a workspaces lock; returns the rows removed.';

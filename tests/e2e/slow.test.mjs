@@ -105,7 +105,8 @@ test("one event larger than the queue reaches those who read", async (t) => {
 test("requests without reading the answers: bounded", async (t) => {
 	const slug = slugOf();
 	const flood = await connect(queues, slug);
-	const other = await connect(queues, slug);
+	// In a workspace of its own: the flood's events alone would be more than a queue holds.
+	const other = await connect(queues, slugOf());
 	t.after(() => [flood, other].forEach((c) => c.kill()));
 	const header = { id: "s", pad: "h".repeat(100 << 10) };
 	await flood.ok("session:save", { id: "s", header, messages: [] });
@@ -180,7 +181,7 @@ for (const [name, deflate] of Object.entries({
 		assert.match(client.ws.extensions, /^permessage-deflate/);
 		assert.equal(listeners[1].ws.extensions, "");
 		let told = 0;
-		for (const size of [0, 1, 2, 100, 125, 126, 1000, 65535, 65536, 300000, 2000000]) {
+		for (const size of [0, 1, 2, 100, 125, 126, 1000, 65535, 65536, 300000, 700000]) {
 			// Repetitive and random, as text is and as base64 is.
 			for (const pad of [
 				"ab\ud83d\ude00 ".repeat(size / 5 + 1).slice(0, size),

@@ -3,7 +3,7 @@ CREATE SCHEMA api;
 
 ALTER SCHEMA api OWNER TO craft_owner;
 
-COMMENT ON SCHEMA api IS 'The functions that the daemons, and administrators, change and read workspaces by. What one of them changes reaches the connected clients.';
+COMMENT ON SCHEMA api IS 'The functions that the daemons change and read workspaces by; for administrators too (as the owner or a superuser). What one of them changes reaches the connected clients.';
 
 CREATE SCHEMA app;
 
@@ -367,6 +367,7 @@ begin
 			or (select l.at from app.change_log l where l.workspace_id = w.id order by l.seq limit 1) < now() - make_interval(days => p_days))
 		order by w.id limit 100
 	loop
+		exit when v_removed >= 10000;
 		select max(c.seq) into v_cut from (
 			select l.seq, l.at, w.seq - p_keep as below from app.change_log l join app.workspace w on w.id = l.workspace_id
 			where l.workspace_id = v_row.id order by l.seq limit 10000) c
@@ -388,7 +389,7 @@ $$;
 
 ALTER FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) IS 'Housekeeping, run by the bridges: of each workspace''s log drops what lies more than p_keep changes or p_days days back, moving floor up, and forgets requests seen more than p_retry_hours ago. At most 10,000 rows of 100 workspaces a call; returns the rows removed.';
+COMMENT ON FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) IS 'Housekeeping, run by the bridges: of each workspace''s log drops what lies more than p_keep changes or p_days days back, moving floor up, and forgets requests seen more than p_retry_hours ago. Some 10,000 rows a call, so that nobody waits long for a workspaces lock; returns the rows removed.';
 
 CREATE FUNCTION api.sandbox(p_workspace text, p_session text) RETURNS TABLE(tag text, body json)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -587,6 +588,9 @@ begin
 		p_count := coalesce(v_count, 0);
 	elsif cardinality(p_idx) > 0 and p_idx[cardinality(p_idx)] >= p_count then
 		raise exception 'p_idx reaches beyond p_count' using errcode = '22023';
+	elsif p_count > coalesce(v_count, 0)
+		and p_idx[cardinality(p_idx) - (p_count - coalesce(v_count, 0)) + 1] is distinct from coalesce(v_count, 0) then
+		raise exception 'p_idx must hold every message from % to %', coalesce(v_count, 0), p_count - 1 using errcode = '22023';
 	end if;
 	v_out := app.change_end(v_out, 'session', 'updated', p_id, p_header, p_request);
 	p_version := coalesce(p_version, app.new_version());

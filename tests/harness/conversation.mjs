@@ -52,7 +52,7 @@ function message(random, i, size) {
 	const common = { id: `msg-${at}-${i.toString(36)}`, timestamp: at };
 	switch (i % 5) {
 		case 0:
-			return { ...common, role: "user", content: text, attachments: i % 20 === 0 ? [{ name: "Bild größe.png", size: 12345 }] : undefined };
+			return { ...common, role: "user", content: text, ...(i % 20 === 0 && { attachments: [{ name: "Bild größe.png", size: 12345 }] }) };
 		case 1:
 			return {
 				...common,

@@ -201,7 +201,7 @@ export class Server {
 
 	/** "wss://127.0.0.1:PORT/workspace/<slug>?…" without the key: give ws its options by wsOptions(), or apiKey here. */
 	wsUrl(slug, params = {}) {
-		const query = new URLSearchParams(params).toString();
+		const query = Object.entries(params).map((pair) => pair.map(encodeURIComponent).join("=")).join("&");
 		return `${this.url.replace(/^http/, "ws")}/workspace/${encodeURIComponent(slug)}${query ? `?${query}` : ""}`;
 	}
 

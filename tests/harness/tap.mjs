@@ -36,8 +36,8 @@ export function parseTap(text) {
 			continue;
 		}
 		const level = indent >> 2;
-		const found = rest.match(/^(not )?ok\b(?:\s+\d+)?\s*-?\s*(.*?)(?:\s+#\s*SKIP\S*\s*(.*))?$/i);
-		const subtest = rest.match(/^# Subtest: (.*)$/);
+		const found = rest.match(/^(not )?ok\b(?:\s+\d+)?\s*-?\s*(.*?)(?:\s+#\s*SKIP\S*\s*(.*))?$/is);
+		const subtest = rest.match(/^# Subtest: (.*)$/s);
 		const planned = rest.match(/^1\.\.(\d+)(?:\s*#\s*SKIP\S*\s*(.*))?$/i);
 		if (subtest) {
 			path.length = level;
