@@ -10,13 +10,14 @@ import { connect, within } from "../harness/sync.mjs";
 const MESSAGE = 8 << 20;
 const servers = [];
 after(async () => {
-	for (const server of servers) await server.stop();
+	await Promise.all(servers.map((server) => server.stop()));
 });
-// One with small queues, one with quick pings, one with few places.
-const queues = await startServer({ env: { WS_MAX_QUEUE: "1M", WS_MAX_MESSAGE: "8M" } });
-servers.push(queues);
-const pings = await startServer({ env: { WS_PING_INTERVAL: "300", WS_MAX_CONNECTIONS: "6", WS_MESSAGE_RATE: "50" } });
-servers.push(pings);
+// One with small queues; one with quick pings and few places.
+const [queues, pings] = await Promise.all([
+	startServer({ env: { WS_MAX_QUEUE: "1M", WS_MAX_MESSAGE: "8M" } }),
+	startServer({ env: { WS_PING_INTERVAL: "300", WS_MAX_CONNECTIONS: "6", WS_MESSAGE_RATE: "50" } }),
+]);
+servers.push(queues, pings);
 
 let counter = 0;
 const slugOf = () => `slow-${process.pid}-${++counter}`;

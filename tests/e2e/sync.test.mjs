@@ -8,9 +8,9 @@ import { connect, settle, withoutMarks } from "../harness/sync.mjs";
 
 const servers = {};
 after(async () => {
-	for (const server of Object.values(servers)) await server.stop();
+	await Promise.all(Object.values(servers).map((server) => server.stop()));
 });
-for (const bridges of [1, 2]) servers[bridges] = await startServer({ bridges });
+[servers[1], servers[2]] = await Promise.all([startServer({ bridges: 1 }), startServer({ bridges: 2 })]);
 
 let counter = 0;
 

@@ -72,7 +72,13 @@ export async function startServer({ env = {}, dir, bridges = 1, port = 0 } = {})
 	}
 	const server = new Server(dir, own, { ...env, WS_BRIDGES: String(bridges) });
 	running.add(server);
-	await server.up(port);
+	try {
+		await server.up(port);
+	} catch (error) {
+		// script/up has stopped what it had started.
+		server.remove();
+		throw error;
+	}
 	return server;
 }
 
