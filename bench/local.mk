@@ -1,1 +1,12 @@
-# bench: load generators; they are run by hand and not installed.
+# bench: load programs; built by make, run by hand with bench/run, not installed.
+EXTRA_DIST += bench/README.md bench/run
+
+noinst_PROGRAMS += bench/ws_load bench/fdatasync
+bench_ws_load_SOURCES = \
+	bench/load.h \
+	bench/modes.c \
+	bench/stats.c bench/stats.h \
+	bench/ws_client.c bench/ws_client.h \
+	bench/ws_load.c
+bench_ws_load_LDADD = lib/libcraft.a
+bench_fdatasync_SOURCES = bench/fdatasync.c bench/stats.c bench/stats.h

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include "hub.h"
 #include "lib/log.h"
@@ -14,7 +13,8 @@
 #define READ_SIZE 65536
 #define HTTP_LIMIT_MS 10000
 #define CLOSE_LIMIT_MS 3000
-#define SLOW_CLOSE_LIMIT_MS 30000 /* a client closed for slowness gets time to read what lies before the Close */
+#define SLOW_CLOSE_LIMIT_MS 30000 /* a client closed for slowness, or in the middle of a big message, gets more time */
+#define QUIET_MS 250              /* of a client that was told 1009: then what it was sending is through */
 #define PINGS_MISSED 2
 #define BATCH_FRAMES 64
 #define EVENT_QUEUE (1u << 20)  /* with more than this queued a client is sent no further events, and read no further */
@@ -64,20 +64,6 @@ void conn_unref(struct conn *conn)
 	free(conn);
 }
 
-static void drop_queue(struct conn *conn, size_t keep)
-{
-	while (conn->out_count > keep) {
-		size_t last = (conn->out_first + --conn->out_count) % conn->out_cap;
-		conn->out_bytes -= conn->out[last]->len;
-		frame_buf_unref(conn->out[last]);
-	}
-	if (conn->out_count == 0) {
-		free(conn->out);
-		conn->out = NULL;
-		conn->out_cap = conn->out_first = conn->out_offset = conn->out_bytes = 0;
-	}
-}
-
 static void on_poll_closed(uv_handle_t *handle)
 {
 	struct conn *conn = handle->data;
@@ -89,9 +75,11 @@ void conn_kill(struct conn *conn)
 {
 	if (conn->state == CONN_DEAD)
 		return;
+	if (conn->close_code)
+		log_info(conn->request_id, "client %llu disconnected: %u", (unsigned long long)conn->serial, conn->close_code);
 	hub_leave(conn);
 	conn->state = CONN_DEAD;
-	drop_queue(conn, 0);
+	outq_drop(&conn->out, 0);
 	buf_free(&conn->in);
 	frame_reader_free(&conn->reader);
 	if (conn->dirty)
@@ -109,7 +97,7 @@ static void watch(struct conn *conn)
 	int events = 0;
 	if (!conn->paused || conn->state == CONN_CLOSING)
 		events |= UV_READABLE;
-	if (conn->out_count)
+	if (conn->out.count)
 		events |= UV_WRITABLE;
 	if (events)
 		(void)uv_poll_start(&conn->poll, events, on_poll);
@@ -152,36 +140,19 @@ static void mark_dirty(struct conn *conn)
 
 static void enqueue(struct conn *conn, struct frame_buf *frame)
 {
-	if (conn->out_count == conn->out_cap) {
-		size_t cap = conn->out_cap ? conn->out_cap * 2 : 8;
-		struct frame_buf **out = xmalloc(cap * sizeof(struct frame_buf *));
-		for (size_t i = 0; i < conn->out_count; i++)
-			out[i] = conn->out[(conn->out_first + i) % conn->out_cap];
-		free(conn->out);
-		conn->out = out;
-		conn->out_cap = cap;
-		conn->out_first = 0;
-	}
-	conn->out[(conn->out_first + conn->out_count++) % conn->out_cap] = frame_buf_ref(frame);
-	conn->out_bytes += frame->len;
+	outq_add(&conn->out, frame);
 	mark_dirty(conn);
 }
 
 bool conn_has_room(const struct conn *conn)
 {
 	size_t limit = (size_t)conn->bridge->conf.ws_max_queue / 4;
-	return conn->out_bytes <= (limit < EVENT_QUEUE ? limit : EVENT_QUEUE);
-}
-
-/* What waits behind the frame that is being sent: one message may be bigger than the queue. */
-static size_t unsent(const struct conn *conn)
-{
-	return conn->out_count ? conn->out_bytes - conn->out[conn->out_first]->len : 0;
+	return conn->out.bytes <= (limit < EVENT_QUEUE ? limit : EVENT_QUEUE);
 }
 
 static void close_slow(struct conn *conn)
 {
-	log_info(conn->request_id, "client %llu is too slow: %zu bytes queued, %zu behind", (unsigned long long)conn->serial, conn->out_bytes,
+	log_info(conn->request_id, "client %llu is too slow: %zu bytes queued, %zu behind", (unsigned long long)conn->serial, conn->out.bytes,
 		 conn->lag);
 	conn_close(conn, FRAME_CLOSE_TRY_LATER, "too slow", true);
 }
@@ -193,50 +164,19 @@ void conn_send(struct conn *conn, struct frame_buf *frame)
 	enqueue(conn, frame);
 	if (!conn_has_room(conn))
 		conn_pause(conn, PAUSE_QUEUE);
-	if (unsent(conn) > (size_t)conn->bridge->conf.ws_max_queue)
+	/* The frame that is being sent doesn't count: one message may be bigger than the queue. */
+	if (outq_waiting(&conn->out) > (size_t)conn->bridge->conf.ws_max_queue)
 		close_slow(conn);
-}
-
-/* Removes what the kernel took. */
-static void consumed(struct conn *conn, size_t n)
-{
-	while (n) {
-		struct frame_buf *f = conn->out[conn->out_first];
-		size_t left = f->len - conn->out_offset;
-		if (n < left) {
-			conn->out_offset += n;
-			return;
-		}
-		n -= left;
-		conn->greeting = false;
-		conn->out_offset = 0;
-		conn->out_bytes -= f->len;
-		conn->out_first = (conn->out_first + 1) % conn->out_cap;
-		conn->out_count--;
-		frame_buf_unref(f);
-	}
-}
-
-static int gather(const struct conn *conn, struct iovec *iov)
-{
-	int n = 0;
-	for (; n < BATCH_FRAMES && (size_t)n < conn->out_count; n++) {
-		struct frame_buf *f = conn->out[(conn->out_first + (size_t)n) % conn->out_cap];
-		size_t skip = n == 0 ? conn->out_offset : 0;
-		iov[n] = (struct iovec){ f->data + skip, f->len - skip };
-	}
-	return n;
 }
 
 /* Everything that was queued has left. half_close: nothing more is expected from the peer. */
 static void drained(struct conn *conn)
 {
-	drop_queue(conn, 0);
 	if (conn->state != CONN_CLOSING)
 		return;
 	if (conn->peer_closed) {
 		conn_kill(conn);
-	} else if (conn->half_close && !conn->fin_sent) {
+	} else if (conn->half_close && !conn->lingering && !conn->fin_sent) {
 		/* Closing with unread bytes could take our last words from the peer: it gets an end of file first. */
 		conn->fin_sent = true;
 		(void)shutdown(conn->fd, SHUT_WR);
@@ -245,9 +185,9 @@ static void drained(struct conn *conn)
 
 static void flush(struct conn *conn)
 {
-	while (conn->out_count) {
+	while (conn->out.count) {
 		struct iovec iov[BATCH_FRAMES];
-		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)gather(conn, iov) };
+		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)outq_gather(&conn->out, iov, BATCH_FRAMES) };
 		ssize_t n = sendmsg(conn->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -257,9 +197,10 @@ static void flush(struct conn *conn)
 			conn_kill(conn);
 			return;
 		}
-		consumed(conn, (size_t)n);
+		conn->greeting = conn->greeting && (size_t)n < iov[0].iov_len;
+		outq_sent(&conn->out, (size_t)n);
 	}
-	if (conn->out_count == 0)
+	if (conn->out.count == 0)
 		drained(conn);
 	if (conn->state == CONN_DEAD)
 		return;
@@ -299,12 +240,13 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason, bool disca
 	if (conn->state != CONN_OPEN)
 		return;
 	/* A frame that went out in part must go out whole, and so must the 101: what follows would not be understood otherwise. */
-	if (discard && conn->out_count)
-		drop_queue(conn, conn->out_offset || conn->greeting ? 1 : 0);
+	if (discard && conn->out.count)
+		outq_drop(&conn->out, conn->out.offset || conn->greeting ? 1 : 0);
 	struct frame_buf *frame = frame_buf_close(code, reason);
 	enqueue(conn, frame);
 	frame_buf_unref(frame);
 	enter_closing(conn);
+	conn->close_code = code;
 	if (discard)
 		conn->since += SLOW_CLOSE_LIMIT_MS - CLOSE_LIMIT_MS;
 }
@@ -332,6 +274,7 @@ void conn_accept(struct conn *conn)
 	enqueue(conn, frame);
 	frame_buf_unref(frame);
 	conn->greeting = true;
+	conn->close_code = FRAME_CLOSE_ABNORMAL;
 	conn->state = CONN_OPEN;
 	conn->since = uv_now(conn->bridge->loop);
 	/* Broadcasts are compressed once for all, with the full window: who wants a smaller one gets none compressed. */
@@ -339,7 +282,8 @@ void conn_accept(struct conn *conn)
 	frame_reader_init(&conn->reader, (size_t)conn->bridge->conf.ws_max_message, conn->hs.deflate);
 	buf_drop_front(&conn->in, conn->hs.head_len);
 	conn->hs = (struct handshake){ 0 };
-	log_debug(conn->request_id, "client %llu connected", (unsigned long long)conn->serial);
+	struct slice slug = room_slug(conn->room);
+	log_info(conn->request_id, "client %llu connected to workspace %.*s", (unsigned long long)conn->serial, (int)slug.len, slug.ptr);
 }
 
 /* ---- receiving ---- */
@@ -356,7 +300,7 @@ static void on_close_frame(struct conn *conn, const struct frame_event *ev)
 	conn->peer_closed = true;
 	if (conn->state == CONN_OPEN)
 		conn_close(conn, ev->code, "", false);
-	if (conn->out_count == 0)
+	if (conn->out.count == 0)
 		conn_kill(conn);
 }
 
@@ -365,6 +309,11 @@ static void on_failure(struct conn *conn, const struct frame_event *ev)
 	log_info(conn->request_id, "client %llu broke the protocol: %u %s", (unsigned long long)conn->serial, ev->code, ev->reason);
 	conn_close(conn, ev->code, ev->reason, false);
 	conn->half_close = true;
+	/* The rest of the message is still coming: nginx would drop the connection, our Close with it, if we ended it now. */
+	if (ev->code == FRAME_CLOSE_TOO_BIG) {
+		conn->lingering = true;
+		conn->since += SLOW_CLOSE_LIMIT_MS - CLOSE_LIMIT_MS;
+	}
 }
 
 static void take_token(struct conn *conn)
@@ -489,7 +438,7 @@ static void refill_rate(struct conn *conn, uint64_t now)
 /* Has it been unable to keep up for a while? */
 static bool is_slow(struct conn *conn, uint64_t now)
 {
-	if (unsent(conn) + conn->lag <= (size_t)conn->bridge->conf.ws_max_queue)
+	if (outq_waiting(&conn->out) + conn->lag <= (size_t)conn->bridge->conf.ws_max_queue)
 		conn->slow_since = 0;
 	else if (!conn->slow_since)
 		conn->slow_since = now;
@@ -511,6 +460,13 @@ static void tick_open(struct conn *conn, uint64_t now)
 		ping(conn, now);
 }
 
+static void end_lingering(struct conn *conn)
+{
+	conn->lingering = false;
+	if (conn->out.count == 0)
+		drained(conn);
+}
+
 static void tick(struct conn *conn, uint64_t now)
 {
 	uint64_t age = now > conn->since ? now - conn->since : 0;
@@ -529,6 +485,8 @@ static void tick(struct conn *conn, uint64_t now)
 	case CONN_CLOSING:
 		if (age > CLOSE_LIMIT_MS)
 			conn_kill(conn);
+		else if (conn->lingering && now - conn->last_heard >= QUIET_MS)
+			end_lingering(conn);
 		break;
 	case CONN_DEAD:
 		break;

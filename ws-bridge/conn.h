@@ -8,6 +8,7 @@
 #include "bridge.h"
 #include "frame_buf.h"
 #include "handshake.h"
+#include "outq.h"
 #include "reply.h"
 
 enum conn_state { CONN_HTTP, CONN_JOINING, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
@@ -32,8 +33,12 @@ struct conn {
 	uint64_t since;               /* when the state began, ms */
 	uint64_t last_heard;          /* ms */
 	uint8_t pings;                /* unanswered */
+	uint16_t close_code;          /* how it ended, for the log: 1006 until a Close frame was sent; 0 before the 101 */
 	uint8_t paused;
-	bool dirty, peer_closed, half_close, fin_sent;
+	bool dirty;
+	bool peer_closed;             /* its Close came */
+	bool half_close;              /* nothing more is expected from it */
+	bool lingering, fin_sent;     /* waiting until it has stopped sending; our end of file is out */
 	bool deflate;                 /* may be sent compressed messages */
 	bool greeting;                /* the 101 hasn't left yet */
 
@@ -41,8 +46,7 @@ struct conn {
 	struct buf in;                /* HTTP head, or bytes held back by a pause */
 	struct handshake hs;
 
-	struct frame_buf **out;       /* ring of frames to send */
-	size_t out_first, out_count, out_cap, out_offset, out_bytes;
+	struct outq out;
 
 	struct replies replies;       /* answers in order */
 	double rate_tokens;

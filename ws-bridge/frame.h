@@ -35,6 +35,7 @@ enum frame_close_code {
 	FRAME_CLOSE_GOING_AWAY = 1001,
 	FRAME_CLOSE_PROTOCOL = 1002,
 	FRAME_CLOSE_NO_CODE = 1005, /* never on the wire: the Close frame had no body */
+	FRAME_CLOSE_ABNORMAL = 1006, /* never on the wire: there was no Close frame */
 	FRAME_CLOSE_INVALID = 1007, /* text that isn't UTF-8, data that don't inflate */
 	FRAME_CLOSE_POLICY = 1008,
 	FRAME_CLOSE_TOO_BIG = 1009,

@@ -15,6 +15,7 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/main.c \
 	ws-bridge/message_types.c \
 	ws-bridge/op.c ws-bridge/op.h \
+	ws-bridge/outq.c ws-bridge/outq.h \
 	ws-bridge/pglink.c ws-bridge/pglink.h \
 	ws-bridge/reply.c ws-bridge/reply.h \
 	ws-bridge/session_cache.c ws-bridge/session_cache.h \

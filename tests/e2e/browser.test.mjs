@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import http from "node:http";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { chromium } from "playwright-core";
 import { makeHeader, makeMessages } from "../harness/conversation.mjs";
 import { startServer } from "../harness/server.mjs";
@@ -138,8 +138,13 @@ function artifacts() {
 	return dir;
 }
 
-before(async () => {
-	if (skip) return;
+after(async () => {
+	await browser?.close();
+	site?.close();
+	await server?.stop();
+});
+
+if (!skip) {
 	server = await startServer({ bridges: 2 });
 	await serve();
 	browser = await chromium.launch({
@@ -158,13 +163,7 @@ before(async () => {
 	context = await browser.newContext({ ignoreHTTPSErrors: true });
 	a = await openPage();
 	b = await openPage();
-});
-
-after(async () => {
-	await browser?.close();
-	site?.close();
-	await server?.stop();
-});
+}
 
 test("the preflight happens and is right", { skip }, async () => {
 	const answer = await a.evaluate(() => get(base + "/sessions"));

@@ -1,0 +1,359 @@
+/* ws_load.c: puts a bridge under load over WebSockets and prints one line: operations per second and their times. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "load.h"
+
+#define SETUP_LIMIT_US 60000000
+#define SILENCE_LIMIT_US 20000000 /* no answer for so long: given up */
+#define EVENTS 256
+#define MAX_USERS 20000u
+
+struct load {
+	struct options options;
+	int epoll;
+	struct user *users;
+	uint32_t user_count;
+	bool setting_up, stopping;
+	uint64_t heard_at, begin_at, end_at; /* µs */
+	uint64_t started;                    /* operations begun since the warm-up */
+	double cpu_begin;
+	uint32_t arrived[MAX_DEPTH];         /* fanout: listeners that have event n, at n % MAX_DEPTH */
+	uint32_t completed;                  /* events that all listeners have */
+	struct stats stats;
+};
+
+static struct load load;
+
+static double cpu_seconds(void)
+{
+	struct rusage r;
+	(void)getrusage(RUSAGE_SELF, &r);
+	return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+}
+
+/* ---- sending ---- */
+
+static void watch(struct user *u, bool write)
+{
+	struct epoll_event ev = { .events = EPOLLIN | (write ? EPOLLOUT : 0u), .data.ptr = u };
+	if (u->wants_write == write)
+		return;
+	u->wants_write = write;
+	if (epoll_ctl(load.epoll, EPOLL_CTL_MOD, u->ws.fd, &ev) != 0)
+		die("epoll_ctl: %s", strerror(errno));
+}
+
+/* Events that not all listeners have yet count as under way: else the writer would outrun them without end. */
+static bool may_start(const struct user *u)
+{
+	uint32_t done = load.options.listeners ? load.completed : u->answered;
+	return u->sends && !u->ws.unsent.len && !load.setting_up && !load.stopping && u->started - u->answered < load.options.depth &&
+	       u->started - done < load.options.depth && load.started < load.options.count;
+}
+
+static void start_one(struct user *u)
+{
+	uint32_t n = u->started++;
+	load.started++;
+	if (load.options.mode->next)
+		load.options.mode->next(u, n);
+	if (u->id_place)
+		ws_message_set_number(&u->message, u->id_place, n);
+	if (u->value_place)
+		ws_message_set_number(&u->message, u->value_place, n);
+	ws_message_set_number(&u->message, u->request_place, n);
+	u->sent_at[n % MAX_DEPTH] = now_us();
+	watch(u, !ws_client_send(&u->ws, &u->message));
+}
+
+static void pump(struct user *u)
+{
+	while (may_start(u))
+		start_one(u);
+}
+
+/* ---- receiving ---- */
+
+static bool begins(struct slice text, const char *with)
+{
+	size_t n = strlen(with);
+	return text.len >= n && memcmp(text.ptr, with, n) == 0;
+}
+
+static void on_response(struct user *u, struct slice peek)
+{
+	if (memmem(peek.ptr, peek.len, ",\"error\":", 9))
+		die("an error came: %.*s", (int)peek.len, peek.ptr);
+	uint64_t sent = u->sent_at[u->answered++ % MAX_DEPTH];
+	if (!load.options.listeners && !load.setting_up)
+		stats_add(&load.stats, load.heard_at - sent);
+}
+
+/* A workspace's events reach each listener in order: its n-th is the writer's n-th. */
+static void on_broadcast(struct user *u)
+{
+	uint32_t n = u->delivered++;
+	stats_add(&load.stats, load.heard_at - load.users[0].sent_at[n % MAX_DEPTH]);
+	if (++load.arrived[n % MAX_DEPTH] == load.options.listeners) {
+		load.arrived[n % MAX_DEPTH] = 0;
+		load.completed++;
+	}
+}
+
+static void on_text(void *user, struct slice peek)
+{
+	struct user *u = user;
+	if (begins(peek, "{\"type\":\"response\""))
+		on_response(u, peek);
+	else if (begins(peek, "{\"type\":\"broadcast\"") && load.options.listeners)
+		on_broadcast(u);
+}
+
+static void handle(struct user *u, uint32_t events)
+{
+	load.heard_at = now_us();
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR))
+		ws_client_receive(&u->ws, on_text, u);
+	if (u->ws.unsent.len && (events & EPOLLOUT))
+		watch(u, !ws_client_flush(&u->ws));
+	pump(u);
+}
+
+static void turn(void)
+{
+	struct epoll_event events[EVENTS];
+	int n = epoll_wait(load.epoll, events, EVENTS, 100);
+	for (int i = 0; i < n; i++)
+		handle(events[i].data.ptr, events[i].events);
+	if (load.options.listeners)
+		pump(&load.users[0]);
+	if (now_us() - load.heard_at > SILENCE_LIMIT_US)
+		die("nothing came for %d s", SILENCE_LIMIT_US / 1000000);
+}
+
+/* ---- the run ---- */
+
+static bool all_answered(void)
+{
+	bool all = true;
+	for (uint32_t i = 0; i < load.user_count && all; i++)
+		all = load.users[i].started == load.users[i].answered;
+	return all && (!load.options.listeners || load.completed == load.users[0].started);
+}
+
+static void open_user(struct user *u, uint32_t index)
+{
+	const struct options *o = &load.options;
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = u };
+	autobuf target = { 0 };
+	buf_addf(&target, "/workspace/%s-%u", o->slug, index % o->workspaces);
+	u->options = o;
+	u->index = index;
+	u->sends = index < o->clients;
+	ws_client_open(&u->ws, o->connect, buf_cstr(&target), o->key);
+	if (epoll_ctl(load.epoll, EPOLL_CTL_ADD, u->ws.fd, &ev) != 0)
+		die("epoll_ctl: %s", strerror(errno));
+}
+
+/* One after the other: what is set up may be big. */
+static void set_up_user(struct user *u)
+{
+	uint64_t begin = now_us();
+	u->started++;
+	load.options.mode->build_setup(u);
+	watch(u, !ws_client_send(&u->ws, &u->message));
+	load.heard_at = begin;
+	while (u->answered != u->started) {
+		turn();
+		if (now_us() - begin > SETUP_LIMIT_US)
+			die("the setup takes too long");
+	}
+	u->started = u->answered = 0;
+}
+
+static void set_up(void)
+{
+	load.setting_up = true;
+	for (uint32_t i = 0; i < load.user_count; i++)
+		open_user(&load.users[i], i);
+	for (uint32_t i = 0; i < load.options.clients; i++) {
+		if (load.options.mode->build_setup)
+			set_up_user(&load.users[i]);
+		load.options.mode->build(&load.users[i]);
+	}
+	load.setting_up = false;
+}
+
+static void run_for(double seconds)
+{
+	uint64_t end = now_us() + (uint64_t)(seconds * 1e6);
+	while (now_us() < end && !(load.started >= load.options.count && all_answered()))
+		turn();
+}
+
+static void run(void)
+{
+	if (load.options.count == 0)
+		return;
+	load.heard_at = now_us();
+	for (uint32_t i = 0; i < load.options.clients; i++)
+		pump(&load.users[i]);
+	run_for(load.options.warmup);
+	load.stats = (struct stats){ 0 };
+	load.started = 0;
+	load.begin_at = now_us();
+	load.cpu_begin = cpu_seconds();
+	for (uint32_t i = 0; i < load.options.clients; i++)
+		pump(&load.users[i]);
+	run_for(load.options.seconds);
+	load.stopping = true;
+	while (!all_answered())
+		turn();
+	load.end_at = now_us();
+}
+
+static void report(void)
+{
+	const struct options *o = &load.options;
+	double seconds = (double)(load.end_at - load.begin_at) / 1e6, count = (double)load.stats.count;
+	(void)printf("mode=%s clients=%u workspaces=%u depth=%u listeners=%u %s_per_s=%.1f p50_ms=%.3f p99_ms=%.3f count=%.0f seconds=%.2f "
+		     "own_cpu_us=%.1f\n",
+		     o->mode->name, o->clients, o->workspaces, o->depth, o->listeners, o->mode->unit, seconds > 0 ? count / seconds : 0,
+		     stats_percentile_ms(&load.stats, 0.5), stats_percentile_ms(&load.stats, 0.99), count, seconds,
+		     count > 0 ? (cpu_seconds() - load.cpu_begin) * 1e6 / count : 0);
+}
+
+static void close_all(void)
+{
+	for (uint32_t i = 0; i < load.user_count; i++) {
+		ws_client_close(&load.users[i].ws);
+		buf_free(&load.users[i].message.bytes);
+	}
+	free(load.users);
+	(void)close(load.epoll);
+}
+
+/* ---- options ---- */
+
+enum { OPT_CLIENTS = 'c', OPT_WORKSPACES = 'w', OPT_DEPTH = 'd', OPT_LISTENERS = 'l', OPT_SIZE = 's', OPT_MESSAGES = 'm', OPT_COUNT = 'n',
+       OPT_SECONDS = 't', OPT_WARMUP = 'W', OPT_SLUG = 'g', OPT_CONNECT = 'C', OPT_HELP = 'h', OPT_VERSION = 'V' };
+
+static const struct option long_options[] = {
+	{ "connect", required_argument, NULL, OPT_CONNECT },     { "clients", required_argument, NULL, OPT_CLIENTS },
+	{ "workspaces", required_argument, NULL, OPT_WORKSPACES }, { "depth", required_argument, NULL, OPT_DEPTH },
+	{ "listeners", required_argument, NULL, OPT_LISTENERS }, { "size", required_argument, NULL, OPT_SIZE },
+	{ "messages", required_argument, NULL, OPT_MESSAGES },   { "count", required_argument, NULL, OPT_COUNT },
+	{ "seconds", required_argument, NULL, OPT_SECONDS },     { "warmup", required_argument, NULL, OPT_WARMUP },
+	{ "slug", required_argument, NULL, OPT_SLUG },           { "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },           { NULL, 0, NULL, 0 }
+};
+
+static void print_help(void)
+{
+	(void)puts("Usage: ws_load MODE --connect SOCKET|HOST:PORT [OPTIONS]\n\n"
+		   "Puts craft-ws-bridge under load and prints one line. The key is read from $API_KEY.\n\nModes:");
+	for (size_t i = 0; i < mode_count; i++)
+		(void)printf("  %-18s %s\n", modes[i].name, modes[i].help);
+	(void)puts("\nOptions (the defaults depend on the mode):\n"
+		   "  --clients N        that send\n"
+		   "  --workspaces N     over which they are spread (default: one each)\n"
+		   "  --depth N          requests that a client has under way at once; fanout: events\n"
+		   "  --listeners N      clients that only hear (fanout)\n"
+		   "  --size BYTES       of a message or event\n"
+		   "  --messages N       of a session\n"
+		   "  --seconds S        measured, at most\n"
+		   "  --warmup S         before it, not measured\n"
+		   "  --count N          operations measured, at most; 0: set up only\n"
+		   "  --slug TEXT        the workspaces' names begin with it (default: made up)\n"
+		   "  --help, --version");
+}
+
+static double parse_number(const char *text, double min, double max)
+{
+	char *end;
+	double v = strtod(text, &end);
+	if (end == text || *end || !(v >= min && v <= max)) {
+		(void)fprintf(stderr, "ws_load: not a number from %.0f to %.0f: %s\n", min, max, text);
+		exit(2);
+	}
+	return v;
+}
+
+static void set_option(struct options *o, int opt, const char *arg)
+{
+	switch (opt) {
+	case OPT_CONNECT: o->connect = arg; break;
+	case OPT_SLUG: o->slug = arg; break;
+	case OPT_CLIENTS: o->clients = (uint32_t)parse_number(arg, 1, 5000); break;
+	case OPT_WORKSPACES: o->workspaces = (uint32_t)parse_number(arg, 1, 5000); break;
+	case OPT_DEPTH: o->depth = (uint32_t)parse_number(arg, 1, MAX_DEPTH / 2.0); break;
+	case OPT_LISTENERS: o->listeners = (uint32_t)parse_number(arg, 1, MAX_USERS); break;
+	case OPT_SIZE: o->size = (uint32_t)parse_number(arg, 128, 1 << 20); break;
+	case OPT_MESSAGES: o->messages = (uint32_t)parse_number(arg, 1, 100000); break;
+	case OPT_COUNT: o->count = (uint64_t)parse_number(arg, 0, 1e9); break;
+	case OPT_SECONDS: o->seconds = parse_number(arg, 0, 3600); break;
+	case OPT_WARMUP: o->warmup = parse_number(arg, 0, 3600); break;
+	case OPT_HELP: print_help(); exit(0);
+	case OPT_VERSION: (void)puts("ws_load (" PACKAGE_STRING ")"); exit(0);
+	default: exit(2);
+	}
+}
+
+static const struct mode *find_mode(const char *name)
+{
+	for (size_t i = 0; i < mode_count; i++) {
+		if (strcmp(modes[i].name, name) == 0)
+			return &modes[i];
+	}
+	return NULL;
+}
+
+static void parse_options(struct options *o, int argc, char **argv)
+{
+	int opt;
+	const struct mode *mode = argc > 1 ? find_mode(argv[1]) : NULL;
+	if (mode) {
+		*o = mode->defaults;
+		o->mode = mode;
+		optind = 2;
+	}
+	o->count = UINT64_MAX;
+	while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
+		set_option(o, opt, optarg);
+	o->key = getenv("API_KEY");
+	if (!mode || !o->connect || !o->key || optind != argc) {
+		(void)fputs("ws_load: a mode, --connect and API_KEY in the environment are needed; see --help\n", stderr);
+		exit(2);
+	}
+	if (!mode->defaults.listeners != !o->listeners)
+		die("--listeners goes with fanout only");
+	if (o->listeners)
+		o->clients = o->workspaces = 1;
+	if (!o->workspaces)
+		o->workspaces = o->clients;
+}
+
+int main(int argc, char **argv)
+{
+	autobuf slug = { 0 };
+	parse_options(&load.options, argc, argv);
+	buf_addf(&slug, "load-%d-%llu", (int)getpid(), (unsigned long long)now_us());
+	if (!load.options.slug)
+		load.options.slug = buf_cstr(&slug);
+	load.user_count = load.options.clients + load.options.listeners;
+	load.users = xcalloc(load.user_count, sizeof(*load.users));
+	load.epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (load.epoll < 0)
+		die("epoll_create1: %s", strerror(errno));
+	set_up();
+	run();
+	report();
+	close_all();
+	return 0;
+}
