@@ -51,8 +51,9 @@ create or replace function app.new_version() returns bigint language sql volatil
 $$;
 comment on function app.new_version() is 'A random session version.';
 
-create or replace function app.ms_time(p_ms bigint) returns timestamptz language sql immutable set search_path = app, pg_temp as $$
-	select case when p_ms between 0 and 253402300799999 then to_timestamp(p_ms / 1000.0) end;
+-- Without a search_path of its own, so that it is inlined where it is called.
+create or replace function app.ms_time(p_ms bigint) returns timestamptz language sql immutable as $$
+	select case when p_ms between 0 and 253402300799999 then pg_catalog.to_timestamp(p_ms / 1000.0) end;
 $$;
 comment on function app.ms_time(bigint) is 'Milliseconds since 1970 as a time; null outside the years 1970 to 9999.';
 

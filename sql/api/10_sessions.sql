@@ -179,18 +179,25 @@ comment on function api.session_clear_messages(text, text, json, bigint, api.req
 'Deletes a session''s messages and keeps its header. Clearing what isn''t there is no error.';
 
 create or replace function api.session_base(p_workspace text, p_id text, out version bigint, out header json, out hashes bigint[])
-returns record language sql stable security definer set search_path = app, pg_temp as $$
+returns record language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
 	select s.version, s.header,
 		(select array_agg(m.hash order by m.idx) from app.message m where m.session_key = s.key)
+	into version, header, hashes
 	from app.session s join app.workspace w on w.id = s.workspace_id
 	where w.slug = p_workspace and s.id = p_id;
+end
 $$;
 comment on function api.session_base(text, text) is
 'What a writer compares with: the session''s version, header and its messages'' hashes in order. All null when it isn''t there.';
 
 create or replace function api.session_header(p_workspace text, p_id text, out version bigint, out header json)
-returns record language sql stable security definer set search_path = app, pg_temp as $$
-	select s.version, s.header from app.session s join app.workspace w on w.id = s.workspace_id
+returns record language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	select s.version, s.header into version, header from app.session s join app.workspace w on w.id = s.workspace_id
 	where w.slug = p_workspace and s.id = p_id;
+end
 $$;
 comment on function api.session_header(text, text) is 'The session''s version and header; both null when it isn''t there.';

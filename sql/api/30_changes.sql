@@ -1,11 +1,15 @@
 -- Following a workspace: epoch, heads, the log by cursor, hints, pruning.
 
-create or replace function app.epoch_text() returns text language sql stable set search_path = app, pg_catalog, pg_temp as $$
-	select substr(md5(concat_ws('/', e.token, (select s.system_identifier from pg_control_system() s),
+-- plpgsql throughout for what is called often: it keeps its plans, SQL functions are planned at every call.
+
+create or replace function app.epoch_text() returns text language plpgsql stable set search_path = app, pg_catalog, pg_temp as $$
+begin
+	return substr(md5(concat_ws('/', e.token, (select s.system_identifier from pg_control_system() s),
 		left(pg_walfile_name(pg_current_wal_lsn()), 8),
 		(select d.oid from pg_database d where d.datname = current_database()),
 		'app.workspace'::regclass::oid)), 1, 16)
 	from app.epoch e;
+end
 $$;
 comment on function app.epoch_text() is
 'Identifies this life of the database: changes when it is restored (other cluster, other database or new tables), after a failover or point-in-time recovery (new timeline), and by api.epoch_renew().';
@@ -26,16 +30,21 @@ comment on function api.epoch_renew() is
 'Makes every client reload: for an administrator who loaded older data into the same database. Returns the new epoch.';
 
 create or replace function api.heads(p_workspaces text[])
-returns table (workspace text, workspace_id bigint, seq bigint) language sql stable security definer set search_path = app, pg_temp as $$
-	select w.slug, w.id, w.seq from app.workspace w where w.slug = any (p_workspaces);
+returns table (workspace text, workspace_id bigint, seq bigint) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select w.slug, w.id, w.seq from app.workspace w where w.slug = any (p_workspaces);
+end
 $$;
 comment on function api.heads(text[]) is 'Number of the latest change of each of these workspaces; those never written to are left out.';
 
 create or replace function api.changes(p_workspace text, p_since bigint, p_limit integer)
 returns table (workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text,
 	origin text, data json)
-language sql stable security definer set search_path = app, pg_catalog, pg_temp as $$
-	select w.id, app.epoch_text(), w.seq, w.floor, c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
+language plpgsql stable security definer set search_path = app, pg_catalog, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select w.id, app.epoch_text(), w.seq, w.floor, c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
 	from (select) one
 	left join app.workspace w on w.slug = p_workspace
 	left join lateral (
@@ -46,15 +55,18 @@ language sql stable security definer set search_path = app, pg_catalog, pg_temp 
 		) p where p.before < 8388608
 	) c on true
 	order by c.seq;
+end
 $$;
 comment on function api.changes(text, bigint, integer) is
 'A page of a workspace''s log after p_since, in order: at most p_limit rows and about 8 MiB as stored. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
 
-create or replace function api.announce(p_workspaces text[]) returns void language sql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
-	select pg_notify('craft_changes', string_agg(h.pair, ','))
+create or replace function api.announce(p_workspaces text[]) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
+begin
+	perform pg_notify('craft_changes', string_agg(h.pair, ','))
 	from (select w.id || ':' || w.seq as pair, row_number() over () as n
 		from app.workspace w where w.slug = any (p_workspaces)) h
 	group by h.n / 150;
+end
 $$;
 comment on function api.announce(text[]) is
 'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs separated by commas. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';

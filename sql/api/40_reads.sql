@@ -2,29 +2,38 @@
 -- others one JSON element each, in order. Single things answer one row, or none when they aren't there.
 -- A workspace that was never written to reads as empty, and reading makes nothing.
 
-create or replace function app.workspace_tag(p_seq bigint) returns text language sql stable set search_path = app, pg_temp as $$
-	select app.epoch_text() || '-' || coalesce(p_seq, 0);
+create or replace function app.workspace_tag(p_seq bigint) returns text language plpgsql stable set search_path = app, pg_temp as $$
+begin
+	return (select app.epoch_text() || '-' || coalesce(p_seq, 0));
+end
 $$;
 comment on function app.workspace_tag(bigint) is 'ETag of a list of a workspace whose latest change has this number.';
 
-create or replace function api.workspace_tag(p_workspace text) returns text language sql stable security definer set search_path = app, pg_temp as $$
-	select app.workspace_tag((select w.seq from app.workspace w where w.slug = p_workspace));
+create or replace function api.workspace_tag(p_workspace text) returns text language plpgsql stable security definer set search_path = app, pg_temp as $$
+begin
+	return (select app.workspace_tag((select w.seq from app.workspace w where w.slug = p_workspace)));
+end
 $$;
 comment on function api.workspace_tag(text) is 'The ETag''s text of the workspace''s lists: changes with every change of the workspace.';
 
 create or replace function api.sessions(p_workspace text)
-returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
-	select x.tag, x.body from (
+returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
 		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
 		union all
 		select null, s.header, s.updated_seq from app.session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
 	) x order by x.pos desc nulls first;
+end
 $$;
 comment on function api.sessions(text) is 'Headers of the workspace''s sessions, most recently updated first.';
 
-create or replace function api.session_tag(p_workspace text, p_id text) returns text language sql stable security definer set search_path = app, pg_temp as $$
-	select app.epoch_text() || '-s' || to_hex(s.version) from app.session s join app.workspace w on w.id = s.workspace_id
-	where w.slug = p_workspace and s.id = p_id;
+create or replace function api.session_tag(p_workspace text, p_id text) returns text language plpgsql stable security definer set search_path = app, pg_temp as $$
+begin
+	return (select app.epoch_text() || '-s' || to_hex(s.version) from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id);
+end
 $$;
 comment on function api.session_tag(text, text) is 'The ETag''s text of one session; null when it isn''t there.';
 
@@ -50,13 +59,16 @@ comment on function api.session_parts(text, text) is
 'A session in parts of at most 4 MiB for streaming, all of one snapshot: first the header (with the ETag''s text), then each message; starts tells where one begins. No row when the session isn''t there.';
 
 create or replace function api.plans(p_workspace text, p_session text)
-returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
-	select x.tag, x.body from (
+returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
 		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
 		union all
 		select null, json_build_object('name', p.name, 'modifiedAt', floor(extract(epoch from p.modified_at) * 1000)::bigint), p.modified_seq
 		from app.plan p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace and p.session_id = p_session
 	) x order by x.pos desc nulls first;
+end
 $$;
 comment on function api.plans(text, text) is 'Names and times (milliseconds since 1970) of a session''s plans, newest first.';
 
@@ -72,44 +84,59 @@ $$;
 comment on function api.plan_parts(text, text, text) is 'A plan''s content as JSON string text, in parts of at most 4 MiB, with the ETag''s text; no row when it isn''t there.';
 
 create or replace function api.sources(p_workspace text)
-returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
-	select x.tag, x.body from (
+returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
 		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
 		union all
 		select null, s.config, s.position from app.source s join app.workspace w on w.id = s.workspace_id
 		where w.slug = p_workspace and s.config is not null
 	) x order by x.pos desc nulls first;
+end
 $$;
 comment on function api.sources(text) is 'Configs of the workspace''s sources, newest first.';
 
 create or replace function api.source(p_workspace text, p_slug text)
-returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
-	select app.workspace_tag(w.seq), json_build_object('config', s.config, 'guide', s.guide)
+returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select app.workspace_tag(w.seq), json_build_object('config', s.config, 'guide', s.guide)
 	from app.source s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace and s.slug = p_slug;
+end
 $$;
 comment on function api.source(text, text) is 'Config and guide of one source; the config is null while only a guide was saved.';
 
 create or replace function api.statuses(p_workspace text)
-returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
-	select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
 		where w.slug = p_workspace and c.kind = 'statuses'), '{"version":1,"statuses":[],"defaultStatusId":"todo"}');
+end
 $$;
 comment on function api.statuses(text) is 'The workspace''s statuses, or the empty default.';
 
 create or replace function api.labels(p_workspace text)
-returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
-	select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
 		where w.slug = p_workspace and c.kind = 'labels'), '{"version":1,"labels":[]}');
+end
 $$;
 comment on function api.labels(text) is 'The workspace''s labels, or the empty default.';
 
 create or replace function api.skills(p_workspace text)
-returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
-	select x.tag, x.body from (
+returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
 		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
 		union all
 		select null, json_build_object('slug', s.slug, 'content', s.content, 'metadata', s.metadata), s.position
 		from app.skill s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
 	) x order by x.pos desc nulls first;
+end
 $$;
 comment on function api.skills(text) is 'The workspace''s skills, newest first.';

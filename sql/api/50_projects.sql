@@ -1,7 +1,7 @@
 -- Projects, their credentials, and sandbox sessions, as read over REST.
 
-create or replace function app.ms(p_at timestamptz) returns bigint language sql immutable set search_path = app, pg_temp as $$
-	select floor(extract(epoch from p_at) * 1000)::bigint;
+create or replace function app.ms(p_at timestamptz) returns bigint language sql immutable as $$
+	select pg_catalog.floor(extract(epoch from p_at) * 1000)::bigint;
 $$;
 comment on function app.ms(timestamptz) is 'A time as milliseconds since 1970.';
 

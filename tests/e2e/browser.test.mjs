@@ -309,6 +309,10 @@ test("after a restart of everything both pages come back and reload", { skip }, 
 		});
 });
 
-test("no page met an error of its own", { skip }, () => {
-	for (const client of [a, b]) assert.deepEqual(client.faults, []);
+test("no page met an error of its own", { skip }, async () => {
+	const faults = [a, b].map((client) => client.faults);
+	// Here and not only in after(): node 18 does not run that at the top level, and an open browser keeps it alive.
+	await browser.close();
+	site.close();
+	assert.deepEqual(faults, [[], []]);
 });

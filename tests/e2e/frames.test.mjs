@@ -76,12 +76,10 @@ async function closed(ws, code) {
 	assert.equal(await ws.next(), null, "something came after the Close frame");
 }
 
-const sendAnd =
-	(code, ...frames) =>
-	async (ws) => {
-		ws.write(Buffer.concat(frames));
-		await closed(ws, code);
-	};
+const sendAnd = (code, ...frames) => async (ws) => {
+	ws.write(Buffer.concat(frames));
+	await closed(ws, code);
+};
 
 // permessage-deflate without context takeover
 
@@ -104,13 +102,7 @@ for (const size of [32, 64, 125, 126, 127, 128, 1000, 65535, 65536, 65537, 200_0
 		await answered(ws, id);
 	});
 }
-for (const [size, chop] of [
-	[125, 1],
-	[126, 1],
-	[2000, 1],
-	[65536, 997],
-	[65537, 1300],
-]) {
+for (const [size, chop] of [[125, 1], [126, 1], [2000, 1], [65536, 997], [65537, 1300]]) {
 	on(`1.1 text of ${size} bytes in pieces of ${chop}`, async (ws) => {
 		const { id, text } = askOfSize(size);
 		await ws.writeChopped(frame(OP.text, text), chop);
@@ -140,12 +132,8 @@ on("1.3 a mask of zeros", async (ws) => {
 
 // 2. Pings and pongs
 
-for (const [name, payload] of [
-	["empty", ""],
-	["text", "Hello, world!"],
-	["any bytes", Buffer.from([0, 255, 254, 253, 252, 251, 0, 255])],
-	["125 bytes", Buffer.alloc(125, 0xfe)],
-]) {
+for (const [name, payload] of [["empty", ""], ["text", "Hello, world!"], ["any bytes", Buffer.from([0, 255, 254, 253, 252, 251, 0, 255])],
+	["125 bytes", Buffer.alloc(125, 0xfe)]]) {
 	on(`2 ping: ${name}`, async (ws) => {
 		ws.write(frame(OP.ping, payload));
 		await ponged(ws, payload);
@@ -172,7 +160,8 @@ for (const chop of [1, Infinity]) {
 
 // 3. Reserved bits, 4. reserved opcodes
 
-for (const rsv of [1, 2, 3, 4, 5, 6, 7]) on(`3 reserved bits ${rsv} on text`, sendAnd(1002, frame(OP.text, ask(1), { rsv })));
+for (const rsv of [1, 2, 3, 4, 5, 6, 7])
+	on(`3 reserved bits ${rsv} on text`, sendAnd(1002, frame(OP.text, ask(1), { rsv })));
 for (const [name, opcode] of Object.entries({ binary: OP.binary, ping: OP.ping, pong: OP.pong, close: OP.close }))
 	on(`3 reserved bit on ${name}`, sendAnd(1002, frame(opcode, closeBody(1000), { rsv: 4 })));
 on("3 reserved bit behind good frames: these are answered", async (ws) => {
@@ -211,14 +200,8 @@ for (const size of [1, 2, 7, 20]) {
 	}
 }
 on("5 empty fragments", async (ws) => {
-	ws.write(
-		Buffer.concat([
-			frame(OP.text, "", { fin: false }),
-			frame(OP.continuation, "", { fin: false }),
-			frame(OP.continuation, ask("e"), { fin: false }),
-			frame(OP.continuation),
-		]),
-	);
+	ws.write(Buffer.concat([frame(OP.text, "", { fin: false }), frame(OP.continuation, "", { fin: false }),
+		frame(OP.continuation, ask("e"), { fin: false }), frame(OP.continuation)]));
 	await answered(ws, "e");
 });
 for (const chop of [1, Infinity]) {
@@ -247,24 +230,14 @@ on("5 continuation behind a fragmented message", async (ws) => {
 	ws.write(frame(OP.continuation, "x"));
 	await closed(ws, 1002);
 });
-for (const [a, b] of [
-	["text", "text"],
-	["text", "binary"],
-	["binary", "text"],
-	["binary", "binary"],
-])
+for (const [a, b] of [["text", "text"], ["text", "binary"], ["binary", "text"], ["binary", "binary"]])
 	on(`5 new ${b} inside ${a}`, sendAnd(1002, frame(OP[a], "{", { fin: false }), frame(OP[b], "}")));
 
 // 6. UTF-8
 
 const texts = {
-	"two bytes": "κόσμε",
-	"three bytes": "日本語",
-	"four bytes": "😀𝄞",
-	"first of each length": "\u0001\u0080\u0800\u{10000}",
-	"last of each length": "\u007f\u07ff\uffff\u{10ffff}",
-	"around surrogates": "\ud7ff\ue000",
-	"not characters": "\ufffe\uffff\u{1fffe}\ufdd0",
+	"two bytes": "κόσμε", "three bytes": "日本語", "four bytes": "😀𝄞", "first of each length": "\u0001\u0080\u0800\u{10000}",
+	"last of each length": "\u007f\u07ff\uffff\u{10ffff}", "around surrogates": "\ud7ff\ue000", "not characters": "\ufffe\uffff\u{1fffe}\ufdd0",
 	"zero width": "\ufeff\u200b",
 };
 for (const [name, text] of Object.entries(texts)) {
@@ -283,20 +256,9 @@ function* fragments(bytes) {
 }
 
 const spoiled = {
-	"stray continuation": "80",
-	"overlong slash": "c0af",
-	"overlong NUL in three": "e08080",
-	"overlong in four": "f08fbfbf",
-	"high surrogate": "eda080",
-	"low surrogate": "edbfbf",
-	"surrogate pair": "eda081edb080",
-	"above U+10FFFF": "f4908080",
-	"five bytes": "f888808080",
-	"six bytes": "fc8480808080",
-	FE: "fe",
-	FF: "ff",
-	"cut short": "e282",
-	"cut by ASCII": "f09f9841",
+	"stray continuation": "80", "overlong slash": "c0af", "overlong NUL in three": "e08080", "overlong in four": "f08fbfbf",
+	"high surrogate": "eda080", "low surrogate": "edbfbf", "surrogate pair": "eda081edb080", "above U+10FFFF": "f4908080",
+	"five bytes": "f888808080", "six bytes": "fc8480808080", "FE": "fe", "FF": "ff", "cut short": "e282", "cut by ASCII": "f09f9841",
 };
 for (const [name, hex] of Object.entries(spoiled)) {
 	const text = Buffer.concat([Buffer.from('{"type":"'), Buffer.from(hex, "hex"), Buffer.from('"}')]);
@@ -305,10 +267,7 @@ for (const [name, hex] of Object.entries(spoiled)) {
 }
 on("6 invalid: the message ends inside a character", sendAnd(1007, frame(OP.text, Buffer.from("22e282", "hex"))));
 on("6 invalid: the last fragment ends inside a character", sendAnd(1007, fragmented(OP.text, Buffer.from("22e282", "hex"), 1)));
-on(
-	"6 invalid is refused before the frame is complete",
-	sendAnd(1007, frame(OP.text, Buffer.from("ceba22f4908080", "hex"), { announced: 1000n })),
-);
+on("6 invalid is refused before the frame is complete", sendAnd(1007, frame(OP.text, Buffer.from("ceba22f4908080", "hex"), { announced: 1000n })));
 on("6 invalid is refused before the message is complete", sendAnd(1007, frame(OP.text, Buffer.from("22f490", "hex"), { fin: false })));
 on("6 binary and pings may hold anything", async (ws) => {
 	ws.write(Buffer.concat([frame(OP.binary, Buffer.from("c0af", "hex")), frame(OP.ping, Buffer.from("c0af", "hex"))]));
@@ -327,10 +286,8 @@ on("7 close with the longest reason", sendAnd(1000, frame(OP.close, closeBody(10
 on("7 close with a reason too long", sendAnd(1002, frame(OP.close, closeBody(1000, "*".repeat(124)))));
 on("7 close with a reason in UTF-8", sendAnd(1000, frame(OP.close, closeBody(1000, "tschüß 😀"))));
 on("7 close with a reason that isn't UTF-8", sendAnd(1007, frame(OP.close, closeBody(1000, Buffer.from("c0af", "hex")))));
-on(
-	"7 nothing behind a close is answered",
-	sendAnd(1000, frame(OP.close, closeBody(1000)), frame(OP.text, ask(1)), frame(OP.ping, "p"), frame(OP.close, closeBody(1001))),
-);
+on("7 nothing behind a close is answered", sendAnd(1000, frame(OP.close, closeBody(1000)), frame(OP.text, ask(1)), frame(OP.ping, "p"),
+	frame(OP.close, closeBody(1001))));
 on("7 a close inside a fragmented message", sendAnd(1000, frame(OP.text, "{", { fin: false }), frame(OP.close, closeBody(1000))));
 on("7 a close byte by byte", async (ws) => {
 	await ws.writeChopped(frame(OP.close, closeBody(1000, "slow")), 1);
@@ -371,15 +328,10 @@ on("9 binary up to the limit", async (ws) => {
 	await works(ws);
 });
 for (const opcode of [OP.text, OP.binary]) {
-	on(
-		`9 opcode ${opcode}, one byte above the limit, is refused by its header`,
-		sendAnd(1009, frame(opcode, "", { announced: BigInt(LIMIT + 1) })),
-	);
+	on(`9 opcode ${opcode}, one byte above the limit, is refused by its header`, sendAnd(1009, frame(opcode, "", { announced: BigInt(LIMIT + 1) })));
 	on(`9 opcode ${opcode}, 2^62 bytes`, sendAnd(1009, frame(opcode, "", { announced: 1n << 62n })));
-	on(
-		`9 opcode ${opcode}, fragments above the limit`,
-		sendAnd(1009, frame(opcode, Buffer.alloc(1000, 0x20), { fin: false }), frame(OP.continuation, "", { announced: BigInt(LIMIT - 999) })),
-	);
+	on(`9 opcode ${opcode}, fragments above the limit`, sendAnd(1009, frame(opcode, Buffer.alloc(1000, 0x20), { fin: false }),
+		frame(OP.continuation, "", { announced: BigInt(LIMIT - 999) })));
 }
 on("9 one byte above the limit, sent whole", async (ws) => {
 	ws.write(frame(OP.text, askOfSize(LIMIT + 1).text));
@@ -422,22 +374,14 @@ const offers = [
 	["x-webkit-deflate-frame", undefined],
 ];
 for (const [offer, expected] of offers) {
-	on(
-		`13 offer: ${offer}`,
-		async (ws) => {
-			assert.equal(ws.response.headers["sec-websocket-extensions"], expected);
-			await works(ws);
-		},
-		{ deflate: offer },
-	);
+	on(`13 offer: ${offer}`, async (ws) => {
+		assert.equal(ws.response.headers["sec-websocket-extensions"], expected);
+		await works(ws);
+	}, { deflate: offer });
 }
-on(
-	"13 offers in two headers",
-	async (ws) => {
-		assert.equal(ws.response.headers["sec-websocket-extensions"], agreed);
-	},
-	{ headers: { "Sec-WebSocket-Extensions": ["foo", "permessage-deflate"] } },
-);
+on("13 offers in two headers", async (ws) => {
+	assert.equal(ws.response.headers["sec-websocket-extensions"], agreed);
+}, { headers: { "Sec-WebSocket-Extensions": ["foo", "permessage-deflate"] } });
 
 const deflated = (name, run) => on(`12 ${name}`, run, { deflate: "permessage-deflate; client_max_window_bits" });
 
@@ -451,7 +395,7 @@ for (const size of [32, 64, 128, 1000, 1024, 65535, 65536, 131072, MiB]) {
 for (const level of [0, 1, 9]) {
 	for (const windowBits of [9, 15]) {
 		deflated(`level ${level}, window of ${windowBits} bits`, async (ws) => {
-			const id = Array.from({ length: 3000 }, (_, i) => ((i * 2654435761) % 4294967296).toString(36)).join(" ");
+			const id = Array.from({ length: 3000 }, (_, i) => (i * 2654435761 % 4294967296).toString(36)).join(" ");
 			ws.write(frame(OP.text, deflate(ask(id), { level, windowBits }), { rsv: 4 }));
 			await answered(ws, id);
 		});
@@ -506,11 +450,10 @@ deflated("data that end inside a block", sendAnd(1007, frame(OP.text, deflate(as
 deflated("text that isn't UTF-8", sendAnd(1007, frame(OP.text, deflate(Buffer.from("22eda08022", "hex")), { rsv: 4 })));
 deflated("a reference to the message before (context takeover)", async (ws) => {
 	const deflater = zlib.createDeflateRaw();
-	const message = (text) =>
-		new Promise((done) => {
-			deflater.write(text);
-			deflater.flush(zlib.constants.Z_SYNC_FLUSH, () => done(deflater.read().subarray(0, -4)));
-		});
+	const message = (text) => new Promise((done) => {
+		deflater.write(text);
+		deflater.flush(zlib.constants.Z_SYNC_FLUSH, () => done(deflater.read().subarray(0, -4)));
+	});
 	const first = await message(ask("a string long enough"));
 	const second = await message(ask("a string long enough"));
 	ws.write(frame(OP.text, first, { rsv: 4 }));
@@ -525,15 +468,9 @@ deflated("exactly the limit, inflated", async (ws) => {
 });
 for (const size of [LIMIT + 1, 20 * LIMIT]) {
 	for (const opcode of [OP.text, OP.binary])
-		deflated(
-			`opcode ${opcode} that inflates to ${size} bytes`,
-			sendAnd(1009, frame(opcode, deflate(Buffer.alloc(size, 0x20), { level: 9 }), { rsv: 4 })),
-		);
+		deflated(`opcode ${opcode} that inflates to ${size} bytes`, sendAnd(1009, frame(opcode, deflate(Buffer.alloc(size, 0x20), { level: 9 }), { rsv: 4 })));
 }
-deflated(
-	"RSV1 on a continuation",
-	sendAnd(1002, frame(OP.text, deflate(ask(1)), { rsv: 4, fin: false }), frame(OP.continuation, "", { rsv: 4 })),
-);
+deflated("RSV1 on a continuation", sendAnd(1002, frame(OP.text, deflate(ask(1)), { rsv: 4, fin: false }), frame(OP.continuation, "", { rsv: 4 })));
 deflated("RSV1 on a ping", sendAnd(1002, frame(OP.ping, "p", { rsv: 4 })));
 deflated("RSV2 beside RSV1", sendAnd(1002, frame(OP.text, deflate(ask(1)), { rsv: 6 })));
 deflated("broadcasts come compressed to those who agreed, plain to the others", async (ws, path) => {
@@ -558,9 +495,9 @@ const refusals = [
 	["version 8", { "Sec-WebSocket-Version": "8" }, 426],
 	["no version", { "Sec-WebSocket-Version": null }, 426],
 	["malformed extensions", { "Sec-WebSocket-Extensions": "permessage-deflate; =" }, 400],
-	["no API key", { Authorization: null }, 401],
-	["a wrong API key", { Authorization: "Bearer wrong" }, 401],
-	["a wrong API key and no Sec-WebSocket-Key", { Authorization: "Bearer wrong", "Sec-WebSocket-Key": null }, 401],
+	["no API key", { "Authorization": null }, 401],
+	["a wrong API key", { "Authorization": "Bearer wrong" }, 401],
+	["a wrong API key and no Sec-WebSocket-Key", { "Authorization": "Bearer wrong", "Sec-WebSocket-Key": null }, 401],
 ];
 for (const [name, headers, status] of refusals) {
 	test(`handshake: ${name}`, async (t) => {
@@ -572,11 +509,7 @@ for (const [name, headers, status] of refusals) {
 		if (status === 426) assert.equal(ws.response.headers["sec-websocket-version"], "13");
 	});
 }
-on(
-	"handshake: a frame right behind the request",
-	async (ws) => {
-		await answered(ws, "early");
-		await works(ws);
-	},
-	{ body: frame(OP.text, ask("early")) },
-);
+on("handshake: a frame right behind the request", async (ws) => {
+	await answered(ws, "early");
+	await works(ws);
+}, { body: frame(OP.text, ask("early")) });

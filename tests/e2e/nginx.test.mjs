@@ -13,12 +13,8 @@ import { startServer, waitFor } from "../harness/server.mjs";
 const KEY = "the-key-that-may-not-show-0123456789";
 const auth = { Authorization: `Bearer ${KEY}` };
 const keyed = (target) => `${target}${target.includes("?") ? "&" : "?"}apiKey=${KEY}`;
-const upgrade = {
-	Connection: "Upgrade",
-	Upgrade: "websocket",
-	"Sec-WebSocket-Version": "13",
-	"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==",
-};
+const upgrade = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13",
+	"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==" };
 
 let server, snippet, stuckSnippet, stuck, site, port, barePort, stuckPort;
 
@@ -35,10 +31,8 @@ before(async () => {
 	await new Promise((listening) => stuck.on("listening", listening));
 	chmodSync(stuckSocket, 0o777);
 	stuckSnippet = installSnippet([
-		["/run/craft-agent-cloud/fcgi.sock", stuckSocket],
-		["/run/craft-agent-cloud/ws.sock", stuckSocket],
-		["fastcgi_read_timeout 60s", "fastcgi_read_timeout 300ms"],
-		["proxy_read_timeout 3600s", "proxy_read_timeout 300ms"],
+		["/run/craft-agent-cloud/fcgi.sock", stuckSocket], ["/run/craft-agent-cloud/ws.sock", stuckSocket],
+		["fastcgi_read_timeout 60s", "fastcgi_read_timeout 300ms"], ["proxy_read_timeout 3600s", "proxy_read_timeout 300ms"],
 	]);
 	[port, barePort, stuckPort] = [await freePort(), await freePort(), await freePort()];
 	site = await startNginx(port, siteConfiguration);
@@ -125,9 +119,7 @@ function rawStatus(text, tlsPort = port) {
 		import("node:tls").then(({ connect }) => {
 			const socket = connect({ port: tlsPort, host: "127.0.0.1", rejectUnauthorized: false });
 			let answer = "";
-			socket.setEncoding("latin1").on("data", (part) => {
-				answer += part;
-			});
+			socket.setEncoding("latin1").on("data", (part) => { answer += part; });
 			socket.on("close", () => resolve(answer)).on("error", (error) => (answer ? resolve(answer) : reject(error)));
 			socket.write(text);
 		});
@@ -161,11 +153,8 @@ test("REST works below the site", async () => {
 	checkOurs(await ask(port, "/workspace/w/sessions/a.php", { headers: auth }), 404, "the site's regular expression");
 	checkOurs(await ask(port, keyed("/workspace/w/nothing/here")), 404, "unknown path");
 	checkOurs(await ask(port, "/workspace", { headers: auth }), 404, "/workspace is no redirect");
-	const large = await ask(port, keyed("/workspace/w/actions/new-chat"), {
-		method: "POST",
-		headers: { "Content-Type": "application/json" },
-		body: JSON.stringify({ name: "n", input: "x".repeat(40_000) }),
-	});
+	const large = await ask(port, keyed("/workspace/w/actions/new-chat"), { method: "POST",
+		headers: { "Content-Type": "application/json" }, body: JSON.stringify({ name: "n", input: "x".repeat(40_000) }) });
 	checkOurs(large, 201, "a body above the site's limit");
 });
 
@@ -184,16 +173,8 @@ test("a WebSocket works below the site", async () => {
 
 test("preflights are answered without a key", async () => {
 	for (const target of ["/", "/workspace/w", "/workspace/w/sessions/x.php", "/workspace", "/workspace/w/actions/new-chat"]) {
-		const answer = await ask(port, target, {
-			method: "OPTIONS",
-			headers: {
-				...upgrade,
-				Connection: "close",
-				Origin: "https://other.example",
-				"Access-Control-Request-Method": "POST",
-				"Access-Control-Request-Headers": "authorization",
-			},
-		});
+		const answer = await ask(port, target, { method: "OPTIONS", headers: { ...upgrade, Connection: "close", Origin: "https://other.example",
+			"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization" } });
 		checkOurs(answer, 204, target);
 		assert.equal(answer.headers["access-control-allow-methods"], "GET, POST, PUT, DELETE, HEAD, OPTIONS");
 		assert.equal(answer.headers["access-control-allow-headers"], "Authorization, Content-Type, Range, If-None-Match");
@@ -204,9 +185,8 @@ test("preflights are answered without a key", async () => {
 test("what nginx refuses in our locations is JSON", async () => {
 	const body = "x".repeat(1_100_000);
 	checkOurs(await ask(port, keyed("/workspace/w/actions/new-chat.html"), { method: "POST", body }), 413, "413");
-	const chunked = await rawStatus(
-		`POST ${keyed("/workspace/w/actions/new-chat")} HTTP/1.1\r\nHost: x\r\n` + "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n",
-	);
+	const chunked = await rawStatus(`POST ${keyed("/workspace/w/actions/new-chat")} HTTP/1.1\r\nHost: x\r\n`
+		+ "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n");
 	assert.match(chunked, /^HTTP\/1.1 400 [^]*Access-Control-Allow-Origin: \*[^]*\{"error":"Bad request"\}/);
 	checkOurs(await ask(stuckPort, keyed("/workspace/w/sessions")), 504, "504 of FastCGI");
 	checkOurs(await ask(stuckPort, keyed("/workspace/w"), { headers: upgrade }), 504, "504 of an upgrade");
@@ -219,7 +199,7 @@ test("with the optional files unparsable requests are JSON too", async () => {
 		"an overlong URL": [`GET ${keyed(`/workspace/${"a".repeat(70000)}`)} HTTP/1.1\r\nHost: x\r\n\r\n`, 414],
 		"NUL in the path": [`GET ${keyed("/workspace/%00")} HTTP/1.1\r\nHost: x\r\n\r\n`, 400],
 		"no host": [`GET ${keyed("/workspace/w")} HTTP/1.1\r\n\r\n`, 400],
-		TRACE: [`TRACE ${keyed("/workspace/w")} HTTP/1.1\r\nHost: x\r\n\r\n`, 405],
+		"TRACE": [`TRACE ${keyed("/workspace/w")} HTTP/1.1\r\nHost: x\r\n\r\n`, 405],
 		"HTTP/7": [`GET ${keyed("/workspace/w")} HTTP/7.1\r\nHost: x\r\n\r\n`, 505],
 		"another transfer coding": [`${line}Transfer-Encoding: gzip\r\n\r\n`, 501],
 	};
@@ -234,15 +214,10 @@ test("with the optional files unparsable requests are JSON too", async () => {
 });
 
 test("the site's limits are answered in JSON", async () => {
-	const sockets = await Promise.all(
-		[1, 2, 3].map(
-			() =>
-				new Promise((resolve, reject) => {
-					const socket = new WebSocket(`wss://127.0.0.1:${barePort}${keyed("/workspace/w")}`, { rejectUnauthorized: false });
-					socket.on("open", () => resolve(socket)).on("error", reject);
-				}),
-		),
-	);
+	const sockets = await Promise.all([1, 2, 3].map(() => new Promise((resolve, reject) => {
+		const socket = new WebSocket(`wss://127.0.0.1:${barePort}${keyed("/workspace/w")}`, { rejectUnauthorized: false });
+		socket.on("open", () => resolve(socket)).on("error", reject);
+	})));
 	checkOurs(await ask(barePort, "/workspace/w/sessions", { headers: auth }), 429, "the fourth connection");
 	checkOurs(await ask(barePort, keyed("/workspace/w"), { headers: upgrade }), 429, "the fourth upgrade");
 	for (const socket of sockets) socket.close();
@@ -251,16 +226,10 @@ test("the site's limits are answered in JSON", async () => {
 test("without workers and bridge it is 502 in JSON", async () => {
 	const gone = async (name, socket) => {
 		server.kill(name);
-		await waitFor(
-			async () => (await ask(port, keyed("/workspace/w/labels"), { headers: name === "craft-fcgi" ? {} : upgrade })).status === 502,
-			{ what: `${name} to be gone` },
-		);
+		await waitFor(async () => (await ask(port, keyed("/workspace/w/labels"),
+			{ headers: name === "craft-fcgi" ? {} : upgrade })).status === 502, { what: `${name} to be gone` });
 		// A socket without a listener behind it, and none at all, are different messages in the error log.
-		try {
-			unlinkSync(socket);
-		} catch {
-			/* the daemon removed it */
-		}
+		try { unlinkSync(socket); } catch { /* the daemon removed it */ }
 	};
 	await gone("craft-fcgi", `${server.runDir}/fcgi.sock`);
 	checkOurs(await ask(port, keyed("/workspace/w/labels")), 502, "no workers");
@@ -277,11 +246,5 @@ test("without workers and bridge it is 502 in JSON", async () => {
 test("no key is in the site's logs", () => {
 	const logs = site.logs();
 	assert.ok(logs.includes("GET /page.html"), "the site logs");
-	assert.ok(
-		!logs.includes(KEY),
-		logs
-			.split("\n")
-			.find((line) => line.includes(KEY))
-			?.slice(0, 300),
-	);
+	assert.ok(!logs.includes(KEY), logs.split("\n").find((line) => line.includes(KEY))?.slice(0, 300));
 });

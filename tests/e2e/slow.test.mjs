@@ -241,6 +241,18 @@ for (const [name, size] of [
 		await other.ok("labels:save", {});
 	});
 
+test("too big a message: the reason for the close always arrives, though its sender is still sending", async () => {
+	const slug = slugOf();
+	const text = " ".repeat(MESSAGE + 1);
+	const codes = [];
+	for (let n = 0; n < 20; n++) {
+		const client = await connect(queues, slug);
+		client.ws.send(text, () => {});
+		codes.push((await within(client.closed, 30000, "the close")).code);
+	}
+	assert.deepEqual(codes, Array(20).fill(1009));
+});
+
 test("just what a message may have, compressed", async (t) => {
 	const client = await connect(queues, slugOf(), { deflate: { threshold: 0 } });
 	t.after(() => client.kill());

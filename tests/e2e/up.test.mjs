@@ -2,18 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import {
-	chmodSync,
-	existsSync,
-	mkdirSync,
-	mkdtempSync,
-	readFileSync,
-	readdirSync,
-	realpathSync,
-	rmSync,
-	statSync,
-	writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -29,16 +18,13 @@ const pidsOf = (server) => Object.values(server.ready.pids).flat();
 
 // All processes whose command line names the directory, whoever started them.
 function processesOf(dir) {
-	return readdirSync("/proc")
-		.filter((name) => /^\d+$/.test(name))
-		.filter((pid) => {
-			try {
-				return alive(Number(pid)) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(dir);
-			} catch {
-				return false;
-			}
-		})
-		.map((pid) => `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`);
+	return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((pid) => {
+		try {
+			return alive(Number(pid)) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(dir);
+		} catch {
+			return false;
+		}
+	}).map((pid) => `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`);
 }
 
 test("help and bad usage", async () => {
@@ -96,10 +82,7 @@ test("up, again, down, and up with the data", async () => {
 });
 
 test("configuration of the environment is kept, and the next one wins", async () => {
-	const server = await startServer({
-		dir: `${base}/conf`,
-		env: { API_KEY: "key-of-the-environment", WS_MAX_MESSAGE: "2M", WS_PING_INTERVAL: "5000" },
-	});
+	const server = await startServer({ dir: `${base}/conf`, env: { API_KEY: "key-of-the-environment", WS_MAX_MESSAGE: "2M", WS_PING_INTERVAL: "5000" } });
 	assert.equal(server.apiKey, "key-of-the-environment");
 	const conf = () => readFileSync(`${base}/conf/conf/craft-agent-cloud.conf`, "utf8");
 	assert.match(conf(), /^WS_MAX_MESSAGE=2M$/m);
@@ -145,27 +128,22 @@ test("two side by side, two bridges, and a directory too long for a socket", asy
 	}
 });
 
-test(
-	"a directory below one that is closed to the daemons' users",
-	{ skip: process.getuid() !== 0 && "this machine can't: not root" },
-	async () => {
+test("a directory below one that is closed to the daemons' users",
+	{ skip: process.getuid() !== 0 && "this machine can't: not root" }, async () => {
 		const closed = `${base}/closed`;
 		mkdirSync(closed, { mode: 0o700 });
 		const server = await startServer({ dir: `${closed}/state` });
 		assert.equal((await server.request("/workspace/w/sessions")).status, 200);
-		for (const pid of pidsOf(server)) assert.notEqual(statSync(`/proc/${pid}`).uid, 0, "nothing runs as root");
+		for (const pid of pidsOf(server))
+			assert.notEqual(statSync(`/proc/${pid}`).uid, 0, "nothing runs as root");
 		await server.stop();
-	},
-);
+	});
 
 // In the foreground: {child, output(), ended}.
 function foreground(dir) {
 	const child = spawn(path.join(ROOT, "script/up"), ["--dir", dir, "--port", "0"], { detached: true, stdio: ["ignore", "pipe", "pipe"] });
 	let text = "";
-	for (const stream of [child.stdout, child.stderr])
-		stream.setEncoding("utf8").on("data", (part) => {
-			text += part;
-		});
+	for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (part) => { text += part; });
 	return { child, output: () => text, ended: new Promise((resolve) => child.on("exit", (code) => resolve(code))) };
 }
 

@@ -127,13 +127,15 @@ ALTER FUNCTION api.admin_workspaces() OWNER TO craft_owner;
 COMMENT ON FUNCTION api.admin_workspaces() IS 'Every workspace with the number of its sessions and messages, the messages'' bytes as JSON text, the number of its latest change, the number up to which the log was pruned, and the time of the latest change (null when it was pruned).';
 
 CREATE FUNCTION api.announce(p_workspaces text[]) RETURNS void
-    LANGUAGE sql SECURITY DEFINER
+    LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
-	select pg_notify('craft_changes', string_agg(h.pair, ','))
+begin
+	perform pg_notify('craft_changes', string_agg(h.pair, ','))
 	from (select w.id || ':' || w.seq as pair, row_number() over () as n
 		from app.workspace w where w.slug = any (p_workspaces)) h
 	group by h.n / 150;
+end
 $$;
 
 ALTER FUNCTION api.announce(p_workspaces text[]) OWNER TO craft_owner;
@@ -141,10 +143,12 @@ ALTER FUNCTION api.announce(p_workspaces text[]) OWNER TO craft_owner;
 COMMENT ON FUNCTION api.announce(p_workspaces text[]) IS 'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs separated by commas. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
 
 CREATE FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) RETURNS TABLE(workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text, origin text, data json)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
-	select w.id, app.epoch_text(), w.seq, w.floor, c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
+#variable_conflict use_column
+begin
+	return query select w.id, app.epoch_text(), w.seq, w.floor, c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
 	from (select) one
 	left join app.workspace w on w.slug = p_workspace
 	left join lateral (
@@ -155,6 +159,7 @@ CREATE FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) R
 		) p where p.before < 8388608
 	) c on true
 	order by c.seq;
+end
 $$;
 
 ALTER FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) OWNER TO craft_owner;
@@ -203,10 +208,13 @@ ALTER FUNCTION api.epoch_renew() OWNER TO craft_owner;
 COMMENT ON FUNCTION api.epoch_renew() IS 'Makes every client reload: for an administrator who loaded older data into the same database. Returns the new epoch.';
 
 CREATE FUNCTION api.heads(p_workspaces text[]) RETURNS TABLE(workspace text, workspace_id bigint, seq bigint)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select w.slug, w.id, w.seq from app.workspace w where w.slug = any (p_workspaces);
+#variable_conflict use_column
+begin
+	return query select w.slug, w.id, w.seq from app.workspace w where w.slug = any (p_workspaces);
+end
 $$;
 
 ALTER FUNCTION api.heads(p_workspaces text[]) OWNER TO craft_owner;
@@ -214,11 +222,14 @@ ALTER FUNCTION api.heads(p_workspaces text[]) OWNER TO craft_owner;
 COMMENT ON FUNCTION api.heads(p_workspaces text[]) IS 'Number of the latest change of each of these workspaces; those never written to are left out.';
 
 CREATE FUNCTION api.labels(p_workspace text) RETURNS TABLE(tag text, body json)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+#variable_conflict use_column
+begin
+	return query select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
 		where w.slug = p_workspace and c.kind = 'labels'), '{"version":1,"labels":[]}');
+end
 $$;
 
 ALTER FUNCTION api.labels(p_workspace text) OWNER TO craft_owner;
@@ -297,15 +308,18 @@ ALTER FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_co
 COMMENT ON FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json, p_request api.request) IS 'Saves a plan of a session (which needn''t be there yet). p_content: a JSON string. p_event: what is broadcast, by default {"sessionId":…,"fileName":…,"content":…}.';
 
 CREATE FUNCTION api.plans(p_workspace text, p_session text) RETURNS TABLE(tag text, body json)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select x.tag, x.body from (
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
 		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
 		union all
 		select null, json_build_object('name', p.name, 'modifiedAt', floor(extract(epoch from p.modified_at) * 1000)::bigint), p.modified_seq
 		from app.plan p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace and p.session_id = p_session
 	) x order by x.pos desc nulls first;
+end
 $$;
 
 ALTER FUNCTION api.plans(p_workspace text, p_session text) OWNER TO craft_owner;
@@ -425,13 +439,17 @@ ALTER FUNCTION api.sandboxes(p_workspace text) OWNER TO craft_owner;
 COMMENT ON FUNCTION api.sandboxes(p_workspace text) IS 'The workspace''s sandbox sessions, newest first.';
 
 CREATE FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) RETURNS record
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
+#variable_conflict use_column
+begin
 	select s.version, s.header,
 		(select array_agg(m.hash order by m.idx) from app.message m where m.session_key = s.key)
+	into version, header, hashes
 	from app.session s join app.workspace w on w.id = s.workspace_id
 	where w.slug = p_workspace and s.id = p_id;
+end
 $$;
 
 ALTER FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) OWNER TO craft_owner;
@@ -527,11 +545,14 @@ ALTER FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_m
 COMMENT ON FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_must_exist boolean, p_request api.request) IS 'Deletes a session, its messages and its plans. Without p_must_exist, deleting what isn''t there is a change like any other (outcome ok); with it, outcome not_found. p_event: what is broadcast, by default {"sessionId":…}.';
 
 CREATE FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) RETURNS record
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select s.version, s.header from app.session s join app.workspace w on w.id = s.workspace_id
+#variable_conflict use_column
+begin
+	select s.version, s.header into version, header from app.session s join app.workspace w on w.id = s.workspace_id
 	where w.slug = p_workspace and s.id = p_id;
+end
 $$;
 
 ALTER FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) OWNER TO craft_owner;
@@ -625,11 +646,13 @@ ALTER FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_co
 COMMENT ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) IS 'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_hash, p_body: the messages that differ, ascending; messages from p_count on are deleted. Outcome ok, repeat or reused.';
 
 CREATE FUNCTION api.session_tag(p_workspace text, p_id text) RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select app.epoch_text() || '-s' || to_hex(s.version) from app.session s join app.workspace w on w.id = s.workspace_id
-	where w.slug = p_workspace and s.id = p_id;
+begin
+	return (select app.epoch_text() || '-s' || to_hex(s.version) from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id);
+end
 $$;
 
 ALTER FUNCTION api.session_tag(p_workspace text, p_id text) OWNER TO craft_owner;
@@ -680,14 +703,17 @@ ALTER FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_
 COMMENT ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) IS 'Replaces a session''s header (the caller merged it on version p_base; another one there raises CA001; null: don''t check, 0: the caller found no session). p_event: what is broadcast and makes the answer {"success":true}; null: the header is both. Outcome ok, repeat, reused or not_found.';
 
 CREATE FUNCTION api.sessions(p_workspace text) RETURNS TABLE(tag text, body json)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select x.tag, x.body from (
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
 		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
 		union all
 		select null, s.header, s.updated_seq from app.session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
 	) x order by x.pos desc nulls first;
+end
 $$;
 
 ALTER FUNCTION api.sessions(p_workspace text) OWNER TO craft_owner;
@@ -735,15 +761,18 @@ ALTER FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_m
 COMMENT ON FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json, p_request api.request) IS 'Saves a skill. p_content: a JSON string. p_event: what is broadcast, by default {"slug":…,"content":…,"metadata":…}.';
 
 CREATE FUNCTION api.skills(p_workspace text) RETURNS TABLE(tag text, body json)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select x.tag, x.body from (
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
 		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
 		union all
 		select null, json_build_object('slug', s.slug, 'content', s.content, 'metadata', s.metadata), s.position
 		from app.skill s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
 	) x order by x.pos desc nulls first;
+end
 $$;
 
 ALTER FUNCTION api.skills(p_workspace text) OWNER TO craft_owner;
@@ -751,11 +780,14 @@ ALTER FUNCTION api.skills(p_workspace text) OWNER TO craft_owner;
 COMMENT ON FUNCTION api.skills(p_workspace text) IS 'The workspace''s skills, newest first.';
 
 CREATE FUNCTION api.source(p_workspace text, p_slug text) RETURNS TABLE(tag text, body json)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select app.workspace_tag(w.seq), json_build_object('config', s.config, 'guide', s.guide)
+#variable_conflict use_column
+begin
+	return query select app.workspace_tag(w.seq), json_build_object('config', s.config, 'guide', s.guide)
 	from app.source s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace and s.slug = p_slug;
+end
 $$;
 
 ALTER FUNCTION api.source(p_workspace text, p_slug text) OWNER TO craft_owner;
@@ -847,15 +879,18 @@ ALTER FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json
 COMMENT ON FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) IS 'Saves a source''s guide (p_guide: any JSON value) and keeps its config. p_event: what is broadcast, by default {"sourceSlug":…,"guide":…}.';
 
 CREATE FUNCTION api.sources(p_workspace text) RETURNS TABLE(tag text, body json)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select x.tag, x.body from (
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
 		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
 		union all
 		select null, s.config, s.position from app.source s join app.workspace w on w.id = s.workspace_id
 		where w.slug = p_workspace and s.config is not null
 	) x order by x.pos desc nulls first;
+end
 $$;
 
 ALTER FUNCTION api.sources(p_workspace text) OWNER TO craft_owner;
@@ -863,11 +898,14 @@ ALTER FUNCTION api.sources(p_workspace text) OWNER TO craft_owner;
 COMMENT ON FUNCTION api.sources(p_workspace text) IS 'Configs of the workspace''s sources, newest first.';
 
 CREATE FUNCTION api.statuses(p_workspace text) RETURNS TABLE(tag text, body json)
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+#variable_conflict use_column
+begin
+	return query select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
 		where w.slug = p_workspace and c.kind = 'statuses'), '{"version":1,"statuses":[],"defaultStatusId":"todo"}');
+end
 $$;
 
 ALTER FUNCTION api.statuses(p_workspace text) OWNER TO craft_owner;
@@ -886,10 +924,12 @@ ALTER FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.
 COMMENT ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) IS 'Saves the workspace''s statuses.';
 
 CREATE FUNCTION api.workspace_tag(p_workspace text) RETURNS text
-    LANGUAGE sql STABLE SECURITY DEFINER
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select app.workspace_tag((select w.seq from app.workspace w where w.slug = p_workspace));
+begin
+	return (select app.workspace_tag((select w.seq from app.workspace w where w.slug = p_workspace)));
+end
 $$;
 
 ALTER FUNCTION api.workspace_tag(p_workspace text) OWNER TO craft_owner;
@@ -971,14 +1011,16 @@ ALTER FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_r
 COMMENT ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) IS 'Saves the statuses or the labels.';
 
 CREATE FUNCTION app.epoch_text() RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
-	select substr(md5(concat_ws('/', e.token, (select s.system_identifier from pg_control_system() s),
+begin
+	return substr(md5(concat_ws('/', e.token, (select s.system_identifier from pg_control_system() s),
 		left(pg_walfile_name(pg_current_wal_lsn()), 8),
 		(select d.oid from pg_database d where d.datname = current_database()),
 		'app.workspace'::regclass::oid)), 1, 16)
 	from app.epoch e;
+end
 $$;
 
 ALTER FUNCTION app.epoch_text() OWNER TO craft_owner;
@@ -1011,9 +1053,8 @@ COMMENT ON FUNCTION app.header_columns(p_header json) IS 'The typed columns of a
 
 CREATE FUNCTION app.ms(p_at timestamp with time zone) RETURNS bigint
     LANGUAGE sql IMMUTABLE
-    SET search_path TO 'app', 'pg_temp'
     AS $$
-	select floor(extract(epoch from p_at) * 1000)::bigint;
+	select pg_catalog.floor(extract(epoch from p_at) * 1000)::bigint;
 $$;
 
 ALTER FUNCTION app.ms(p_at timestamp with time zone) OWNER TO craft_owner;
@@ -1022,9 +1063,8 @@ COMMENT ON FUNCTION app.ms(p_at timestamp with time zone) IS 'A time as millisec
 
 CREATE FUNCTION app.ms_time(p_ms bigint) RETURNS timestamp with time zone
     LANGUAGE sql IMMUTABLE
-    SET search_path TO 'app', 'pg_temp'
     AS $$
-	select case when p_ms between 0 and 253402300799999 then to_timestamp(p_ms / 1000.0) end;
+	select case when p_ms between 0 and 253402300799999 then pg_catalog.to_timestamp(p_ms / 1000.0) end;
 $$;
 
 ALTER FUNCTION app.ms_time(p_ms bigint) OWNER TO craft_owner;
@@ -1147,10 +1187,12 @@ ALTER FUNCTION app.tag_of(p_bodies json[]) OWNER TO craft_owner;
 COMMENT ON FUNCTION app.tag_of(p_bodies json[]) IS 'ETag''s text of a small list that has no change numbers.';
 
 CREATE FUNCTION app.workspace_tag(p_seq bigint) RETURNS text
-    LANGUAGE sql STABLE
+    LANGUAGE plpgsql STABLE
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select app.epoch_text() || '-' || coalesce(p_seq, 0);
+begin
+	return (select app.epoch_text() || '-' || coalesce(p_seq, 0));
+end
 $$;
 
 ALTER FUNCTION app.workspace_tag(p_seq bigint) OWNER TO craft_owner;
