@@ -58,8 +58,8 @@ int main(int argc, char **argv)
 		check(fdatasync(fd) == 0, "fdatasync");
 		stats_add(&stats, now_us() - begin);
 	}
-	(void)printf("p50_ms=%.3f p99_ms=%.3f count=%llu\n", stats_percentile_ms(&stats, 0.5), stats_percentile_ms(&stats, 0.99),
-		     (unsigned long long)stats.count);
+	(void)printf("p50_ms=%.3f p99_ms=%.3f count=%llu\n", stats_percentile_ms(&stats, 0.5),
+		     stats_percentile_ms(&stats, 0.99), (unsigned long long)stats.count);
 	(void)close(fd);
 	return 0;
 }

@@ -23,9 +23,9 @@ struct user {
 	bool sends, wants_write;
 	struct ws_message message;
 	size_t id_place, value_place, request_place; /* of the numbers in it; 0: none */
-	size_t tail_place;                           /* append: where the array's closing bracket stands */
+	size_t tail_place;			     /* append: where the array's closing bracket stands */
 	uint32_t started, answered, delivered;
-	uint64_t sent_at[MAX_DEPTH];                 /* µs; of operation n at n % MAX_DEPTH */
+	uint64_t sent_at[MAX_DEPTH]; /* µs; of operation n at n % MAX_DEPTH */
 };
 
 struct mode {

@@ -3,10 +3,11 @@
 
 #include "load.h"
 
-static const char *const words[] = { "the ",     "server ", "answers ", "a ",      "question ", "of ",      "code ", "file ",
-				     "changes ", "and ",    "then ",    "runs ",   "tests ",    "against ", "its ",  "table ",
-				     "which ",   "returns ", "nothing ", "but ",    "errors ",   "in ",      "that ", "function ",
-				     "where ",   "lines ",  "differ ",  "slightly ", "from ",   "commit ",  "to ",   "review. " };
+static const char *const words[] = { "the ",  "server ",  "answers ",  "a ",	   "question ", "of ",	   "code ",
+				     "file ", "changes ", "and ",      "then ",	   "runs ",	"tests ",  "against ",
+				     "its ",  "table ",	  "which ",    "returns ", "nothing ",	"but ",	   "errors ",
+				     "in ",   "that ",	  "function ", "where ",   "lines ",	"differ ", "slightly ",
+				     "from ", "commit ",  "to ",       "review. " };
 
 /* Prose-like text that compresses as prose does, the same for the same seed. */
 static void add_prose(struct ws_message *m, uint32_t seed, size_t len)
@@ -27,9 +28,12 @@ static void add_header(struct ws_message *m, const char *id)
 {
 	ws_message_add(m, "{\"id\":\"");
 	ws_message_add(m, id);
-	ws_message_add(m, "\",\"name\":\"A session of the load program\",\"createdAt\":1767225600000,\"lastUsedAt\":1767225600000,"
-			  "\"model\":\"claude-sonnet-4-5\",\"permissionMode\":\"ask\",\"todoState\":\"in-progress\",\"isFlagged\":false,"
-			  "\"messageCount\":200,\"tokenUsage\":{\"inputTokens\":12345,\"outputTokens\":6789,\"totalTokens\":19134,"
+	ws_message_add(m, "\",\"name\":\"A session of the load "
+			  "program\",\"createdAt\":1767225600000,\"lastUsedAt\":1767225600000,"
+			  "\"model\":\"claude-sonnet-4-5\",\"permissionMode\":\"ask\",\"todoState\":\"in-progress\","
+			  "\"isFlagged\":false,"
+			  "\"messageCount\":200,\"tokenUsage\":{\"inputTokens\":12345,\"outputTokens\":6789,"
+			  "\"totalTokens\":19134,"
 			  "\"contextTokens\":4096,\"costUsd\":0.1234},\"preview\":\"Please look at this file\"}");
 }
 
@@ -37,7 +41,8 @@ static void add_element(struct ws_message *m, uint32_t n, size_t size)
 {
 	size_t begin = ws_message_len(m);
 	char head[96];
-	(void)snprintf(head, sizeof(head), "{\"id\":\"msg-%010u\",\"type\":\"assistant\",\"timestamp\":1767225600000,\"content\":\"", n);
+	(void)snprintf(head, sizeof(head),
+		       "{\"id\":\"msg-%010u\",\"type\":\"assistant\",\"timestamp\":1767225600000,\"content\":\"", n);
 	ws_message_add(m, head);
 	add_prose(m, n, size - (ws_message_len(m) - begin) - 2);
 	ws_message_add(m, "\"}");
@@ -146,13 +151,33 @@ static void build_labels(struct user *u)
 }
 
 const struct mode modes[] = {
-	{ "update", "updates", "session:updateMeta, each client on a session of its own",
-	  { .clients = 16, .depth = 1, .seconds = 3, .warmup = 0.5 }, build_empty_session, build_update, NULL },
-	{ "append", "saves", "each session:save of a long session has one more message",
-	  { .clients = 1, .depth = 1, .size = 2048, .messages = 2000, .seconds = 5, .warmup = 0.5 }, build_append, build_append, next_append },
-	{ "save", "saves", "each session:save makes a new session",
-	  { .clients = 4, .depth = 1, .size = 5200, .messages = 200, .seconds = 3, .warmup = 0.5 }, NULL, build_new_sessions, NULL },
-	{ "fanout", "deliveries", "one client writes, the listeners hear of it",
-	  { .clients = 1, .depth = 4, .size = 1024, .listeners = 1000, .seconds = 3, .warmup = 0.5 }, NULL, build_labels, NULL },
+	{ "update",
+	  "updates",
+	  "session:updateMeta, each client on a session of its own",
+	  { .clients = 16, .depth = 1, .seconds = 3, .warmup = 0.5 },
+	  build_empty_session,
+	  build_update,
+	  NULL },
+	{ "append",
+	  "saves",
+	  "each session:save of a long session has one more message",
+	  { .clients = 1, .depth = 1, .size = 2048, .messages = 2000, .seconds = 5, .warmup = 0.5 },
+	  build_append,
+	  build_append,
+	  next_append },
+	{ "save",
+	  "saves",
+	  "each session:save makes a new session",
+	  { .clients = 4, .depth = 1, .size = 5200, .messages = 200, .seconds = 3, .warmup = 0.5 },
+	  NULL,
+	  build_new_sessions,
+	  NULL },
+	{ "fanout",
+	  "deliveries",
+	  "one client writes, the listeners hear of it",
+	  { .clients = 1, .depth = 4, .size = 1024, .listeners = 1000, .seconds = 3, .warmup = 0.5 },
+	  NULL,
+	  build_labels,
+	  NULL },
 };
 const size_t mode_count = sizeof(modes) / sizeof(*modes);

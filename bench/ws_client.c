@@ -2,10 +2,10 @@
 #include "ws_client.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/socket.h>
@@ -20,7 +20,8 @@
 #define OP_PING 9
 #define OP_PONG 10
 
-/* Any key does: it guards caches between client and server, and there are none. Not zero, so that the server has its work. */
+/* Any key does: it guards caches between client and server, and there are none. Not zero, so that the server has its
+ * work. */
 static const uint8_t mask_key[4] = { 0x37, 0xfa, 0x21, 0x3d };
 
 void die(const char *fmt, ...)
@@ -149,7 +150,8 @@ void ws_client_open(struct ws_client *c, const char *address, const char *target
 	*c = (struct ws_client){ .fd = strchr(address, '/') ? connect_unix(address) : connect_tcp(address) };
 	buf_addf(&request,
 		 "GET %s HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-		 "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer %s\r\n\r\n",
+		 "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\nAuthorization: Bearer "
+		 "%s\r\n\r\n",
 		 target, key);
 	if (send(c->fd, request.data, request.len, MSG_NOSIGNAL) != (ssize_t)request.len)
 		die("the upgrade could not be sent: %s", strerror(errno));
@@ -239,7 +241,8 @@ static void end_frame(struct ws_client *c, void (*on_text)(void *user, struct sl
 	if (op == OP_TEXT)
 		on_text(user, slice_make(c->peek, c->peek_len));
 	else if (op == OP_CLOSE && c->peek_len >= 2)
-		die("the server closed with %u %.*s", (unsigned)big_endian((const uint8_t *)c->peek, 2), (int)c->peek_len - 2, c->peek + 2);
+		die("the server closed with %u %.*s", (unsigned)big_endian((const uint8_t *)c->peek, 2),
+		    (int)c->peek_len - 2, c->peek + 2);
 	else if (op == OP_PING && c->unsent.len)
 		c->pong_due = true;
 	else if (op == OP_PING)

@@ -9,7 +9,7 @@
  * no masking. All zero is empty; buf_free(&m.bytes) releases it. */
 struct ws_message {
 	struct buf bytes; /* room for the head, then the payload, masked */
-	size_t head;      /* where the head begins, once ws_message_frame() wrote it */
+	size_t head;	  /* where the head begins, once ws_message_frame() wrote it */
 };
 
 #define WS_NUMBER_MIN 1000000000u /* numbers have ten digits, so that any fits in any other's place */
@@ -32,8 +32,8 @@ struct ws_client {
 	uint8_t head[14];    /* of the incoming frame */
 	size_t head_len;
 	bool in_payload, pong_due;
-	uint64_t left;       /* bytes of its payload still to come */
-	char peek[WS_PEEK];  /* the first bytes of its payload */
+	uint64_t left;	    /* bytes of its payload still to come */
+	char peek[WS_PEEK]; /* the first bytes of its payload */
 	size_t peek_len;
 };
 

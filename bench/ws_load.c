@@ -21,10 +21,10 @@ struct load {
 	uint32_t user_count;
 	bool setting_up, stopping;
 	uint64_t heard_at, begin_at, end_at; /* µs */
-	uint64_t started;                    /* operations begun since the warm-up */
+	uint64_t started;		     /* operations begun since the warm-up */
 	double cpu_begin;
-	uint32_t arrived[MAX_DEPTH];         /* fanout: listeners that have event n, at n % MAX_DEPTH */
-	uint32_t completed;                  /* events that all listeners have */
+	uint32_t arrived[MAX_DEPTH]; /* fanout: listeners that have event n, at n % MAX_DEPTH */
+	uint32_t completed;	     /* events that all listeners have */
 	struct stats stats;
 };
 
@@ -34,7 +34,8 @@ static double cpu_seconds(void)
 {
 	struct rusage r;
 	(void)getrusage(RUSAGE_SELF, &r);
-	return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+	return (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
+	       (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
 }
 
 /* ---- sending ---- */
@@ -53,8 +54,9 @@ static void watch(struct user *u, bool write)
 static bool may_start(const struct user *u)
 {
 	uint32_t done = load.options.listeners ? load.completed : u->answered;
-	return u->sends && !u->ws.unsent.len && !load.setting_up && !load.stopping && u->started - u->answered < load.options.depth &&
-	       u->started - done < load.options.depth && load.started < load.options.count;
+	return u->sends && !u->ws.unsent.len && !load.setting_up && !load.stopping &&
+	       u->started - u->answered < load.options.depth && u->started - done < load.options.depth &&
+	       load.started < load.options.count;
 }
 
 static void start_one(struct user *u)
@@ -222,10 +224,12 @@ static void report(void)
 {
 	const struct options *o = &load.options;
 	double seconds = (double)(load.end_at - load.begin_at) / 1e6, count = (double)load.stats.count;
-	(void)printf("mode=%s clients=%u workspaces=%u depth=%u listeners=%u %s_per_s=%.1f p50_ms=%.3f p99_ms=%.3f count=%.0f seconds=%.2f "
+	(void)printf("mode=%s clients=%u workspaces=%u depth=%u listeners=%u %s_per_s=%.1f p50_ms=%.3f p99_ms=%.3f "
+		     "count=%.0f seconds=%.2f "
 		     "own_cpu_us=%.1f\n",
-		     o->mode->name, o->clients, o->workspaces, o->depth, o->listeners, o->mode->unit, seconds > 0 ? count / seconds : 0,
-		     stats_percentile_ms(&load.stats, 0.5), stats_percentile_ms(&load.stats, 0.99), count, seconds,
+		     o->mode->name, o->clients, o->workspaces, o->depth, o->listeners, o->mode->unit,
+		     seconds > 0 ? count / seconds : 0, stats_percentile_ms(&load.stats, 0.5),
+		     stats_percentile_ms(&load.stats, 0.99), count, seconds,
 		     count > 0 ? (cpu_seconds() - load.cpu_begin) * 1e6 / count : 0);
 }
 
@@ -241,18 +245,36 @@ static void close_all(void)
 
 /* ---- options ---- */
 
-enum { OPT_CLIENTS = 'c', OPT_WORKSPACES = 'w', OPT_DEPTH = 'd', OPT_LISTENERS = 'l', OPT_SIZE = 's', OPT_MESSAGES = 'm', OPT_COUNT = 'n',
-       OPT_SECONDS = 't', OPT_WARMUP = 'W', OPT_SLUG = 'g', OPT_CONNECT = 'C', OPT_HELP = 'h', OPT_VERSION = 'V' };
-
-static const struct option long_options[] = {
-	{ "connect", required_argument, NULL, OPT_CONNECT },     { "clients", required_argument, NULL, OPT_CLIENTS },
-	{ "workspaces", required_argument, NULL, OPT_WORKSPACES }, { "depth", required_argument, NULL, OPT_DEPTH },
-	{ "listeners", required_argument, NULL, OPT_LISTENERS }, { "size", required_argument, NULL, OPT_SIZE },
-	{ "messages", required_argument, NULL, OPT_MESSAGES },   { "count", required_argument, NULL, OPT_COUNT },
-	{ "seconds", required_argument, NULL, OPT_SECONDS },     { "warmup", required_argument, NULL, OPT_WARMUP },
-	{ "slug", required_argument, NULL, OPT_SLUG },           { "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },           { NULL, 0, NULL, 0 }
+enum {
+	OPT_CLIENTS = 'c',
+	OPT_WORKSPACES = 'w',
+	OPT_DEPTH = 'd',
+	OPT_LISTENERS = 'l',
+	OPT_SIZE = 's',
+	OPT_MESSAGES = 'm',
+	OPT_COUNT = 'n',
+	OPT_SECONDS = 't',
+	OPT_WARMUP = 'W',
+	OPT_SLUG = 'g',
+	OPT_CONNECT = 'C',
+	OPT_HELP = 'h',
+	OPT_VERSION = 'V'
 };
+
+static const struct option long_options[] = { { "connect", required_argument, NULL, OPT_CONNECT },
+					      { "clients", required_argument, NULL, OPT_CLIENTS },
+					      { "workspaces", required_argument, NULL, OPT_WORKSPACES },
+					      { "depth", required_argument, NULL, OPT_DEPTH },
+					      { "listeners", required_argument, NULL, OPT_LISTENERS },
+					      { "size", required_argument, NULL, OPT_SIZE },
+					      { "messages", required_argument, NULL, OPT_MESSAGES },
+					      { "count", required_argument, NULL, OPT_COUNT },
+					      { "seconds", required_argument, NULL, OPT_SECONDS },
+					      { "warmup", required_argument, NULL, OPT_WARMUP },
+					      { "slug", required_argument, NULL, OPT_SLUG },
+					      { "help", no_argument, NULL, OPT_HELP },
+					      { "version", no_argument, NULL, OPT_VERSION },
+					      { NULL, 0, NULL, 0 } };
 
 static void print_help(void)
 {
@@ -288,20 +310,47 @@ static double parse_number(const char *text, double min, double max)
 static void set_option(struct options *o, int opt, const char *arg)
 {
 	switch (opt) {
-	case OPT_CONNECT: o->connect = arg; break;
-	case OPT_SLUG: o->slug = arg; break;
-	case OPT_CLIENTS: o->clients = (uint32_t)parse_number(arg, 1, 5000); break;
-	case OPT_WORKSPACES: o->workspaces = (uint32_t)parse_number(arg, 1, 5000); break;
-	case OPT_DEPTH: o->depth = (uint32_t)parse_number(arg, 1, MAX_DEPTH / 2.0); break;
-	case OPT_LISTENERS: o->listeners = (uint32_t)parse_number(arg, 1, MAX_USERS); break;
-	case OPT_SIZE: o->size = (uint32_t)parse_number(arg, 128, 1 << 20); break;
-	case OPT_MESSAGES: o->messages = (uint32_t)parse_number(arg, 1, 100000); break;
-	case OPT_COUNT: o->count = (uint64_t)parse_number(arg, 0, 1e9); break;
-	case OPT_SECONDS: o->seconds = parse_number(arg, 0, 3600); break;
-	case OPT_WARMUP: o->warmup = parse_number(arg, 0, 3600); break;
-	case OPT_HELP: print_help(); exit(0);
-	case OPT_VERSION: (void)puts("ws_load (" PACKAGE_STRING ")"); exit(0);
-	default: exit(2);
+	case OPT_CONNECT:
+		o->connect = arg;
+		break;
+	case OPT_SLUG:
+		o->slug = arg;
+		break;
+	case OPT_CLIENTS:
+		o->clients = (uint32_t)parse_number(arg, 1, 5000);
+		break;
+	case OPT_WORKSPACES:
+		o->workspaces = (uint32_t)parse_number(arg, 1, 5000);
+		break;
+	case OPT_DEPTH:
+		o->depth = (uint32_t)parse_number(arg, 1, MAX_DEPTH / 2.0);
+		break;
+	case OPT_LISTENERS:
+		o->listeners = (uint32_t)parse_number(arg, 1, MAX_USERS);
+		break;
+	case OPT_SIZE:
+		o->size = (uint32_t)parse_number(arg, 128, 1 << 20);
+		break;
+	case OPT_MESSAGES:
+		o->messages = (uint32_t)parse_number(arg, 1, 100000);
+		break;
+	case OPT_COUNT:
+		o->count = (uint64_t)parse_number(arg, 0, 1e9);
+		break;
+	case OPT_SECONDS:
+		o->seconds = parse_number(arg, 0, 3600);
+		break;
+	case OPT_WARMUP:
+		o->warmup = parse_number(arg, 0, 3600);
+		break;
+	case OPT_HELP:
+		print_help();
+		exit(0);
+	case OPT_VERSION:
+		(void)puts("ws_load (" PACKAGE_STRING ")");
+		exit(0);
+	default:
+		exit(2);
 	}
 }
 
@@ -328,7 +377,8 @@ static void parse_options(struct options *o, int argc, char **argv)
 		set_option(o, opt, optarg);
 	o->key = getenv("API_KEY");
 	if (!mode || !o->connect || !o->key || optind != argc) {
-		(void)fputs("ws_load: a mode, --connect and API_KEY in the environment are needed; see --help\n", stderr);
+		(void)fputs("ws_load: a mode, --connect and API_KEY in the environment are needed; see --help\n",
+			    stderr);
 		exit(2);
 	}
 	if (!mode->defaults.listeners != !o->listeners)

@@ -42,7 +42,8 @@ enum auth_result auth_check(const char *api_key, struct slice authorization, str
 	autobuf key = { 0 };
 	if (!uri_query_get(query, "apiKey", &key))
 		return AUTH_NONE;
-	enum auth_result result = same_key(api_key, slice_make(key.data ? key.data : "", key.len)) ? AUTH_OK : AUTH_WRONG;
+	enum auth_result result =
+		same_key(api_key, slice_make(key.data ? key.data : "", key.len)) ? AUTH_OK : AUTH_WRONG;
 	if (key.data)
 		OPENSSL_cleanse(key.data, key.len);
 	return result;

@@ -43,18 +43,18 @@ struct buf {
 
 #define autobuf __attribute__((cleanup(buf_free))) struct buf
 
-void buf_free(struct buf *b);                  /* releases the memory; the buffer is empty and usable again */
-void buf_clear(struct buf *b);                 /* empties it, keeps the memory */
+void buf_free(struct buf *b);		       /* releases the memory; the buffer is empty and usable again */
+void buf_clear(struct buf *b);		       /* empties it, keeps the memory */
 char *buf_reserve(struct buf *b, size_t more); /* room for `more` bytes behind the content; returns where they go */
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_slice(struct buf *b, struct slice s);
 void buf_add_str(struct buf *b, const char *s);
 void buf_add_char(struct buf *b, char c);
-void buf_add_u64(struct buf *b, uint64_t v);   /* in decimal */
-void buf_add_i64(struct buf *b, int64_t v);    /* in decimal */
+void buf_add_u64(struct buf *b, uint64_t v); /* in decimal */
+void buf_add_i64(struct buf *b, int64_t v);  /* in decimal */
 void buf_addf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
-void buf_drop_front(struct buf *b, size_t n);  /* removes the first n bytes */
-const char *buf_cstr(struct buf *b);           /* the content with a NUL behind it (not counted in len) */
+void buf_drop_front(struct buf *b, size_t n); /* removes the first n bytes */
+const char *buf_cstr(struct buf *b);	      /* the content with a NUL behind it (not counted in len) */
 static inline struct slice buf_slice(const struct buf *b)
 {
 	return (struct slice){ b->data, b->len };

@@ -25,11 +25,11 @@ static inline void cleanup_close(const int *fd)
 #define autocall(fn) __attribute__((cleanup(fn)))
 
 /* Returns what *pp holds and empties it: the caller owns the block from here on. */
-#define steal_ptr(pp)                     \
-	__extension__({                   \
-		__typeof__(*(pp)) p_ = *(pp); \
-		*(pp) = NULL;             \
-		p_;                       \
+#define steal_ptr(pp)                                                                                                  \
+	__extension__({                                                                                                \
+		__typeof__(*(pp)) p_ = *(pp);                                                                          \
+		*(pp) = NULL;                                                                                          \
+		p_;                                                                                                    \
 	})
 
 /* The same for a file descriptor. */

@@ -19,14 +19,15 @@ enum conf_type { TEXT, SECRET, COUNT, SIZE, OCTAL, LEVEL };
 struct conf_key {
 	const char *name;
 	enum conf_type type;
-	int programs;  /* that read it */
-	int required;  /* programs that can't start without it */
-	size_t at;     /* of the field in struct conf */
+	int programs; /* that read it */
+	int required; /* programs that can't start without it */
+	size_t at;    /* of the field in struct conf */
 	const char *fallback;
 	int64_t min, max;
 	const char *help;
 };
 
+/* clang-format off */
 static const struct conf_key keys[] = {
 	{ "API_KEY", SECRET, CONF_FCGI | CONF_BRIDGE, CONF_FCGI | CONF_BRIDGE, AT(api_key), NULL, 8, 1024,
 	  "key that opens everything; make one with: openssl rand -hex 32" },
@@ -51,6 +52,7 @@ static const struct conf_key keys[] = {
 	{ "CHANGE_LOG_DAYS", COUNT, CONF_BRIDGE, 0, AT(change_log_days), "30", 1, 36500, "days that the log reaches back" },
 	{ "RETRY_HOURS", COUNT, CONF_BRIDGE, 0, AT(retry_hours), "24", 1, 8760, "hours that a request of a named client (?client=) is remembered" },
 };
+/* clang-format on */
 #define KEY_COUNT (sizeof(keys) / sizeof(*keys))
 
 static char **text_at(struct conf *conf, const struct conf_key *key)
@@ -79,7 +81,10 @@ static const struct conf_key *find_key(struct slice name)
 
 static bool size_suffix(const char *suffix, int64_t *factor)
 {
-	static const struct { const char *name; int shift; } units[] = { { "", 0 }, { "K", 10 }, { "M", 20 }, { "G", 30 } };
+	static const struct {
+		const char *name;
+		int shift;
+	} units[] = { { "", 0 }, { "K", 10 }, { "M", 20 }, { "G", 30 } };
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
 		if (strcmp(suffix, units[i].name) == 0) {
 			*factor = (int64_t)1 << units[i].shift;
@@ -125,12 +130,15 @@ static bool set_value(struct conf *conf, const struct conf_key *key, const char 
 			return true;
 		buf_addf(error, "%s has a malformed value: %s", key->name, key->help);
 		if (key->type != LEVEL)
-			buf_addf(error, key->type == OCTAL ? " (octal, up to %llo)" : " (up to %lld)", (long long)key->max);
+			buf_addf(error, key->type == OCTAL ? " (octal, up to %llo)" : " (up to %lld)",
+				 (long long)key->max);
 		return false;
 	}
 	size_t len = strlen(value);
-	if (len < (size_t)key->min || len > (size_t)key->max || (strcmp(key->name, "API_KEY") == 0 && !is_printable(value))) {
-		buf_addf(error, "%s must be %lld to %lld printable characters: %s", key->name, (long long)key->min, (long long)key->max, key->help);
+	if (len < (size_t)key->min || len > (size_t)key->max ||
+	    (strcmp(key->name, "API_KEY") == 0 && !is_printable(value))) {
+		buf_addf(error, "%s must be %lld to %lld printable characters: %s", key->name, (long long)key->min,
+			 (long long)key->max, key->help);
 		return false;
 	}
 	char **at = text_at(conf, key);
@@ -260,7 +268,8 @@ static bool check_required(struct conf *conf, enum conf_program program, const c
 {
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		if ((keys[i].required & (int)program) && is_text_type(&keys[i]) && !*text_at(conf, &keys[i])) {
-			buf_addf(error, "%s is not set: put %s=… into %s or the environment (%s)", keys[i].name, keys[i].name, path, keys[i].help);
+			buf_addf(error, "%s is not set: put %s=… into %s or the environment (%s)", keys[i].name,
+				 keys[i].name, path, keys[i].help);
 			return false;
 		}
 	}
@@ -276,7 +285,8 @@ bool conf_load(struct conf *conf, enum conf_program program, const char *path, s
 	}
 	const char *named = path ? path : getenv("CRAFT_CONFIG");
 	const char *file = named ? named : DEFAULT_FILE;
-	if (!load_file(conf, file, named != NULL, error) || !load_environment(conf, error) || !check_required(conf, program, file, error))
+	if (!load_file(conf, file, named != NULL, error) || !load_environment(conf, error) ||
+	    !check_required(conf, program, file, error))
 		return false;
 	log_set_level((enum log_level)conf->log_level);
 	return true;
@@ -313,9 +323,11 @@ void conf_print(const struct conf *conf, enum conf_program program, FILE *out)
 		else if (key->type == TEXT)
 			(void)fprintf(out, "%s=%s\n", key->name, text ? text : "");
 		else if (key->type == LEVEL)
-			(void)fprintf(out, "%s=%s\n", key->name, (const char *[]){ "error", "warn", "info", "debug" }[number]);
+			(void)fprintf(out, "%s=%s\n", key->name,
+				      (const char *[]){ "error", "warn", "info", "debug" }[number]);
 		else
-			(void)fprintf(out, key->type == OCTAL ? "%s=%04llo\n" : "%s=%lld\n", key->name, (long long)number);
+			(void)fprintf(out, key->type == OCTAL ? "%s=%04llo\n" : "%s=%lld\n", key->name,
+				      (long long)number);
 	}
 }
 
@@ -323,6 +335,7 @@ void conf_help(enum conf_program program, FILE *out)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		if (keys[i].programs & (int)program)
-			(void)fprintf(out, "  %-20s %s (default: %s)\n", keys[i].name, keys[i].help, keys[i].fallback ? keys[i].fallback : "none");
+			(void)fprintf(out, "  %-20s %s (default: %s)\n", keys[i].name, keys[i].help,
+				      keys[i].fallback ? keys[i].fallback : "none");
 	}
 }

@@ -17,7 +17,7 @@ struct conf {
 	char *api_key;
 	char *database_url;
 	char *database_owner_url; /* NULL: database_url */
-	int64_t log_level;        /* enum log_level */
+	int64_t log_level;	  /* enum log_level */
 	char *fcgi_listen;
 	int64_t fcgi_workers;
 	char *ws_listen;
@@ -26,10 +26,10 @@ struct conf {
 	int64_t ws_max_queue;
 	int64_t ws_ping_interval; /* ms */
 	int64_t ws_max_connections;
-	int64_t ws_connect_rate;  /* per second; 0: no limit */
-	int64_t ws_message_rate;  /* per second and connection; 0: no limit */
-	int64_t ws_drain_time;    /* ms */
-	int64_t ws_db_timeout;    /* ms */
+	int64_t ws_connect_rate; /* per second; 0: no limit */
+	int64_t ws_message_rate; /* per second and connection; 0: no limit */
+	int64_t ws_drain_time;	 /* ms */
+	int64_t ws_db_timeout;	 /* ms */
 	int64_t change_log_keep;
 	int64_t change_log_days;
 	int64_t retry_hours;

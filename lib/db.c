@@ -60,7 +60,7 @@ void db_array_begin(struct buf *out, enum db_array_type type, size_t count)
 {
 	assert(count <= INT32_MAX);
 	buf_be32(out, count ? 1 : 0); /* dimensions */
-	buf_be32(out, 0);             /* no nulls */
+	buf_be32(out, 0);	      /* no nulls */
 	buf_be32(out, (uint32_t)type);
 	if (count) {
 		buf_be32(out, (uint32_t)count);
@@ -144,15 +144,18 @@ int64_t db_i64_array_at(const char *elements, size_t i)
 
 /* What stands before dbname gives way to the URL; what stands behind it doesn't. Compiling a statement (jit) takes a
  * hundred times as long as running one of ours. */
-static const char *const option_names[] = { "connect_timeout", "keepalives_idle", "options", "dbname", "client_encoding", "application_name", NULL };
-#define OPTION_VALUES(url, application) ((const char *const[]){ "5", "30", "-c jit=off", (url), "UTF8", (application), NULL })
+static const char *const option_names[] = { "connect_timeout", "keepalives_idle",  "options", "dbname",
+					    "client_encoding", "application_name", NULL };
+#define OPTION_VALUES(url, application)                                                                                \
+	((const char *const[]){ "5", "30", "-c jit=off", (url), "UTF8", (application), NULL })
 
 PGconn *db_connect_start(const char *url, const char *application)
 {
 	return PQconnectStartParams(option_names, OPTION_VALUES(url, application), 1);
 }
 
-PGconn *db_connect(const char *url, const char *application, const struct db_statement *statements, size_t count, struct buf *error)
+PGconn *db_connect(const char *url, const char *application, const struct db_statement *statements, size_t count,
+		   struct buf *error)
 {
 	char line[256];
 	PGconn *conn = PQconnectdbParams(option_names, OPTION_VALUES(url, application), 1);
@@ -165,7 +168,8 @@ PGconn *db_connect(const char *url, const char *application, const struct db_sta
 		PGresult *r = PQprepare(conn, statements[i].name, statements[i].sql, statements[i].params, NULL);
 		bool ok = PQresultStatus(r) == PGRES_COMMAND_OK;
 		if (!ok)
-			buf_addf(error, "statement %s: %s", statements[i].name, db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
+			buf_addf(error, "statement %s: %s", statements[i].name,
+				 db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
 		PQclear(r);
 		if (!ok) {
 			PQfinish(conn);

@@ -12,7 +12,8 @@ struct header_scratch {
 void header_scratch_free(struct header_scratch *s);
 
 /* Adds six parameters: name, is_flagged, status, model, created_ms, last_used_ms; null where the header (a checked JSON
- * object) has none of the right type. Texts are cleaned (U+FFFD for what a text column can't hold) and cut at 1,000 bytes. */
+ * object) has none of the right type. Texts are cleaned (U+FFFD for what a text column can't hold) and cut at 1,000
+ * bytes. */
 void header_columns_add(struct db_params *p, struct slice header, struct header_scratch *scratch);
 
 #endif

@@ -39,7 +39,8 @@ static bool take_passed(struct listen_socket *l, long count, struct buf *error)
 		buf_addf(error, "the service manager passed %ld sockets, one is wanted", count);
 		return false;
 	}
-	if (getsockopt(FIRST_PASSED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || !listening || !set_flags(FIRST_PASSED_FD)) {
+	if (getsockopt(FIRST_PASSED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || !listening ||
+	    !set_flags(FIRST_PASSED_FD)) {
 		buf_add_str(error, "what the service manager passed is no listening socket");
 		return false;
 	}
@@ -47,14 +48,16 @@ static bool take_passed(struct listen_socket *l, long count, struct buf *error)
 	return true;
 }
 
-static bool make_address(const char *key, const char *path, const char *suffix, struct sockaddr_un *address, struct buf *error)
+static bool make_address(const char *key, const char *path, const char *suffix, struct sockaddr_un *address,
+			 struct buf *error)
 {
 	autobuf whole = { 0 };
 	buf_add_str(&whole, path);
 	buf_add_str(&whole, suffix);
 	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
 	if (whole.len >= sizeof(address->sun_path)) {
-		buf_addf(error, "%s: a socket's path has at most %zu bytes: %s", key, sizeof(address->sun_path) - 1 - strlen(suffix), path);
+		buf_addf(error, "%s: a socket's path has at most %zu bytes: %s", key,
+			 sizeof(address->sun_path) - 1 - strlen(suffix), path);
 		return false;
 	}
 	memcpy(address->sun_path, whole.data, whole.len);
@@ -103,7 +106,8 @@ static bool make_socket(struct listen_socket *l, const char *key, const char *pa
 	    !may_replace(key, &address, error))
 		return false;
 	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || !bind_and_listen(fd, &temporary, mode) || stat(temporary.sun_path, &st) || rename(temporary.sun_path, path)) {
+	if (fd < 0 || !bind_and_listen(fd, &temporary, mode) || stat(temporary.sun_path, &st) ||
+	    rename(temporary.sun_path, path)) {
 		buf_addf(error, "%s: can't listen on %s: %s", key, path, strerror(errno));
 		(void)unlink(temporary.sun_path);
 		return false;

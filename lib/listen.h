@@ -7,9 +7,9 @@
 #include "buf.h"
 
 struct listen_socket {
-	int fd;           /* -1: none */
+	int fd;		  /* -1: none */
 	const char *path; /* NULL: the socket came from the service manager, and stays its own */
-	dev_t dev;        /* of the path, as made */
+	dev_t dev;	  /* of the path, as made */
 	ino_t ino;
 };
 

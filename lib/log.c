@@ -67,13 +67,15 @@ void log_line(enum log_level level, const char *req, const char *fmt, ...)
 	(void)strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S", &tm);
 
 	autobuf line = { 0 };
-	buf_addf(&line, "%s.%03ldZ level=%s prog=%s pid=%d", when, now.tv_nsec / 1000000, level_names[level], log_program, (int)getpid());
+	buf_addf(&line, "%s.%03ldZ level=%s prog=%s pid=%d", when, now.tv_nsec / 1000000, level_names[level],
+		 log_program, (int)getpid());
 	if (req && *req)
 		buf_addf(&line, " req=%s", req);
 	buf_add_str(&line, " msg=");
 	add_quoted(&line, text);
 	buf_add_char(&line, '\n');
-	/* One write per line, so that processes sharing the file don't mix; a log that can't be written is no reason to stop. */
+	/* One write per line, so that processes sharing the file don't mix; a log that can't be written is no reason to
+	 * stop. */
 	ssize_t n = write(STDERR_FILENO, line.data, line.len);
 	(void)n;
 }

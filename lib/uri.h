@@ -24,7 +24,8 @@ void uri_path_free(struct uri_path *path);
 
 /* The query of a target, without the '?'; empty when there is none. */
 struct slice uri_query(struct slice target);
-/* Value of the first parameter called name, decoded behind what out holds ('+' stays '+'). False: not there, or malformed. */
+/* Value of the first parameter called name, decoded behind what out holds ('+' stays '+'). False: not there, or
+ * malformed. */
 bool uri_query_get(struct slice query, const char *name, struct buf *out);
 
 #endif

@@ -6,9 +6,9 @@
 /* The states, as bit offsets into a table entry: an entry holds, for one byte, the next state of each
  * state in six bits, so that a step is one load and one shift (a "shift-based DFA"). */
 enum {
-	START = 0,    /* between characters */
+	START = 0, /* between characters */
 	BAD = 6,
-	LEFT1 = 12,   /* one continuation byte is missing */
+	LEFT1 = 12, /* one continuation byte is missing */
 	LEFT2 = 18,
 	LEFT3 = 24,
 	AFTER_E0 = 30, /* next A0..BF: no overlong forms */
@@ -17,10 +17,10 @@ enum {
 	AFTER_F4 = 48, /* next 80..8F: nothing above U+10FFFF */
 };
 
-#define ROW(start, left1, left2, left3, e0, ed, f0, f4)                                                \
-	((uint64_t)(start) << START | (uint64_t)BAD << BAD | (uint64_t)(left1) << LEFT1 |              \
-	 (uint64_t)(left2) << LEFT2 | (uint64_t)(left3) << LEFT3 | (uint64_t)(e0) << AFTER_E0 |        \
-	 (uint64_t)(ed) << AFTER_ED | (uint64_t)(f0) << AFTER_F0 | (uint64_t)(f4) << AFTER_F4)
+#define ROW(start, left1, left2, left3, e0, ed, f0, f4)                                                                \
+	((uint64_t)(start) << START | (uint64_t)BAD << BAD | (uint64_t)(left1) << LEFT1 | (uint64_t)(left2) << LEFT2 | \
+	 (uint64_t)(left3) << LEFT3 | (uint64_t)(e0) << AFTER_E0 | (uint64_t)(ed) << AFTER_ED |                        \
+	 (uint64_t)(f0) << AFTER_F0 | (uint64_t)(f4) << AFTER_F4)
 #define LEAD(next) ROW(next, BAD, BAD, BAD, BAD, BAD, BAD, BAD)
 
 static const uint64_t table[256] = {

@@ -19,14 +19,14 @@ TAILQ_HEAD(conn_list, conn);
 struct bridge {
 	uv_loop_t *loop;
 	struct conf conf;
-	char id[17];                      /* random hex: tells this process's changes from others' */
+	char id[17]; /* random hex: tells this process's changes from others' */
 	struct hub *hub;
 	struct feed *feed;
 	struct lane *small_lane, *big_lane;
 	struct session_cache *cache;
 	struct deflate_encoder *deflate;
-	struct conn_list conns;           /* all that have a socket */
-	struct conn_list dirty;           /* with bytes queued since the last flush */
+	struct conn_list conns; /* all that have a socket */
+	struct conn_list dirty; /* with bytes queued since the last flush */
 	size_t conn_count;
 	uint64_t next_serial;
 	double connect_tokens;

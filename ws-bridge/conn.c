@@ -13,12 +13,14 @@
 #define READ_SIZE 65536
 #define HTTP_LIMIT_MS 10000
 #define CLOSE_LIMIT_MS 3000
-#define SLOW_CLOSE_LIMIT_MS 30000 /* a client closed for slowness, or in the middle of a big message, gets more time */
-#define QUIET_MS 250              /* of a client that was told 1009: then what it was sending is through */
+#define SLOW_CLOSE_LIMIT_MS 30000 /* a client closed for slowness, or in the middle of a big message, gets more time   \
+				   */
+#define QUIET_MS 250		  /* of a client that was told 1009: then what it was sending is through */
 #define PINGS_MISSED 2
 #define BATCH_FRAMES 64
-#define EVENT_QUEUE (1u << 20)  /* with more than this queued a client is sent no further events, and read no further */
-#define SLOW_MS 300             /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
+#define EVENT_QUEUE (1u << 20) /* with more than this queued a client is sent no further events, and read no further   \
+				*/
+#define SLOW_MS 300	       /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void feed(struct conn *conn, uint8_t *data, size_t len);
@@ -76,7 +78,8 @@ void conn_kill(struct conn *conn)
 	if (conn->state == CONN_DEAD)
 		return;
 	if (conn->close_code)
-		log_info(conn->request_id, "client %llu disconnected: %u", (unsigned long long)conn->serial, conn->close_code);
+		log_info(conn->request_id, "client %llu disconnected: %u", (unsigned long long)conn->serial,
+			 conn->close_code);
 	hub_leave(conn);
 	conn->state = CONN_DEAD;
 	outq_drop(&conn->out, 0);
@@ -152,8 +155,8 @@ bool conn_has_room(const struct conn *conn)
 
 static void close_slow(struct conn *conn)
 {
-	log_info(conn->request_id, "client %llu is too slow: %zu bytes queued, %zu behind", (unsigned long long)conn->serial, conn->out.bytes,
-		 conn->lag);
+	log_info(conn->request_id, "client %llu is too slow: %zu bytes queued, %zu behind",
+		 (unsigned long long)conn->serial, conn->out.bytes, conn->lag);
 	conn_close(conn, FRAME_CLOSE_TRY_LATER, "too slow", true);
 }
 
@@ -187,7 +190,8 @@ static void flush(struct conn *conn)
 {
 	while (conn->out.count) {
 		struct iovec iov[BATCH_FRAMES];
-		struct msghdr msg = { .msg_iov = iov, .msg_iovlen = (size_t)outq_gather(&conn->out, iov, BATCH_FRAMES) };
+		struct msghdr msg = { .msg_iov = iov,
+				      .msg_iovlen = (size_t)outq_gather(&conn->out, iov, BATCH_FRAMES) };
 		ssize_t n = sendmsg(conn->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -239,7 +243,8 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason, bool disca
 	}
 	if (conn->state != CONN_OPEN)
 		return;
-	/* A frame that went out in part must go out whole, and so must the 101: what follows would not be understood otherwise. */
+	/* A frame that went out in part must go out whole, and so must the 101: what follows would not be understood
+	 * otherwise. */
 	if (discard && conn->out.count)
 		outq_drop(&conn->out, conn->out.offset || conn->greeting ? 1 : 0);
 	struct frame_buf *frame = frame_buf_close(code, reason);
@@ -277,13 +282,15 @@ void conn_accept(struct conn *conn)
 	conn->close_code = FRAME_CLOSE_ABNORMAL;
 	conn->state = CONN_OPEN;
 	conn->since = uv_now(conn->bridge->loop);
-	/* Broadcasts are compressed once for all, with the full window: who wants a smaller one gets none compressed. */
+	/* Broadcasts are compressed once for all, with the full window: who wants a smaller one gets none compressed.
+	 */
 	conn->deflate = conn->hs.deflate && (!conn->hs.deflate_window || conn->hs.deflate_window == 15);
 	frame_reader_init(&conn->reader, (size_t)conn->bridge->conf.ws_max_message, conn->hs.deflate);
 	buf_drop_front(&conn->in, conn->hs.head_len);
 	conn->hs = (struct handshake){ 0 };
 	struct slice slug = room_slug(conn->room);
-	log_info(conn->request_id, "client %llu connected to workspace %.*s", (unsigned long long)conn->serial, (int)slug.len, slug.ptr);
+	log_info(conn->request_id, "client %llu connected to workspace %.*s", (unsigned long long)conn->serial,
+		 (int)slug.len, slug.ptr);
 }
 
 /* ---- receiving ---- */
@@ -306,10 +313,12 @@ static void on_close_frame(struct conn *conn, const struct frame_event *ev)
 
 static void on_failure(struct conn *conn, const struct frame_event *ev)
 {
-	log_info(conn->request_id, "client %llu broke the protocol: %u %s", (unsigned long long)conn->serial, ev->code, ev->reason);
+	log_info(conn->request_id, "client %llu broke the protocol: %u %s", (unsigned long long)conn->serial, ev->code,
+		 ev->reason);
 	conn_close(conn, ev->code, ev->reason, false);
 	conn->half_close = true;
-	/* The rest of the message is still coming: nginx would drop the connection, our Close with it, if we ended it now. */
+	/* The rest of the message is still coming: nginx would drop the connection, our Close with it, if we ended it
+	 * now. */
 	if (ev->code == FRAME_CLOSE_TOO_BIG) {
 		conn->lingering = true;
 		conn->since += SLOW_CLOSE_LIMIT_MS - CLOSE_LIMIT_MS;

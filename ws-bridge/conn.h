@@ -20,58 +20,58 @@ struct op;
 struct room;
 
 struct conn {
-	TAILQ_ENTRY(conn) link;       /* bridge->conns */
+	TAILQ_ENTRY(conn) link;	      /* bridge->conns */
 	TAILQ_ENTRY(conn) dirty_link; /* bridge->dirty, when dirty */
 	TAILQ_ENTRY(conn) room_link;  /* the room's members, when room */
 	struct bridge *bridge;
 	uv_poll_t poll;
 	int fd;
 	enum conn_state state;
-	unsigned refs;                /* the socket's one, and one for each request under way */
+	unsigned refs; /* the socket's one, and one for each request under way */
 	uint64_t serial;
-	char request_id[65];          /* for logs; nginx's */
-	uint64_t since;               /* when the state began, ms */
-	uint64_t last_heard;          /* ms */
-	uint8_t pings;                /* unanswered */
-	uint16_t close_code;          /* how it ended, for the log: 1006 until a Close frame was sent; 0 before the 101 */
+	char request_id[65]; /* for logs; nginx's */
+	uint64_t since;	     /* when the state began, ms */
+	uint64_t last_heard; /* ms */
+	uint8_t pings;	     /* unanswered */
+	uint16_t close_code; /* how it ended, for the log: 1006 until a Close frame was sent; 0 before the 101 */
 	uint8_t paused;
 	bool dirty;
-	bool peer_closed;             /* its Close came */
-	bool half_close;              /* nothing more is expected from it */
-	bool lingering, fin_sent;     /* waiting until it has stopped sending; our end of file is out */
-	bool deflate;                 /* may be sent compressed messages */
-	bool greeting;                /* the 101 hasn't left yet */
+	bool peer_closed;	  /* its Close came */
+	bool half_close;	  /* nothing more is expected from it */
+	bool lingering, fin_sent; /* waiting until it has stopped sending; our end of file is out */
+	bool deflate;		  /* may be sent compressed messages */
+	bool greeting;		  /* the 101 hasn't left yet */
 
 	struct frame_reader reader;
-	struct buf in;                /* HTTP head, or bytes held back by a pause */
+	struct buf in; /* HTTP head, or bytes held back by a pause */
 	struct handshake hs;
 
 	struct outq out;
 
-	struct replies replies;       /* answers in order */
+	struct replies replies; /* answers in order */
 	double rate_tokens;
 	uint64_t rate_at;
 
 	/* Sync (hub.c, lane.c). */
 	struct room *room;
-	char *client;                 /* ?client=, or NULL */
-	char *want_epoch;             /* ?epoch=, or NULL */
-	int64_t since_seq;            /* ?since=, or -1 */
-	bool live;                    /* gets events as they come */
-	bool reading_log;             /* a page of the log is asked for */
-	int64_t pos;                  /* last event that it got or needn't get */
-	size_t lag;                   /* bytes of events that passed the gate while it wasn't live and that it hasn't got since */
-	uint64_t slow_since;          /* ms: since when queue and lag together are beyond WS_MAX_QUEUE; 0: they aren't */
-	struct lane *lane;            /* where its requests under way are */
+	char *client;	   /* ?client=, or NULL */
+	char *want_epoch;  /* ?epoch=, or NULL */
+	int64_t since_seq; /* ?since=, or -1 */
+	bool live;	   /* gets events as they come */
+	bool reading_log;  /* a page of the log is asked for */
+	int64_t pos;	   /* last event that it got or needn't get */
+	size_t lag;	   /* bytes of events that passed the gate while it wasn't live and that it hasn't got since */
+	uint64_t slow_since; /* ms: since when queue and lag together are beyond WS_MAX_QUEUE; 0: they aren't */
+	struct lane *lane;   /* where its requests under way are */
 	size_t under_way;
-	TAILQ_HEAD(, op) backlog;     /* requests that wait for those in the other lane */
+	TAILQ_HEAD(, op) backlog; /* requests that wait for those in the other lane */
 };
 
 /* Takes over an accepted, non-blocking socket. */
 void conn_new(struct bridge *bridge, int fd);
 
-/* Queues a frame (its reference stays the caller's). Dropped when the connection isn't OPEN. A client whose queue passes
- * WS_MAX_QUEUE is closed with 1013. */
+/* Queues a frame (its reference stays the caller's). Dropped when the connection isn't OPEN. A client whose queue
+ * passes WS_MAX_QUEUE is closed with 1013. */
 void conn_send(struct conn *conn, struct frame_buf *frame);
 /* Has the queue room for events? A client without room gets them later, from the ring or the log. */
 bool conn_has_room(const struct conn *conn);

@@ -75,8 +75,8 @@ void deflate_encode(struct deflate_encoder *e, struct slice message, struct buf 
 
 struct deflate_decoder {
 	z_stream z;
-	bool at_end;      /* the data stop at the end of a stream, nothing is pending */
-	bool full;        /* the last output was filled up */
+	bool at_end;	  /* the data stop at the end of a stream, nothing is pending */
+	bool full;	  /* the last output was filled up */
 	uint8_t tail_fed; /* bytes of flush_tail that were added to the message */
 };
 

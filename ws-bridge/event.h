@@ -7,11 +7,11 @@
 #include "frame_buf.h"
 
 struct event {
-	TAILQ_ENTRY(event) link;  /* on a room's ring or hold */
+	TAILQ_ENTRY(event) link; /* on a room's ring or hold */
 	unsigned refs;
 	int64_t seq;
-	uint64_t origin;          /* serial of the connection of this process that made it, or 0 */
-	struct buf head;          /* {"type":"broadcast","event":{"entity":…,"action":…,"data": */
+	uint64_t origin; /* serial of the connection of this process that made it, or 0 */
+	struct buf head; /* {"type":"broadcast","event":{"entity":…,"action":…,"data": */
 	struct buf data;
 	struct frame_buf *frames[4];
 };

@@ -27,7 +27,7 @@ STAILQ_HEAD(questions, question);
 struct feed {
 	struct bridge *bridge;
 	struct pglink *link;
-	struct questions asked;   /* sent, in order */
+	struct questions asked;	  /* sent, in order */
 	struct questions waiting; /* for the connection */
 	bool sweeping;
 	uint64_t prune_at;
@@ -75,7 +75,8 @@ void feed_free(struct feed *feed)
 static void put(struct feed *feed, struct question *q)
 {
 	static const enum statement statement_of[] = {
-		[ASK_LISTEN] = STMT_LISTEN, [ASK_EPOCH] = STMT_EPOCH, [ASK_HEADS] = STMT_HEADS, [ASK_CHANGES] = STMT_CHANGES, [ASK_PRUNE] = STMT_PRUNE,
+		[ASK_LISTEN] = STMT_LISTEN,   [ASK_EPOCH] = STMT_EPOCH, [ASK_HEADS] = STMT_HEADS,
+		[ASK_CHANGES] = STMT_CHANGES, [ASK_PRUNE] = STMT_PRUNE,
 	};
 	const struct conf *conf = &feed->bridge->conf;
 	autobuf slugs = { 0 };

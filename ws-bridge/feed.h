@@ -1,4 +1,5 @@
-/* feed.h: reading the database: the change log by cursor, heads of all rooms once a second, hints by LISTEN, pruning. */
+/* feed.h: reading the database: the change log by cursor, heads of all rooms once a second, hints by LISTEN, pruning.
+ */
 #ifndef CRAFT_FEED_H
 #define CRAFT_FEED_H
 

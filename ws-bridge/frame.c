@@ -10,7 +10,7 @@ static_assert(sizeof(struct frame_reader) <= 152, "every idle connection holds o
 enum state {
 	IN_HEAD,    /* the next byte belongs to a frame's header */
 	IN_PAYLOAD, /* frame_left more bytes belong to its payload */
-	DEAD,       /* after a Close or an error: bytes are dropped */
+	DEAD,	    /* after a Close or an error: bytes are dropped */
 };
 
 /* RFC 6455 section 5.2, the first two bytes of a frame */
@@ -94,8 +94,7 @@ static const char *check_first(const struct frame_reader *r, uint8_t b)
 		return "Reserved bit set";
 	if ((b & BIT_RSV1) && !(r->deflate && starts_message))
 		return "RSV1 set where no compression was agreed";
-	if (!starts_message && opcode != FRAME_OP_CONTINUATION &&
-	    (opcode < FRAME_OP_CLOSE || opcode > FRAME_OP_PONG))
+	if (!starts_message && opcode != FRAME_OP_CONTINUATION && (opcode < FRAME_OP_CLOSE || opcode > FRAME_OP_PONG))
 		return "Reserved opcode";
 	if ((b & BIT_CONTROL) && !(b & BIT_FIN))
 		return "Fragmented control frame";

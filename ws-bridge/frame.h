@@ -34,9 +34,9 @@ enum frame_close_code {
 	FRAME_CLOSE_NORMAL = 1000,
 	FRAME_CLOSE_GOING_AWAY = 1001,
 	FRAME_CLOSE_PROTOCOL = 1002,
-	FRAME_CLOSE_NO_CODE = 1005, /* never on the wire: the Close frame had no body */
+	FRAME_CLOSE_NO_CODE = 1005,  /* never on the wire: the Close frame had no body */
 	FRAME_CLOSE_ABNORMAL = 1006, /* never on the wire: there was no Close frame */
-	FRAME_CLOSE_INVALID = 1007, /* text that isn't UTF-8, data that don't inflate */
+	FRAME_CLOSE_INVALID = 1007,  /* text that isn't UTF-8, data that don't inflate */
 	FRAME_CLOSE_POLICY = 1008,
 	FRAME_CLOSE_TOO_BIG = 1009,
 	FRAME_CLOSE_INTERNAL = 1011,
@@ -56,7 +56,7 @@ enum frame_kind {
 
 struct frame_event {
 	enum frame_kind kind;
-	uint16_t code;        /* of CLOSE and FAIL, else 0 */
+	uint16_t code;	      /* of CLOSE and FAIL, else 0 */
 	const char *reason;   /* of FAIL: a static sentence, under 100 bytes; else NULL */
 	struct slice payload; /* good until the next call of feed, take or free for this reader */
 };
@@ -67,21 +67,21 @@ struct deflate_decoder;
  * other memory; within one, the bytes received so far (never what a length only announces) and, if it
  * is compressed, a decoder of about 40 KB. */
 struct frame_reader {
-	size_t max_message;              /* bytes of a message, inflated */
-	uint64_t frame_left;             /* payload bytes of the current frame still to come */
-	uint64_t wire;                   /* payload bytes that the current message's frames announced so far */
-	size_t size;                     /* bytes of the current message so far, inflated */
-	struct buf message;              /* text of the current message, or the delivered one */
-	struct buf control;              /* payload of a control frame that came in pieces */
+	size_t max_message;		 /* bytes of a message, inflated */
+	uint64_t frame_left;		 /* payload bytes of the current frame still to come */
+	uint64_t wire;			 /* payload bytes that the current message's frames announced so far */
+	size_t size;			 /* bytes of the current message so far, inflated */
+	struct buf message;		 /* text of the current message, or the delivered one */
+	struct buf control;		 /* payload of a control frame that came in pieces */
 	struct deflate_decoder *decoder; /* while a compressed message is in progress */
-	struct utf8 utf8;                /* where in a character the text stands */
+	struct utf8 utf8;		 /* where in a character the text stands */
 	uint8_t state;
-	uint8_t head_len;                /* bytes in head */
-	uint8_t head[14];                /* the current frame's header as far as it came */
-	uint8_t mask[4];                 /* turned so that mask[0] meets the next payload byte */
-	uint8_t message_opcode;          /* FRAME_OP_TEXT or _BINARY while a message is in progress, else 0 */
-	bool deflate;                    /* permessage-deflate was negotiated */
-	bool delivered;                  /* message and control belong to the last event: release them */
+	uint8_t head_len;	/* bytes in head */
+	uint8_t head[14];	/* the current frame's header as far as it came */
+	uint8_t mask[4];	/* turned so that mask[0] meets the next payload byte */
+	uint8_t message_opcode; /* FRAME_OP_TEXT or _BINARY while a message is in progress, else 0 */
+	bool deflate;		/* permessage-deflate was negotiated */
+	bool delivered;		/* message and control belong to the last event: release them */
 };
 
 /* max_message is the cap on one message in bytes, counted after inflating; below 2^62. deflate: the handshake

@@ -12,7 +12,8 @@ static struct frame_buf *make(size_t len)
 	return f;
 }
 
-static struct frame_buf *encode(enum frame_opcode opcode, bool deflated, const struct slice *parts, size_t count, size_t size)
+static struct frame_buf *encode(enum frame_opcode opcode, bool deflated, const struct slice *parts, size_t count,
+				size_t size)
 {
 	uint8_t head[FRAME_HEADER_MAX];
 	size_t n = frame_header_encode(head, opcode, deflated, size);
@@ -40,7 +41,8 @@ static struct frame_buf *encode_deflated(enum frame_opcode opcode, const struct 
 	return encode(opcode, true, &part, 1, small.len);
 }
 
-struct frame_buf *frame_buf_new(enum frame_opcode opcode, const struct slice *parts, size_t count, struct deflate_encoder *enc)
+struct frame_buf *frame_buf_new(enum frame_opcode opcode, const struct slice *parts, size_t count,
+				struct deflate_encoder *enc)
 {
 	size_t size = 0;
 	for (size_t i = 0; i < count; i++)

@@ -16,7 +16,8 @@ struct frame_buf {
 
 /* An unfragmented frame whose payload is the parts one after another. enc not NULL: compressed, if that makes it
  * smaller. The caller holds the one reference. */
-struct frame_buf *frame_buf_new(enum frame_opcode opcode, const struct slice *parts, size_t count, struct deflate_encoder *enc);
+struct frame_buf *frame_buf_new(enum frame_opcode opcode, const struct slice *parts, size_t count,
+				struct deflate_encoder *enc);
 struct frame_buf *frame_buf_close(uint16_t code, const char *reason);
 /* Bytes as they are (an HTTP response). */
 struct frame_buf *frame_buf_raw(struct slice bytes);

@@ -86,7 +86,7 @@ struct param {
 
 struct offer {
 	bool acceptable; /* permessage-deflate, and nothing against it so far */
-	unsigned seen;   /* BIT(enum deflate_param) */
+	unsigned seen;	 /* BIT(enum deflate_param) */
 	int server_window;
 };
 
@@ -244,7 +244,10 @@ static const struct field {
 	size_t offset;
 	const char *twice;
 } fields[] = {
-#define SINGLE(name, member) { name, NULL, offsetof(struct handshake, member), "More than one " name " header" }
+#define SINGLE(name, member)                                                                                           \
+	{                                                                                                              \
+		name, NULL, offsetof(struct handshake, member), "More than one " name " header"                        \
+	}
 	SINGLE("Host", host),
 	SINGLE("Authorization", authorization),
 	SINGLE("Origin", origin),
@@ -299,8 +302,8 @@ static enum handshake_result parse_request_line(struct handshake *hs, struct sli
 	if (!is_token(hs->method) || hs->target.len == 0 || hs->target.ptr[0] != '/' ||
 	    memchr(hs->target.ptr, '\t', hs->target.len))
 		return bad(hs, 400, "Malformed request line");
-	if (version.len != 8 || memcmp(version.ptr, "HTTP/", 5) != 0 || version.ptr[6] != '.' ||
-	    version.ptr[5] < '0' || version.ptr[5] > '9' || version.ptr[7] < '0' || version.ptr[7] > '9')
+	if (version.len != 8 || memcmp(version.ptr, "HTTP/", 5) != 0 || version.ptr[6] != '.' || version.ptr[5] < '0' ||
+	    version.ptr[5] > '9' || version.ptr[7] < '0' || version.ptr[7] > '9')
 		return bad(hs, 400, "Malformed request line");
 	if (version.ptr[5] != '1' || version.ptr[7] == '0')
 		return bad(hs, 505, "HTTP/1.1 required");

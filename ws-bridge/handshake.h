@@ -15,31 +15,31 @@
 enum handshake_result {
 	HANDSHAKE_MORE, /* the head isn't complete: call again with more bytes */
 	HANDSHAKE_OK,
-	HANDSHAKE_BAD,  /* answer with status and error, then close */
+	HANDSHAKE_BAD, /* answer with status and error, then close */
 };
 
 /* A request. All zero before the first call of handshake_parse(). The slices point into the bytes
  * given to the call that returned HANDSHAKE_OK, and are empty (ptr NULL) for headers that are absent. */
 struct handshake {
 	struct slice method;
-	struct slice target;        /* as it came: starts with '/', path and query, undecoded, no blanks or controls */
-	struct slice host;          /* never absent */
+	struct slice target; /* as it came: starts with '/', path and query, undecoded, no blanks or controls */
+	struct slice host;   /* never absent */
 	struct slice authorization;
 	struct slice origin;
-	struct slice request_id;    /* X-Request-Id */
-	struct slice real_ip;       /* X-Real-IP */
-	struct slice key;           /* Sec-WebSocket-Key */
-	struct slice version;       /* Sec-WebSocket-Version */
+	struct slice request_id; /* X-Request-Id */
+	struct slice real_ip;	 /* X-Real-IP */
+	struct slice key;	 /* Sec-WebSocket-Key */
+	struct slice version;	 /* Sec-WebSocket-Version */
 	struct slice content_length;
-	size_t head_len;            /* bytes of the head with its empty line; frames may follow */
-	bool upgrade;               /* Upgrade names websocket */
-	bool connection_upgrade;    /* Connection names upgrade */
-	bool deflate;               /* an acceptable permessage-deflate was offered */
-	uint8_t deflate_window;     /* the server_max_window_bits of that offer, 0 without: below 15 the server
-	                             * may not send anything compressed with the usual window */
-	uint16_t status;            /* of HANDSHAKE_BAD: HTTP status */
-	const char *error;          /* of HANDSHAKE_BAD: a static text for the client */
-	size_t scanned;             /* handshake.c's own: how far earlier calls looked */
+	size_t head_len;	 /* bytes of the head with its empty line; frames may follow */
+	bool upgrade;		 /* Upgrade names websocket */
+	bool connection_upgrade; /* Connection names upgrade */
+	bool deflate;		 /* an acceptable permessage-deflate was offered */
+	uint8_t deflate_window;	 /* the server_max_window_bits of that offer, 0 without: below 15 the server
+				  * may not send anything compressed with the usual window */
+	uint16_t status;	 /* of HANDSHAKE_BAD: HTTP status */
+	const char *error;	 /* of HANDSHAKE_BAD: a static text for the client */
+	size_t scanned;		 /* handshake.c's own: how far earlier calls looked */
 };
 
 /* Looks at all the bytes received so far (they may have moved between calls). HANDSHAKE_OK: the

@@ -245,8 +245,8 @@ static void pass(struct room *room, struct event *e)
 	release_held(room);
 }
 
-void hub_committed(struct room *room, int64_t workspace_id, int64_t seq, const char *entity, const char *action, struct slice data,
-		   const struct conn *origin)
+void hub_committed(struct room *room, int64_t workspace_id, int64_t seq, const char *entity, const char *action,
+		   struct slice data, const struct conn *origin)
 {
 	room_learn_id(room, workspace_id);
 	pass(room, event_new(seq, slice_of(entity), slice_of(action), data, origin->serial));
@@ -263,7 +263,8 @@ static void dismiss(void *value, void *arg)
 	for (conn = TAILQ_FIRST(&room->members); conn; conn = next) {
 		next = TAILQ_NEXT(conn, room_link);
 		if (conn->state == CONN_OPEN) /* those still joining start from what is there now */
-			conn_close(conn, FRAME_CLOSE_RESTART, "the database was restored or failed over, reload", false);
+			conn_close(conn, FRAME_CLOSE_RESTART, "the database was restored or failed over, reload",
+				   false);
 	}
 	drop_events(&room->ring);
 	drop_events(&room->hold);
@@ -303,7 +304,8 @@ struct event *room_page_event(struct room *room, const PGresult *r, int row)
 	struct slice entity = db_get(r, row, PAGE_ENTITY);
 	if (!origin && slice_eq_str(entity, "session"))
 		session_cache_drop(room->hub->bridge->cache, room_slug(room), db_get(r, row, PAGE_ENTITY_ID));
-	return event_new(db_get_i64(r, row, PAGE_SEQ), entity, db_get(r, row, PAGE_ACTION), db_get(r, row, PAGE_DATA), origin);
+	return event_new(db_get_i64(r, row, PAGE_SEQ), entity, db_get(r, row, PAGE_ACTION), db_get(r, row, PAGE_DATA),
+			 origin);
 }
 
 static void room_page(struct room *room, const PGresult *r)

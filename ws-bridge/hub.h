@@ -22,8 +22,8 @@ void hub_leave(struct conn *conn);
 void hub_drained(struct conn *conn);
 
 /* A change of this process was committed. origin: the connection that made it. */
-void hub_committed(struct room *room, int64_t workspace_id, int64_t seq, const char *entity, const char *action, struct slice data,
-		   const struct conn *origin);
+void hub_committed(struct room *room, int64_t workspace_id, int64_t seq, const char *entity, const char *action,
+		   struct slice data, const struct conn *origin);
 
 /* The workspace's slug; lives as long as the room. A room lives while it has members or references. */
 struct slice room_slug(const struct room *room);

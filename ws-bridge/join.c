@@ -36,7 +36,8 @@ static bool ring_reaches(const struct room *room, int64_t pos)
 static void give_ring(struct conn *conn)
 {
 	struct event *e;
-	TAILQ_FOREACH(e, &conn->room->ring, link) {
+	TAILQ_FOREACH(e, &conn->room->ring, link)
+	{
 		if (conn->state != CONN_OPEN || !conn_has_room(conn))
 			return;
 		room_give(conn, e);

@@ -3,7 +3,8 @@
  *   BASES  reading what the batch's statements need of their sessions
  *   BATCH  the batch was sent, as one implicit transaction
  *   SINGLE the batch failed as a whole: its requests go one at a time, each after reading its base
- * After each commit the workspaces are announced in a transaction of their own, which the next batch doesn't wait for. */
+ * After each commit the workspaces are announced in a transaction of their own, which the next batch doesn't wait for.
+ */
 #include "lane.h"
 
 #include <assert.h>
@@ -18,10 +19,10 @@
 
 #define BATCH_OPS 64
 #define BATCH_BYTES (4u << 20)
-#define BIG_MESSAGE (128u << 10)  /* goes by the big lane */
-#define RENEW_BYTES (16u << 20)   /* libpq keeps buffers of the biggest query: after one of these it connects anew */
+#define BIG_MESSAGE (128u << 10) /* goes by the big lane */
+#define RENEW_BYTES (16u << 20)	 /* libpq keeps buffers of the biggest query: after one of these it connects anew */
 #define MAX_TRIES 50
-#define EXPECT_MAX 256            /* two for each op of a batch, and what announcements leave */
+#define EXPECT_MAX 256 /* two for each op of a batch, and what announcements leave */
 
 enum lane_state { LANE_IDLE, LANE_BASES, LANE_BATCH, LANE_SINGLE };
 
@@ -44,11 +45,11 @@ struct lane {
 	struct op *batch[BATCH_OPS];
 	PGresult *results[BATCH_OPS];
 	size_t count, next; /* ops of the batch; the one whose result comes next, or that runs singly */
-	bool failed;        /* a result of this transaction was an error of the server */
+	bool failed;	    /* a result of this transaction was an error of the server */
 	char sqlstate[6];
 	struct expectation expected[EXPECT_MAX];
 	size_t expect_first, expect_count;
-	uint64_t sent_at;   /* ms */
+	uint64_t sent_at; /* ms */
 	size_t biggest;
 };
 
@@ -197,7 +198,8 @@ static int compare_slugs(struct slice a, struct slice b)
 	return order ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* All bridges take workspaces' locks in the order of their slugs; insertion sort keeps a connection's requests in order. */
+/* All bridges take workspaces' locks in the order of their slugs; insertion sort keeps a connection's requests in
+ * order. */
 static void sort_batch(struct lane *lane)
 {
 	for (size_t i = 1; i < lane->count; i++) {
@@ -214,7 +216,8 @@ static void take_batch(struct lane *lane)
 	struct op *op;
 	size_t bytes = 0;
 	lane->count = 0;
-	while (lane->count < BATCH_OPS && (op = TAILQ_FIRST(&lane->queue)) && (lane->count == 0 || bytes + op->message.len <= BATCH_BYTES)) {
+	while (lane->count < BATCH_OPS && (op = TAILQ_FIRST(&lane->queue)) &&
+	       (lane->count == 0 || bytes + op->message.len <= BATCH_BYTES)) {
 		TAILQ_REMOVE(&lane->queue, op, link);
 		bytes += op->message.len;
 		lane->batch[lane->count++] = op;
@@ -361,7 +364,8 @@ static void take_failure(struct lane *lane, const struct op *op, const PGresult 
 	lane->failed = true;
 	(void)snprintf(lane->sqlstate, sizeof(lane->sqlstate), "%s", sqlstate);
 	if (strcmp(sqlstate, DB_STALE) != 0)
-		log_warn(op->conn->request_id, "%s failed: %s %s", op->type->name, sqlstate, db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
+		log_warn(op->conn->request_id, "%s failed: %s %s", op->type->name, sqlstate,
+			 db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
 }
 
 /* Results are copied: the answers wait for the commit. */
@@ -410,7 +414,9 @@ static void on_ready(struct pglink *link, void *user)
 	lane_pump(user);
 }
 
-#define UNKNOWN_OUTCOME "The database connection was lost while this change was being committed: its outcome is unknown. Reload to see whether it was applied"
+#define UNKNOWN_OUTCOME                                                                                                \
+	"The database connection was lost while this change was being committed: its outcome is unknown. Reload to "   \
+	"see whether it was applied"
 
 /* Is a commit under way of which we'll never hear? */
 static bool outcome_unknown(const struct lane *lane)

@@ -34,7 +34,8 @@ struct program {
 
 /* ---- the rhythm ---- */
 
-/* After the sockets were read: what came goes to the database in batches, what is to be sent leaves in one write each. */
+/* After the sockets were read: what came goes to the database in batches, what is to be sent leaves in one write each.
+ */
 static void end_of_turn(struct program *p)
 {
 	lane_pump(p->bridge.small_lane);
@@ -85,14 +86,15 @@ static void start_drain(struct program *p)
 	p->bridge.draining = true;
 	listener_free(p->listener);
 	TAILQ_FOREACH(conn, &p->bridge.conns, link)
-		conn_pause(conn, PAUSE_DRAIN);
+	conn_pause(conn, PAUSE_DRAIN);
 	enter(p, FINISHING);
 }
 
 static bool is_idle(const struct program *p)
 {
 	const struct conn *conn;
-	TAILQ_FOREACH(conn, &p->bridge.conns, link) {
+	TAILQ_FOREACH(conn, &p->bridge.conns, link)
+	{
 		if (conn->under_way || !TAILQ_EMPTY(&conn->backlog))
 			return false;
 	}
@@ -106,7 +108,7 @@ static void close_some(struct program *p, uint64_t now)
 	size_t open = 0;
 	struct conn *conn, *next;
 	TAILQ_FOREACH(conn, &p->bridge.conns, link)
-		open += conn->state != CONN_CLOSING;
+	open += conn->state != CONN_CLOSING;
 	uint64_t left = age < span ? (span - age) / TICK_MS + 1 : 1;
 	size_t share = (size_t)((open + left - 1) / left);
 	for (conn = TAILQ_FIRST(&p->bridge.conns); conn && share; conn = next) {
@@ -261,7 +263,8 @@ static void help(FILE *out)
 {
 	(void)fputs("Usage: craft-ws-bridge [--config FILE]\n"
 		    "Carries workspace changes between WebSocket clients and PostgreSQL.\n\n"
-		    "  --config FILE    configuration (default: $CRAFT_CONFIG, else " SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf)\n"
+		    "  --config FILE    configuration (default: $CRAFT_CONFIG, else " SYSCONFDIR
+		    "/craft-agent-cloud/craft-agent-cloud.conf)\n"
 		    "  --check-config   check the configuration and exit\n"
 		    "  --print-config   print the configuration in force, without secrets, and exit\n"
 		    "  --help, --version\n\n"
@@ -276,12 +279,9 @@ enum option_code { OPT_CONFIG = 1, OPT_CHECK, OPT_PRINT, OPT_HELP, OPT_VERSION }
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "config", required_argument, NULL, OPT_CONFIG },
-		{ "check-config", no_argument, NULL, OPT_CHECK },
-		{ "print-config", no_argument, NULL, OPT_PRINT },
-		{ "help", no_argument, NULL, OPT_HELP },
-		{ "version", no_argument, NULL, OPT_VERSION },
-		{ 0 },
+		{ "config", required_argument, NULL, OPT_CONFIG }, { "check-config", no_argument, NULL, OPT_CHECK },
+		{ "print-config", no_argument, NULL, OPT_PRINT },  { "help", no_argument, NULL, OPT_HELP },
+		{ "version", no_argument, NULL, OPT_VERSION },	   { 0 },
 	};
 	static struct program program;
 	const char *path = NULL;

@@ -257,6 +257,7 @@ static void delete_plan(struct op *op, struct db_params *p)
 	db_add_text(p, op->data);
 }
 
+/* clang-format off */
 static const struct message_type types[] = {
 	{ "session:create", "session", "created", STMT_SESSION_CREATE, BASE_NONE, true, "Session already exists: ",
 	  { { "id", FIELD_ID } }, create_session },
@@ -288,6 +289,7 @@ static const struct message_type types[] = {
 	{ "plan:delete", "plan", "deleted", STMT_PLAN_DELETE, BASE_NONE, false, NULL,
 	  { { "sessionId", FIELD_ID }, { "fileName", FIELD_ID } }, delete_plan },
 };
+/* clang-format on */
 
 const struct message_type *message_type_find(struct slice name)
 {

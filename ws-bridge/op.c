@@ -31,8 +31,8 @@ static bool field_fits(enum field_kind kind, struct slice raw, struct buf *decod
 	enum json_kind is = json_kind_of(raw);
 	switch (kind) {
 	case FIELD_ID:
-		return is == JSON_STRING && raw.len <= OP_MAX_ID * 6 + 2 && json_decode(raw, decoded) && decoded->len > 0 &&
-		       decoded->len <= OP_MAX_ID;
+		return is == JSON_STRING && raw.len <= OP_MAX_ID * 6 + 2 && json_decode(raw, decoded) &&
+		       decoded->len > 0 && decoded->len <= OP_MAX_ID;
 	case FIELD_STRING:
 		return is == JSON_STRING;
 	case FIELD_STRING_OR_NULL:
@@ -90,8 +90,8 @@ static void hash_request(struct op *op, struct slice request_id)
 	(void)XXH3_freeState(state);
 }
 
-struct op *op_new(const struct message_type *type, struct conn *conn, struct buf *message, struct slice data, struct slice request_id,
-		  struct buf *error)
+struct op *op_new(const struct message_type *type, struct conn *conn, struct buf *message, struct slice data,
+		  struct slice request_id, struct buf *error)
 {
 	struct op *op = xcalloc(1, sizeof(*op));
 	op->type = type;

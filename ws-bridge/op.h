@@ -11,7 +11,7 @@
 /* What a field of a message's data must be. */
 enum field_kind {
 	FIELD_END,
-	FIELD_ID,              /* string of 1 to 1,024 bytes without NUL or unpaired surrogates */
+	FIELD_ID, /* string of 1 to 1,024 bytes without NUL or unpaired surrogates */
 	FIELD_STRING,
 	FIELD_STRING_OR_NULL,
 	FIELD_OBJECT,
@@ -35,8 +35,8 @@ struct message_type {
 	const char *entity, *action; /* of the broadcast */
 	enum statement statement;
 	enum op_base base;
-	bool echoes;                 /* the answer's data is the event's, else {"success":true} */
-	const char *exists;          /* text of the error when the thing is there already */
+	bool echoes;	    /* the answer's data is the event's, else {"success":true} */
+	const char *exists; /* text of the error when the thing is there already */
 	struct {
 		const char *name;
 		enum field_kind kind;
@@ -48,21 +48,21 @@ struct message_type {
 struct op {
 	TAILQ_ENTRY(op) link;
 	const struct message_type *type;
-	struct conn *conn;               /* a reference */
-	struct room *room;               /* a reference */
-	struct reply *reply;             /* the connection's */
-	struct buf message;              /* the client's text; the slices below point into it */
+	struct conn *conn;   /* a reference */
+	struct room *room;   /* a reference */
+	struct reply *reply; /* the connection's */
+	struct buf message;  /* the client's text; the slices below point into it */
 	struct slice data;
-	struct slice raw[OP_MAX_FIELDS];    /* the fields' JSON text */
-	struct buf decoded[OP_MAX_FIELDS];  /* of FIELD_ID: the characters */
-	unsigned char request_hash[32];     /* with conn->client */
+	struct slice raw[OP_MAX_FIELDS];   /* the fields' JSON text */
+	struct buf decoded[OP_MAX_FIELDS]; /* of FIELD_ID: the characters */
+	unsigned char request_hash[32];	   /* with conn->client */
 	int64_t payload_hash;
-	uint64_t started;                   /* ms */
+	uint64_t started; /* ms */
 	unsigned tries;
 
 	/* Built for the statement. */
-	int64_t version;                    /* the session's new one */
-	struct buf event;                   /* the event's data where it isn't `data` as sent */
+	int64_t version;  /* the session's new one */
+	struct buf event; /* the event's data where it isn't `data` as sent */
 	struct buf origin, idx, hash, body;
 	struct header_scratch scratch;
 };
@@ -72,8 +72,8 @@ const struct message_type *message_type_find(struct slice name);
 
 /* Takes the message apart. On success the op owns `message` (and *error is untouched); else NULL, and *error says which
  * field is wrong. data must lie in message. */
-struct op *op_new(const struct message_type *type, struct conn *conn, struct buf *message, struct slice data, struct slice request_id,
-		  struct buf *error);
+struct op *op_new(const struct message_type *type, struct conn *conn, struct buf *message, struct slice data,
+		  struct slice request_id, struct buf *error);
 /* Releases it; the reply was answered before. */
 void op_free(struct op *op);
 

@@ -22,8 +22,8 @@ struct pglink {
 	int poll_events;
 	uv_timer_t timer; /* the pause before the next try, or the limit of this one */
 	uint64_t pause, heard_at;
-	size_t queued;   /* statements and syncs without their end yet */
-	bool broken;     /* noticed outside the loop; the timer reports it */
+	size_t queued; /* statements and syncs without their end yet */
+	bool broken;   /* noticed outside the loop; the timer reports it */
 	bool down_logged;
 };
 
@@ -89,7 +89,8 @@ static void link_broke(struct pglink *link)
 	char line[256];
 	close_poll(link);
 	if (!link->down_logged || was_ready)
-		log_warn(NULL, "database connection %s lost: %s", link->application, db_error_line(PQerrorMessage(link->conn), line, sizeof(line)));
+		log_warn(NULL, "database connection %s lost: %s", link->application,
+			 db_error_line(PQerrorMessage(link->conn), line, sizeof(line)));
 	link->down_logged = true;
 	PQfinish(link->conn);
 	link->conn = NULL;
@@ -158,7 +159,8 @@ static bool take_prepared(struct pglink *link, const PGresult *r)
 	if (PQresultStatus(r) == PGRES_COMMAND_OK)
 		return true;
 	if (!link->down_logged)
-		log_error(NULL, "the database doesn't know a statement (run craft-cloud migrate): %s", db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
+		log_error(NULL, "the database doesn't know a statement (run craft-cloud migrate): %s",
+			  db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
 	return false;
 }
 
@@ -251,7 +253,8 @@ static void on_timer(uv_timer_t *timer)
 		link_broke(link);
 }
 
-struct pglink *pglink_new(uv_loop_t *loop, const char *url, const char *application, const struct pglink_events *events, void *user)
+struct pglink *pglink_new(uv_loop_t *loop, const char *url, const char *application, const struct pglink_events *events,
+			  void *user)
 {
 	struct pglink *link = xcalloc(1, sizeof(*link));
 	link->loop = loop;
@@ -293,7 +296,8 @@ bool pglink_query(struct pglink *link, enum statement statement, const struct db
 	static const struct db_params none = { 0 };
 	if (!params)
 		params = &none;
-	if (link->broken || !PQsendQueryPrepared(link->conn, statements[statement].name, params->count, params->values, params->lengths, params->formats, 1))
+	if (link->broken || !PQsendQueryPrepared(link->conn, statements[statement].name, params->count, params->values,
+						 params->lengths, params->formats, 1))
 		return mark_broken(link);
 	link->queued++;
 	return true;

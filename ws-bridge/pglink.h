@@ -17,16 +17,19 @@ struct pglink_events {
 	void (*on_ready)(struct pglink *link, void *user);
 	/* The connection broke (also: was dropped by pglink_drop) after on_ready. */
 	void (*on_lost)(struct pglink *link, void *user);
-	/* A result of the oldest statement that has no complete result yet; the link clears it afterwards. One call a statement. */
+	/* A result of the oldest statement that has no complete result yet; the link clears it afterwards. One call a
+	 * statement. */
 	void (*on_result)(struct pglink *link, void *user, const PGresult *result);
-	/* The oldest sync was reached: what was queued before it is committed, or rolled back if one of its results was an error. */
+	/* The oldest sync was reached: what was queued before it is committed, or rolled back if one of its results was
+	 * an error. */
 	void (*on_sync)(struct pglink *link, void *user);
 	/* A notification came; may be NULL. */
 	void (*on_notify)(struct pglink *link, void *user, const char *payload);
 };
 
 /* application: shows in pg_stat_activity. The strings and events must outlive the link. */
-struct pglink *pglink_new(uv_loop_t *loop, const char *url, const char *application, const struct pglink_events *events, void *user);
+struct pglink *pglink_new(uv_loop_t *loop, const char *url, const char *application, const struct pglink_events *events,
+			  void *user);
 /* Closes the connection and frees the link once the loop has let go of it. No event comes any more. */
 void pglink_free(struct pglink *link);
 

@@ -14,11 +14,11 @@ struct conn;
 
 struct reply {
 	STAILQ_ENTRY(reply) link;
-	struct buf request_id;   /* JSON text; empty: the request had none */
-	size_t cost;             /* bytes of the request, while it is under way */
+	struct buf request_id;	 /* JSON text; empty: the request had none */
+	size_t cost;		 /* bytes of the request, while it is under way */
 	struct frame_buf *frame; /* the answer, when it is known */
-	int64_t wait_seq;        /* it leaves only when the connection's position has come to this change */
-	uint64_t waits_since;    /* ms */
+	int64_t wait_seq;	 /* it leaves only when the connection's position has come to this change */
+	uint64_t waits_since;	 /* ms */
 };
 
 struct replies {

@@ -19,22 +19,31 @@ struct room {
 	struct hub *hub;
 	char *slug;
 	size_t slug_len;
-	int64_t id;               /* 0: not written to yet, as far as we know */
-	unsigned refs;            /* requests and reads under way */
+	int64_t id;		  /* 0: not written to yet, as far as we know */
+	unsigned refs;		  /* requests and reads under way */
 	struct conn_list members; /* all that joined or are joining; events go to those that are live */
-	int64_t head;             /* number of the last event delivered, or ROOM_UNKNOWN before the first read */
-	int64_t wanted;           /* the highest number heard of */
-	bool reading;             /* a page of the log is asked for */
-	struct event_list ring;   /* the latest events, without gaps, up to head */
+	int64_t head;		  /* number of the last event delivered, or ROOM_UNKNOWN before the first read */
+	int64_t wanted;		  /* the highest number heard of */
+	bool reading;		  /* a page of the log is asked for */
+	struct event_list ring;	  /* the latest events, without gaps, up to head */
 	size_t ring_count, ring_bytes;
-	struct event_list hold;   /* events that came before their predecessors, ascending */
+	struct event_list hold; /* events that came before their predecessors, ascending */
 	size_t hold_count;
-	uint64_t idle_since;      /* ms */
+	uint64_t idle_since; /* ms */
 };
 
 /* Columns of api.changes. */
 enum page_column {
-	PAGE_WORKSPACE, PAGE_EPOCH, PAGE_HEAD, PAGE_FLOOR, PAGE_SEQ, PAGE_ENTITY, PAGE_ACTION, PAGE_ENTITY_ID, PAGE_ORIGIN, PAGE_DATA
+	PAGE_WORKSPACE,
+	PAGE_EPOCH,
+	PAGE_HEAD,
+	PAGE_FLOOR,
+	PAGE_SEQ,
+	PAGE_ENTITY,
+	PAGE_ACTION,
+	PAGE_ENTITY_ID,
+	PAGE_ORIGIN,
+	PAGE_DATA
 };
 
 /* Finds or makes the room. */

@@ -9,10 +9,10 @@
 struct session_cache;
 
 struct session_entry {
-	int64_t version;    /* 0: there is no such session */
-	struct buf header;  /* JSON text; empty when there is no session */
+	int64_t version;   /* 0: there is no such session */
+	struct buf header; /* JSON text; empty when there is no session */
 	bool has_hashes;
-	struct buf hashes;  /* int64_t each */
+	struct buf hashes; /* int64_t each */
 };
 
 /* max_bytes bounds what it keeps. */

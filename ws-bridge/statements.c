@@ -1,10 +1,12 @@
 /* statements.c: the bridge's SQL. Mutations answer api.outcome: status, workspace_id, seq, answer. */
 #include "statements.h"
 
-#define COLUMNS(a, b, c, d, e, f) \
-	"row($" #a "::text,$" #b "::boolean,$" #c "::text,$" #d "::text,$" #e "::bigint,$" #f "::bigint)::api.session_columns"
+#define COLUMNS(a, b, c, d, e, f)                                                                                      \
+	"row($" #a "::text,$" #b "::boolean,$" #c "::text,$" #d "::text,$" #e "::bigint,$" #f                          \
+	"::bigint)::api.session_columns"
 #define REQUEST(a, b, c, d) "row($" #a "::text,$" #b "::text,$" #c "::bytea,$" #d "::bigint)::api.request"
 
+/* clang-format off */
 const struct db_statement statements[STMT_COUNT] = {
 	[STMT_SESSION_CREATE] = { "session_create",
 		"select * from api.session_create($1::text,$2::text,$3::json," COLUMNS(4, 5, 6, 7, 8, 9) ",$10::bigint," REQUEST(11, 12, 13, 14) ")", 14 },
@@ -36,3 +38,4 @@ const struct db_statement statements[STMT_COUNT] = {
 	[STMT_PRUNE] = { "prune", "select api.prune($1::bigint,$2::integer,$3::integer)", 3 },
 	[STMT_LISTEN] = { "listen", "listen craft_changes", 0 },
 };
+/* clang-format on */

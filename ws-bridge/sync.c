@@ -59,7 +59,8 @@ static void refuse_depth(struct conn *conn, const struct envelope *e)
 	size_t depth = 0;
 	if (e->request_id.len)
 		(void)json_check(e->request_id, &depth);
-	refuse(conn, depth > JSON_MAX_DEPTH ? UNKNOWN_REQUEST : e->request_id, "Invalid data: nested more than 1000 levels deep");
+	refuse(conn, depth > JSON_MAX_DEPTH ? UNKNOWN_REQUEST : e->request_id,
+	       "Invalid data: nested more than 1000 levels deep");
 }
 
 static const struct message_type *find_type(const struct envelope *e)

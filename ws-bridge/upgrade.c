@@ -20,7 +20,8 @@ static bool parse_since(struct slice text, int64_t *out)
 	*out = 0;
 	for (size_t i = 0; i < text.len; i++) {
 		int digit = text.ptr[i] - '0';
-		if (digit < 0 || digit > 9 || __builtin_mul_overflow(*out, 10, out) || __builtin_add_overflow(*out, digit, out))
+		if (digit < 0 || digit > 9 || __builtin_mul_overflow(*out, 10, out) ||
+		    __builtin_add_overflow(*out, digit, out))
 			return false;
 	}
 	return text.len > 0;
@@ -63,8 +64,10 @@ static bool take_connect_token(struct bridge *bridge)
 
 static void route(struct conn *conn, const struct uri_path *path)
 {
-	bool workspace = path->count >= 2 && slice_eq_str(path->seg[0], "workspace") && path->seg[1].len > 0 && path->seg[1].len <= MAX_SLUG;
-	bool sandbox = workspace && path->count == 5 && slice_eq_str(path->seg[2], "sandbox") && slice_eq_str(path->seg[3], "ws");
+	bool workspace = path->count >= 2 && slice_eq_str(path->seg[0], "workspace") && path->seg[1].len > 0 &&
+			 path->seg[1].len <= MAX_SLUG;
+	bool sandbox = workspace && path->count == 5 && slice_eq_str(path->seg[2], "sandbox") &&
+		       slice_eq_str(path->seg[3], "ws");
 	const char *wrong;
 	if (sandbox)
 		conn_refuse(conn, 404, "Sandbox session not found");
@@ -101,7 +104,8 @@ static void keep_request_id(struct conn *conn)
 {
 	struct slice id = conn->hs.request_id;
 	size_t n = 0;
-	while (n < id.len && n < sizeof(conn->request_id) - 1 && strchr("0123456789abcdefABCDEF-_", id.ptr[n]) && id.ptr[n])
+	while (n < id.len && n < sizeof(conn->request_id) - 1 && strchr("0123456789abcdefABCDEF-_", id.ptr[n]) &&
+	       id.ptr[n])
 		n++;
 	memcpy(conn->request_id, id.ptr ? id.ptr : "", n);
 }

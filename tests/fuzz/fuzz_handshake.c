@@ -23,8 +23,8 @@ static void check_request(const struct handshake *hs, const char *data, size_t l
 	assert(hs->method.len > 0 && hs->host.len > 0);
 	assert(hs->target.len > 0 && hs->target.ptr[0] == '/' && !memchr(hs->target.ptr, ' ', hs->target.len));
 	assert(!hs->deflate_window || hs->deflate);
-	const struct slice all[] = { hs->method, hs->target,  hs->host, hs->authorization, hs->origin,
-				     hs->real_ip, hs->request_id, hs->key,  hs->version,      hs->content_length };
+	const struct slice all[] = { hs->method,  hs->target,	  hs->host, hs->authorization, hs->origin,
+				     hs->real_ip, hs->request_id, hs->key,  hs->version,       hs->content_length };
 	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
 		check_slice(all[i], data, hs->head_len);
 }

@@ -94,7 +94,8 @@ static inline void feed(struct frame_reader *r, struct slice piece, struct buf *
 	free(copy);
 }
 
-static inline void run_cut(const struct buf *in, size_t max, bool deflate, size_t first, size_t step, const char *expected)
+static inline void run_cut(const struct buf *in, size_t max, bool deflate, size_t first, size_t step,
+			   const char *expected)
 {
 	struct frame_reader r;
 	autobuf log = { 0 };

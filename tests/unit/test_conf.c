@@ -56,7 +56,9 @@ static bool load(struct fixture *f, const char *text)
 static void reads_keys_comments_and_sizes(void **state)
 {
 	struct fixture *f = *state;
-	assert_true(load(f, "# comment\n\n  API_KEY = abc=def#8  \nDATABASE_URL=postgresql:///x\nWS_MAX_MESSAGE=2M\nWS_MAX_QUEUE=65536\nSOCKET_MODE=0600\nLOG_LEVEL=warn\n"));
+	assert_true(load(f, "# comment\n\n  API_KEY = abc=def#8  "
+			    "\nDATABASE_URL=postgresql:///"
+			    "x\nWS_MAX_MESSAGE=2M\nWS_MAX_QUEUE=65536\nSOCKET_MODE=0600\nLOG_LEVEL=warn\n"));
 	assert_string_equal(f->conf.api_key, "abc=def#8");
 	assert_int_equal(f->conf.ws_max_message, 2 << 20);
 	assert_int_equal(f->conf.ws_max_queue, 65536);
@@ -97,7 +99,9 @@ static void secrets_come_from_files_too(void **state)
 
 static void refuses_with_file_and_line(void **state)
 {
-	static const struct { const char *text, *want; } cases[] = {
+	static const struct {
+		const char *text, *want;
+	} cases[] = {
 		{ MINIMUM "NOPE=1\n", ":3: unknown key NOPE" },
 		{ MINIMUM "\nLOG_LEVEL_FILE=x\n", ":4: unknown key LOG_LEVEL_FILE" },
 		{ MINIMUM "novalue\n", ":3: not of the form KEY=value" },
@@ -150,10 +154,8 @@ static void errors_and_prints_never_show_secrets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reads_keys_comments_and_sizes),
-		TEST(the_environment_wins_and_secrets_are_wiped_from_it),
-		TEST(secrets_come_from_files_too),
-		TEST(refuses_with_file_and_line),
+		TEST(reads_keys_comments_and_sizes),	    TEST(the_environment_wins_and_secrets_are_wiped_from_it),
+		TEST(secrets_come_from_files_too),	    TEST(refuses_with_file_and_line),
 		TEST(errors_and_prints_never_show_secrets),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -72,22 +72,21 @@ static void tolerated_ends(void **state)
 {
 	(void)state;
 	struct slice hello = SLICE_LIT("Hello");
-	expect_decoded(SLICE_LIT("\xf3\x48\xcd\xc9\xc9\x07\x00"), hello);                 /* BFINAL, no byte added */
+	expect_decoded(SLICE_LIT("\xf3\x48\xcd\xc9\xc9\x07\x00"), hello);		  /* BFINAL, no byte added */
 	expect_decoded(SLICE_LIT("\xf2\x48\xcd\xc9\xc9\x07\x00\x00\x00\xff\xff"), hello); /* tail not removed */
 	expect_decoded(SLICE_LIT(""), SLICE_LIT(""));
 	expect_decoded(SLICE_LIT("\x02\x00"), SLICE_LIT(""));
 	/* two streams, each with BFINAL */
-	expect_decoded(SLICE_LIT("\xf3\x48\xcd\xc9\xc9\x07\x00\xf3\x48\xcd\xc9\xc9\x07\x00"),
-		       SLICE_LIT("HelloHello"));
+	expect_decoded(SLICE_LIT("\xf3\x48\xcd\xc9\xc9\x07\x00\xf3\x48\xcd\xc9\xc9\x07\x00"), SLICE_LIT("HelloHello"));
 }
 
 static void broken_data(void **state)
 {
 	(void)state;
-	expect_bad(SLICE_LIT("\x06"));                                     /* reserved block type */
+	expect_bad(SLICE_LIT("\x06")); /* reserved block type */
 	expect_bad(SLICE_LIT("\xff\xff\xff\xff"));
 	expect_bad(SLICE_LIT("\x00\x05\x00\xfa\xfe\x48\x65\x6c\x6c\x6f")); /* length check */
-	expect_bad(SLICE_LIT("\x00\x06\x00\xf9\xff\x48"));                 /* cut inside a block */
+	expect_bad(SLICE_LIT("\x00\x06\x00\xf9\xff\x48"));		   /* cut inside a block */
 	expect_bad(SLICE_LIT("\xf2\x48\xcd"));
 	expect_bad(SLICE_LIT("\xf2\x48\xcd\xc9\xc9\x07\x00 junk"));
 }
@@ -208,8 +207,8 @@ static void free_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(rfc_vectors), cmocka_unit_test(tolerated_ends), cmocka_unit_test(broken_data),
-		cmocka_unit_test(round_trips), cmocka_unit_test(no_context),     cmocka_unit_test(empty_message),
+		cmocka_unit_test(rfc_vectors),	  cmocka_unit_test(tolerated_ends),    cmocka_unit_test(broken_data),
+		cmocka_unit_test(round_trips),	  cmocka_unit_test(no_context),	       cmocka_unit_test(empty_message),
 		cmocka_unit_test(bounded_output), cmocka_unit_test(nothing_held_back), cmocka_unit_test(free_nothing),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

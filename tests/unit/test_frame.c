@@ -221,7 +221,10 @@ static void closes(void **state)
 	autobuf in = { 0 };
 	expect_one(FIN | CLOSE, SLICE_LIT(""), "close:1005");
 	expect_one(FIN | CLOSE, SLICE_LIT("\x03\xe8"), "close:1000");
-	expect_one(FIN | CLOSE, SLICE_LIT("\x03\xe8" "bye \xe2\x82\xac"), "close:1000:bye \xe2\x82\xac");
+	expect_one(FIN | CLOSE,
+		   SLICE_LIT("\x03\xe8"
+			     "bye \xe2\x82\xac"),
+		   "close:1000:bye \xe2\x82\xac");
 	expect_one(FIN | CLOSE, SLICE_LIT("\x03"), "fail:1002");
 	expect_one(FIN | CLOSE, SLICE_LIT("\x03\xe8\xff"), "fail:1007");
 	expect_one(FIN | CLOSE, SLICE_LIT("\x03\xe8\xe2\x82"), "fail:1007");

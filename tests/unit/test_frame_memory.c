@@ -22,7 +22,8 @@ static void deflate_vectors(void **state)
 	add_frame(&in, FIN | RSV1 | TEXT, SLICE_LIT(""));
 	add_frame(&in, FIN | RSV1 | BINARY, HELLO_DEFLATED);
 	add_frame(&in, FIN | TEXT, SLICE_LIT("plain"));
-	expect_deflate(&in, "text:Hello ping:p text:Hello text:Hello text:Hello text:Hello text text binary text:plain");
+	expect_deflate(&in,
+		       "text:Hello ping:p text:Hello text:Hello text:Hello text:Hello text text binary text:plain");
 }
 
 static void deflate_fragments(void **state)
@@ -223,16 +224,11 @@ static void announced_is_not_allocated(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(deflate_vectors),
-		cmocka_unit_test(deflate_fragments),
-		cmocka_unit_test(deflate_rules),
-		cmocka_unit_test(deflate_limits),
-		cmocka_unit_test(deflate_text_checked),
-		cmocka_unit_test(zero_copy),
-		cmocka_unit_test(take_assembled),
-		cmocka_unit_test(take_control_payload),
-		cmocka_unit_test(idle_holds_nothing),
-		cmocka_unit_test(announced_is_not_allocated),
+		cmocka_unit_test(deflate_vectors),	cmocka_unit_test(deflate_fragments),
+		cmocka_unit_test(deflate_rules),	cmocka_unit_test(deflate_limits),
+		cmocka_unit_test(deflate_text_checked), cmocka_unit_test(zero_copy),
+		cmocka_unit_test(take_assembled),	cmocka_unit_test(take_control_payload),
+		cmocka_unit_test(idle_holds_nothing),	cmocka_unit_test(announced_is_not_allocated),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,11 +10,11 @@
 #include <cmocka.h>
 
 #define REQUEST_LINE "GET /workspace/team?since=4 HTTP/1.1\r\n"
-#define REQUIRED                             \
-	"Host: example.com\r\n"              \
-	"Upgrade: websocket\r\n"             \
-	"Connection: Upgrade\r\n"            \
-	"Sec-WebSocket-Version: 13\r\n"      \
+#define REQUIRED                                                                                                       \
+	"Host: example.com\r\n"                                                                                        \
+	"Upgrade: websocket\r\n"                                                                                       \
+	"Connection: Upgrade\r\n"                                                                                      \
+	"Sec-WebSocket-Version: 13\r\n"                                                                                \
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 #define GOOD(more) REQUEST_LINE REQUIRED more "\r\n"
 
@@ -211,8 +211,13 @@ static void host_and_body(void **state)
 static void repeated_headers(void **state)
 {
 	(void)state;
-	static const char *const names[] = { "Host", "Authorization", "Origin", "X-Request-Id", "X-Real-IP",
-					     "Sec-WebSocket-Key", "Sec-WebSocket-Version" };
+	static const char *const names[] = { "Host",
+					     "Authorization",
+					     "Origin",
+					     "X-Request-Id",
+					     "X-Real-IP",
+					     "Sec-WebSocket-Key",
+					     "Sec-WebSocket-Version" };
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		autobuf in = { 0 };
 		buf_addf(&in, REQUEST_LINE REQUIRED "%s: 13\r\n%s: 13\r\n\r\n", names[i], names[i]);
@@ -251,8 +256,9 @@ static void upgrade_rules(void **state)
 	};
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		autobuf in = { 0 };
-		buf_addf(&in, "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: %s\r\nConnection: %s\r\n"
-			      "Sec-WebSocket-Version: %s\r\nSec-WebSocket-Key: %s\r\n\r\n",
+		buf_addf(&in,
+			 "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: %s\r\nConnection: %s\r\n"
+			 "Sec-WebSocket-Version: %s\r\nSec-WebSocket-Key: %s\r\n\r\n",
 			 cases[i].upgrade, cases[i].connection, cases[i].version, cases[i].key);
 		expect(buf_cstr(&in), cases[i].status, NULL);
 	}
@@ -404,12 +410,10 @@ static void error_answers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(complete_request), cmocka_unit_test(absent_headers),
-		cmocka_unit_test(incomplete),       cmocka_unit_test(request_lines),
-		cmocka_unit_test(header_syntax),    cmocka_unit_test(line_ends),
-		cmocka_unit_test(host_and_body),    cmocka_unit_test(repeated_headers),
-		cmocka_unit_test(upgrade_rules),    cmocka_unit_test(head_limit),
-		cmocka_unit_test(extension_offers), cmocka_unit_test(accept_answer),
+		cmocka_unit_test(complete_request), cmocka_unit_test(absent_headers),	cmocka_unit_test(incomplete),
+		cmocka_unit_test(request_lines),    cmocka_unit_test(header_syntax),	cmocka_unit_test(line_ends),
+		cmocka_unit_test(host_and_body),    cmocka_unit_test(repeated_headers), cmocka_unit_test(upgrade_rules),
+		cmocka_unit_test(head_limit),	    cmocka_unit_test(extension_offers), cmocka_unit_test(accept_answer),
 		cmocka_unit_test(error_answers),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

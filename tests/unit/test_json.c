@@ -21,11 +21,13 @@ static void expect_text(struct buf *b, const char *want)
 
 static void accepts_every_form_of_rfc_8259(void **state)
 {
+	/* clang-format off */
 	static const char *const good[] = {
 		"null", " true ", "false", "0", "-0", "10", "1.5", "-1.5e+10", "1E400", "123456789012345678901234567890", "\"\"", "\"a\"",
 		"\"\\u0000\\ud83d\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "[]", "[ ]", "{}", "{ }", "[1,2 , 3]", "{\"a\":1,\"a\":2}", "\r\n\t [ { } ] ",
 		"{\"a\":{\"b\":[{\"c\":[]}]}}", "\"\x7f\"", "[[],{},\"\",0]",
 	};
+	/* clang-format on */
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
 		if (!json_check(s(good[i]), NULL))
@@ -35,12 +37,14 @@ static void accepts_every_form_of_rfc_8259(void **state)
 
 static void refuses_what_is_no_json(void **state)
 {
+	/* clang-format off */
 	static const char *const bad[] = {
 		"", " ", "nul", "nulll", "True", "01", "-", "+1", "1.", ".5", "1e", "1e+", "0x10", "NaN", "Infinity", "\"", "\"\\\"", "\"\\x\"", "\"\\u12\"",
 		"\"\\u12g4\"", "\"\n\"", "\"\x01\"", "[", "]", "[1", "[1,", "[1,]", "[,1]", "[1 2]", "{", "}", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,",
 		"{\"a\":1,}", "{a:1}", "{1:1}", "{\"a\" 1}", "{\"a\",1}", "[}", "{]", "[1}", "{\"a\":1]", "1 2", "{} {}", "//", "'a'", "[\"a\",]", "\"\\",
 		"\"\\u", "tru", "[tru]", "{\"a\":[}", "-a", "1e5.5",
 	};
+	/* clang-format on */
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		if (json_check(s(bad[i]), NULL))
@@ -117,7 +121,9 @@ static void finds_the_last_of_equal_keys(void **state)
 
 static void decodes_strings_or_says_that_it_cannot(void **state)
 {
-	static const char *const unstorable[] = { "\"\\u0000\"", "\"\\ud83d\"", "\"\\ude00\"", "\"\\ud83d\\ud83d\\ude00\"", "\"a\\ud83dx\"", "\"\\ud83d\\n\"" };
+	static const char *const unstorable[] = { "\"\\u0000\"",   "\"\\ud83d\"",
+						  "\"\\ude00\"",   "\"\\ud83d\\ud83d\\ude00\"",
+						  "\"a\\ud83dx\"", "\"\\ud83d\\n\"" };
 	autobuf b = { 0 };
 	(void)state;
 	assert_true(json_decode(s("\"a\\u00e9\\u20ac\\ud83d\\ude00\\n\\/\\\"\\\\ \\u0001\""), &b));
@@ -160,7 +166,9 @@ static void cuts_strings_between_characters(void **state)
 
 static void merges_as_javascript_spreads(void **state)
 {
-	static const struct { const char *base, *updates, *want; } cases[] = {
+	static const struct {
+		const char *base, *updates, *want;
+	} cases[] = {
 		{ "{}", "{}", "{}" },
 		{ "{\"a\":1}", "{}", "{\"a\":1}" },
 		{ "{}", "{\"a\":null}", "{\"a\":null}" },

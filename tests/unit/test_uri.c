@@ -36,8 +36,9 @@ static void splits_first_and_decodes_once(void **state)
 
 static void refuses_malformed_paths(void **state)
 {
-	static const char *const bad[] = { "", "a", "?x", "/%", "/%4", "/%zz", "/a%00b", "/%ff", "/%ed%a0%80", "/%c0%af", "http://host",
-		"/1/2/3/4/5/6/7/8/9/10/11/12/13" };
+	static const char *const bad[] = { "",		 "a",	    "?x",	   "/%",
+					   "/%4",	 "/%zz",    "/a%00b",	   "/%ff",
+					   "/%ed%a0%80", "/%c0%af", "http://host", "/1/2/3/4/5/6/7/8/9/10/11/12/13" };
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct uri_path p;

@@ -141,9 +141,18 @@ static void earliest_byte(void **state)
 		const char *bytes;
 		size_t bad; /* index of the first byte that can't be right */
 	} cases[] = {
-		{ "a\x80", 1 },         { "\xc0\xaf", 0 },         { "\xc2 ", 1 },        { "\xe0\x9f\xbf", 1 },
-		{ "\xed\xa0\x80", 1 },  { "\xed\xbf\xbf", 1 },     { "\xe2\x82 ", 2 },    { "\xf0\x8f\xbf\xbf", 1 },
-		{ "\xf4\x90\x80\x80", 1 }, { "\xf5\x80\x80\x80", 0 }, { "\xf0\x9f\x98!", 3 }, { "\xff", 0 },
+		{ "a\x80", 1 },
+		{ "\xc0\xaf", 0 },
+		{ "\xc2 ", 1 },
+		{ "\xe0\x9f\xbf", 1 },
+		{ "\xed\xa0\x80", 1 },
+		{ "\xed\xbf\xbf", 1 },
+		{ "\xe2\x82 ", 2 },
+		{ "\xf0\x8f\xbf\xbf", 1 },
+		{ "\xf4\x90\x80\x80", 1 },
+		{ "\xf5\x80\x80\x80", 0 },
+		{ "\xf0\x9f\x98!", 3 },
+		{ "\xff", 0 },
 	};
 	for (size_t c = 0; c < sizeof(cases) / sizeof(cases[0]); c++) {
 		struct utf8 s = { 0 };
@@ -165,8 +174,9 @@ static void nothing_is_valid(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(all_pairs),     cmocka_unit_test(edges_of_four), cmocka_unit_test(every_code_point),
-		cmocka_unit_test(bad_byte_anywhere), cmocka_unit_test(cut_anywhere), cmocka_unit_test(earliest_byte),
+		cmocka_unit_test(all_pairs),	    cmocka_unit_test(edges_of_four),
+		cmocka_unit_test(every_code_point), cmocka_unit_test(bad_byte_anywhere),
+		cmocka_unit_test(cut_anywhere),	    cmocka_unit_test(earliest_byte),
 		cmocka_unit_test(nothing_is_valid),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
