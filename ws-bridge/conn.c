@@ -93,6 +93,12 @@ void conn_kill(struct conn *conn)
 	uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
 }
 
+static void heard(struct conn *conn)
+{
+	conn->last_heard = uv_now(conn->bridge->loop);
+	conn->pings = 0;
+}
+
 /* ---- what is watched ---- */
 
 static void watch(struct conn *conn)
@@ -201,6 +207,9 @@ static void flush(struct conn *conn)
 			conn_kill(conn);
 			return;
 		}
+		/* Its pongs lie behind what we don't read while it is backed up: taking data is its sign of life then. */
+		if (!conn_has_room(conn))
+			heard(conn);
 		conn->greeting = conn->greeting && (size_t)n < iov[0].iov_len;
 		outq_sent(&conn->out, (size_t)n);
 	}
@@ -282,8 +291,7 @@ void conn_accept(struct conn *conn)
 	conn->close_code = FRAME_CLOSE_ABNORMAL;
 	conn->state = CONN_OPEN;
 	conn->since = uv_now(conn->bridge->loop);
-	/* Broadcasts are compressed once for all, with the full window: who wants a smaller one gets none compressed.
-	 */
+	/* A broadcast is compressed once, with the full window: who wants a smaller one gets none compressed. */
 	conn->deflate = conn->hs.deflate && (!conn->hs.deflate_window || conn->hs.deflate_window == 15);
 	frame_reader_init(&conn->reader, (size_t)conn->bridge->conf.ws_max_message, conn->hs.deflate);
 	buf_drop_front(&conn->in, conn->hs.head_len);
@@ -317,8 +325,7 @@ static void on_failure(struct conn *conn, const struct frame_event *ev)
 		 ev->reason);
 	conn_close(conn, ev->code, ev->reason, false);
 	conn->half_close = true;
-	/* The rest of the message is still coming: nginx would drop the connection, our Close with it, if we ended it
-	 * now. */
+	/* The rest of the message is still coming: if we ended now, nginx would drop the connection and our Close. */
 	if (ev->code == FRAME_CLOSE_TOO_BIG) {
 		conn->lingering = true;
 		conn->since += SLOW_CLOSE_LIMIT_MS - CLOSE_LIMIT_MS;
@@ -376,8 +383,7 @@ static void feed(struct conn *conn, uint8_t *data, size_t len)
 
 static void received(struct conn *conn, uint8_t *data, size_t len)
 {
-	conn->last_heard = uv_now(conn->bridge->loop);
-	conn->pings = 0;
+	heard(conn);
 	switch (conn->state) {
 	case CONN_HTTP:
 		/* Frames that come with the head stay in the buffer until the 101 was sent. */
