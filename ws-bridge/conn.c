@@ -13,14 +13,16 @@
 #define READ_SIZE 65536
 #define HTTP_LIMIT_MS 10000
 #define CLOSE_LIMIT_MS 3000
-#define SLOW_CLOSE_LIMIT_MS 30000 /* a client closed for slowness, or in the middle of a big message, gets more time   \
-				   */
-#define QUIET_MS 250		  /* of a client that was told 1009: then what it was sending is through */
+#define SLOW_CLOSE_LIMIT_MS                                                                                            \
+	30000	     /* a client closed for slowness, or in the middle of a big message, gets more time                \
+		      */
+#define QUIET_MS 250 /* of a client that was told 1009: then what it was sending is through */
 #define PINGS_MISSED 2
 #define BATCH_FRAMES 64
-#define EVENT_QUEUE (1u << 20) /* with more than this queued a client is sent no further events, and read no further   \
-				*/
-#define SLOW_MS 300	       /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
+#define EVENT_QUEUE                                                                                                    \
+	(1u << 20)  /* with more than this queued a client is sent no further events, and read no further              \
+		     */
+#define SLOW_MS 300 /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void feed(struct conn *conn, uint8_t *data, size_t len);
@@ -207,7 +209,8 @@ static void flush(struct conn *conn)
 			conn_kill(conn);
 			return;
 		}
-		/* Its pongs lie behind what we don't read while it is backed up: taking data is its sign of life then. */
+		/* Its pongs lie behind what we don't read while it is backed up: taking data is its sign of life then.
+		 */
 		if (!conn_has_room(conn))
 			heard(conn);
 		conn->greeting = conn->greeting && (size_t)n < iov[0].iov_len;
@@ -462,16 +465,15 @@ static bool is_slow(struct conn *conn, uint64_t now)
 
 static void tick_open(struct conn *conn, uint64_t now)
 {
-	uint64_t waits = replies_waiting_since(conn);
 	if (is_slow(conn, now)) {
 		close_slow(conn);
 		return;
 	}
 	if (conn->bridge->conf.ws_message_rate)
 		refill_rate(conn, now);
-	if (waits && now - waits > (uint64_t)conn->bridge->conf.ws_db_timeout)
-		conn_close(conn, FRAME_CLOSE_RESTART, "the change log can't be read, resume later", true);
-	else if (now - conn->last_heard >= (uint64_t)conn->bridge->conf.ws_ping_interval && conn->state == CONN_OPEN)
+	if (now > (uint64_t)conn->bridge->conf.ws_db_timeout)
+		replies_give_up(conn, now - (uint64_t)conn->bridge->conf.ws_db_timeout);
+	if (now - conn->last_heard >= (uint64_t)conn->bridge->conf.ws_ping_interval && conn->state == CONN_OPEN)
 		ping(conn, now);
 }
 

@@ -180,6 +180,9 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 	bool ok = PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK;
 	if (!ok)
 		log_error(NULL, "reading failed: %s", db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
+	/* The server is going (or libpq says so): on_lost follows, and the question is asked again. */
+	if (!ok && (!*db_sqlstate(r) || strncmp(db_sqlstate(r), "57", 2) == 0))
+		return;
 	if (q->kind == ASK_CHANGES)
 		hub_page(q->room, q->conn, ok ? r : NULL);
 	else if (q->kind == ASK_EPOCH && ok)

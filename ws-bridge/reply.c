@@ -65,10 +65,9 @@ static void send_ready(struct conn *conn)
 		conn_resume(conn, PAUSE_REPLIES);
 }
 
-static void complete(struct conn *conn, struct reply *reply, struct buf *text)
+static void complete(struct conn *conn, struct reply *reply, struct frame_buf *frame)
 {
-	struct slice whole = buf_slice(text);
-	reply->frame = frame_buf_new(FRAME_OP_TEXT, &whole, 1, conn->deflate ? conn->bridge->deflate : NULL);
+	reply->frame = frame;
 	conn->replies.bytes -= reply->cost;
 	reply->cost = 0;
 	send_ready(conn);
@@ -97,17 +96,24 @@ void reply_data(struct conn *conn, struct reply *reply, struct slice data, int64
 		conn->replies.waiting++;
 	}
 	buf_add_char(&text, '}');
-	complete(conn, reply, &text);
+	struct slice whole = buf_slice(&text);
+	complete(conn, reply, frame_buf_new(FRAME_OP_TEXT, &whole, 1, conn->deflate ? conn->bridge->deflate : NULL));
 }
 
-void reply_error(struct conn *conn, struct reply *reply, const char *error)
+static struct frame_buf *error_frame(const struct reply *reply, const char *error)
 {
 	autobuf text = { 0 };
 	begin(&text, reply);
 	buf_add_str(&text, ",\"error\":");
 	json_encode(&text, slice_of(error));
 	buf_add_char(&text, '}');
-	complete(conn, reply, &text);
+	struct slice whole = buf_slice(&text);
+	return frame_buf_new(FRAME_OP_TEXT, &whole, 1, NULL);
+}
+
+void reply_error(struct conn *conn, struct reply *reply, const char *error)
+{
+	complete(conn, reply, error_frame(reply, error));
 }
 
 void replies_advance(struct conn *conn)
@@ -116,8 +122,26 @@ void replies_advance(struct conn *conn)
 		send_ready(conn);
 }
 
-uint64_t replies_waiting_since(const struct conn *conn)
+/* Its number must not be told before those below it: the client would resume behind events that it never got. */
+#define APPLIED                                                                                                        \
+	"This change was applied, but the database went away before its place among the others was known: reload to "  \
+	"see "                                                                                                         \
+	"the present state"
+
+void replies_give_up(struct conn *conn, uint64_t since)
 {
-	const struct reply *reply = conn->replies.waiting ? STAILQ_FIRST(&conn->replies.list) : NULL;
-	return reply && reply->frame ? reply->waits_since : 0;
+	struct replies *r = &conn->replies;
+	struct reply *reply;
+	if (!r->waiting)
+		return;
+	STAILQ_FOREACH(reply, &r->list, link)
+	{
+		if (!reply->wait_seq || reply->wait_seq <= conn->pos || reply->waits_since >= since)
+			continue;
+		frame_buf_unref(reply->frame);
+		reply->frame = error_frame(reply, APPLIED);
+		reply->wait_seq = 0;
+		r->waiting--;
+	}
+	send_ready(conn);
 }

@@ -37,7 +37,7 @@ void reply_data(struct conn *conn, struct reply *reply, struct slice data, int64
 void reply_error(struct conn *conn, struct reply *reply, const char *text);
 /* The connection's position moved: sends the answers that waited for it. */
 void replies_advance(struct conn *conn);
-/* Since when the oldest answer has been waiting for its place; 0: none does. */
-uint64_t replies_waiting_since(const struct conn *conn);
+/* Answers that have waited for their place since before `since` (ms) become errors that say what is known. */
+void replies_give_up(struct conn *conn, uint64_t since);
 
 #endif
