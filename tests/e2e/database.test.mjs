@@ -74,7 +74,7 @@ for (const how of ["stopped", "crashed"])
 		const slug = slugOf();
 		const clients = await room(t, slug);
 		const stops = clients.map((client, i) => keepWriting(client, `c${i}`));
-		await clients[0].waitFor(20);
+		for (const client of clients) await client.waitFor(20);
 		if (how === "crashed") {
 			// As kill -9 does it: all backends die at once, recovery at the next start.
 			server.kill("postgres", "SIGQUIT");
@@ -106,7 +106,7 @@ for (const how of ["stopped", "crashed"])
 		const outcomes = await Promise.all(stops.map((stop) => stop()));
 		for (const client of clients) assert.equal(client.closing, undefined, "a connection was closed");
 		for (const [i, outcome] of outcomes.entries()) {
-			assert.ok(outcome.refused.length > 0 && outcome.acknowledged.length > 20);
+			assert.ok(outcome.refused.length > 0 && outcome.acknowledged.length > 10);
 			assert.ok(outcome.slowest < 10000, `an answer took ${outcome.slowest} ms`);
 			await nothingLost(slug, `c${i}`, outcome);
 		}
