@@ -82,6 +82,12 @@ static void begin(struct buf *text, const struct reply *reply)
 	}
 }
 
+static struct frame_buf *text_frame(const struct conn *conn, const struct buf *text)
+{
+	struct slice whole = buf_slice(text);
+	return frame_buf_new(FRAME_OP_TEXT, &whole, 1, conn->deflate ? conn->bridge->deflate : NULL);
+}
+
 void reply_data(struct conn *conn, struct reply *reply, struct slice data, int64_t seq)
 {
 	autobuf text = { 0 };
@@ -96,24 +102,22 @@ void reply_data(struct conn *conn, struct reply *reply, struct slice data, int64
 		conn->replies.waiting++;
 	}
 	buf_add_char(&text, '}');
-	struct slice whole = buf_slice(&text);
-	complete(conn, reply, frame_buf_new(FRAME_OP_TEXT, &whole, 1, conn->deflate ? conn->bridge->deflate : NULL));
+	complete(conn, reply, text_frame(conn, &text));
 }
 
-static struct frame_buf *error_frame(const struct reply *reply, const char *error)
+static struct frame_buf *error_frame(const struct conn *conn, const struct reply *reply, const char *error)
 {
 	autobuf text = { 0 };
 	begin(&text, reply);
 	buf_add_str(&text, ",\"error\":");
 	json_encode(&text, slice_of(error));
 	buf_add_char(&text, '}');
-	struct slice whole = buf_slice(&text);
-	return frame_buf_new(FRAME_OP_TEXT, &whole, 1, NULL);
+	return text_frame(conn, &text);
 }
 
 void reply_error(struct conn *conn, struct reply *reply, const char *error)
 {
-	complete(conn, reply, error_frame(reply, error));
+	complete(conn, reply, error_frame(conn, reply, error));
 }
 
 void replies_advance(struct conn *conn)
@@ -125,8 +129,7 @@ void replies_advance(struct conn *conn)
 /* Its number must not be told before those below it: the client would resume behind events that it never got. */
 #define APPLIED                                                                                                        \
 	"This change was applied, but the database went away before its place among the others was known: reload to "  \
-	"see "                                                                                                         \
-	"the present state"
+	"see it"
 
 void replies_give_up(struct conn *conn, uint64_t since)
 {
@@ -139,7 +142,7 @@ void replies_give_up(struct conn *conn, uint64_t since)
 		if (!reply->wait_seq || reply->wait_seq <= conn->pos || reply->waits_since >= since)
 			continue;
 		frame_buf_unref(reply->frame);
-		reply->frame = error_frame(reply, APPLIED);
+		reply->frame = error_frame(conn, reply, APPLIED);
 		reply->wait_seq = 0;
 		r->waiting--;
 	}
