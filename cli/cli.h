@@ -15,15 +15,23 @@ struct cli_options {
 	const char *config;  /* NULL: the default file */
 	const char *sql_dir; /* never NULL */
 	bool dry_run;
+	int64_t orphan_age; /* s */
+	bool blobs;
 };
 
 /* The commands. conf is loaded. */
 enum cli_exit cli_migrate(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_status(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_workspaces(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_gc(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_check(const struct conf *conf, const struct cli_options *options);
 
 /* Prints "craft-cloud: …" with a newline on stderr and returns CLI_FAILED. */
 enum cli_exit cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Prints text that clients chose on stdout: it may hold what a terminal obeys, so control characters are shown as '?'.
+ * Spaces fill it up to `width` columns. */
+void cli_print_text(const char *text, int width);
 
 /* Connects; on failure says why on stderr and returns NULL. The caller finishes the connection. */
 PGconn *cli_connect(const char *url);

@@ -1,34 +1,54 @@
 /* main.c: craft-cloud, the administrators' command: options and the table of commands. */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli.h"
 #include "log.h"
+#include "sweep.h"
 
 #define DEFAULT_SQL_DIR PKGDATADIR "/sql"
 
-enum option_id { OPT_CONFIG = 'c', OPT_SQL_DIR = 's', OPT_DRY_RUN = 'n', OPT_HELP = 'h', OPT_VERSION = 'V' };
+enum option_id {
+	OPT_CONFIG = 'c',
+	OPT_SQL_DIR = 's',
+	OPT_DRY_RUN = 'n',
+	OPT_ORPHAN_AGE = 'o',
+	OPT_BLOBS = 'b',
+	OPT_HELP = 'h',
+	OPT_VERSION = 'V',
+};
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, OPT_CONFIG }, { "sql-dir", required_argument, NULL, OPT_SQL_DIR },
-	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },	   { "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },	   { NULL, 0, NULL, 0 }
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },	   { "orphan-age", required_argument, NULL, OPT_ORPHAN_AGE },
+	{ "blobs", no_argument, NULL, OPT_BLOBS },	   { "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },	   { NULL, 0, NULL, 0 },
 };
 
 struct command {
 	const char *name;
+	int options[3]; /* those that go with it, beside --config; 0 behind the last */
 	const char *help;
-	bool dry_run; /* takes --dry-run */
 	enum cli_exit (*run)(const struct conf *conf, const struct cli_options *options);
 };
 
 static const struct command commands[] = {
-	{ "migrate", "bring the database's schema to this version; --dry-run only says what would be done", true,
-	  cli_migrate },
-	{ "status", "schema version, contents, connected daemons; exit code 1 when something is wrong", false,
+	{ "migrate", { OPT_SQL_DIR, OPT_DRY_RUN }, "bring the database's schema to this version", cli_migrate },
+	{ "status",
+	  { OPT_SQL_DIR },
+	  "schema version, contents, connected daemons; exit code 1 when something is wrong",
 	  cli_status },
-	{ "workspaces", "list the workspaces: sessions, messages, bytes, last change", false, cli_workspaces },
+	{ "workspaces",
+	  { OPT_SQL_DIR },
+	  "list the workspaces: sessions, messages, bytes, last change",
+	  cli_workspaces },
+	{ "gc", { OPT_DRY_RUN, OPT_ORPHAN_AGE }, "remove files' contents (blobs) that no file names any more", cli_gc },
+	{ "check",
+	  { OPT_BLOBS },
+	  "--blobs: compare all files' contents with the database; exit code 1 when something is wrong",
+	  cli_check },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
@@ -43,17 +63,19 @@ static const struct command *find_command(const char *name)
 
 static int print_help(void)
 {
-	(void)printf("Usage: craft-cloud COMMAND [OPTIONS]\n\nAdministers the database of "
+	(void)printf("Usage: craft-cloud COMMAND [OPTIONS]\n\nAdministers the database and the blobs of "
 		     "craft-agent-cloud.\n\nCommands:\n");
 	for (size_t i = 0; i < COMMAND_COUNT; i++)
 		(void)printf("  %-20s %s\n", commands[i].name, commands[i].help);
 	(void)printf("\nOptions:\n"
 		     "  --config FILE        configuration (default: $CRAFT_CONFIG, else %s)\n"
 		     "  --sql-dir DIR        the schema's SQL files (default: %s)\n"
-		     "  --dry-run            migrate: change nothing\n"
+		     "  --dry-run            migrate, gc: change nothing, say what would be done\n"
+		     "  --orphan-age SECONDS gc: how long blobs stay that no file ever named (default: %d)\n"
+		     "  --blobs              check: the blobs\n"
 		     "  --help, --version\n"
 		     "\nConfiguration (KEY=value lines in the file, or the environment):\n",
-		     SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf", DEFAULT_SQL_DIR);
+		     SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf", DEFAULT_SQL_DIR, SWEEP_ORPHAN_AGE);
 	conf_help(CONF_ADMIN, stdout);
 	return CLI_OK;
 }
@@ -77,33 +99,80 @@ static int run_command(const struct command *command, const struct cli_options *
 	return code;
 }
 
-static int run_line(int argc, char **argv)
+static bool parse_age(const char *text, int64_t *age)
 {
-	struct cli_options options = { .sql_dir = DEFAULT_SQL_DIR };
-	opterr = 0;
+	size_t digits = strspn(text, "0123456789");
+	*age = digits ? strtoll(text, NULL, 10) : 0;
+	return digits > 0 && digits <= 10 && text[digits] == '\0';
+}
+
+/* Notes in `given` the id of each option that goes with some commands only. *code: what to exit with when false. */
+static bool parse_options(int argc, char **argv, struct cli_options *options, struct buf *given, int *code)
+{
 	int opt;
+	opterr = 0;
 	while ((opt = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
 		switch (opt) {
 		case OPT_CONFIG:
-			options.config = optarg;
-			break;
+			options->config = optarg;
+			continue;
 		case OPT_SQL_DIR:
-			options.sql_dir = optarg;
+			options->sql_dir = optarg;
 			break;
 		case OPT_DRY_RUN:
-			options.dry_run = true;
+			options->dry_run = true;
+			break;
+		case OPT_ORPHAN_AGE:
+			if (!parse_age(optarg, &options->orphan_age)) {
+				*code = usage_error("--orphan-age takes a number of seconds, not ", optarg);
+				return false;
+			}
+			break;
+		case OPT_BLOBS:
+			options->blobs = true;
 			break;
 		case OPT_HELP:
-			return print_help();
+			*code = print_help();
+			return false;
 		case OPT_VERSION:
 			(void)printf("craft-cloud %s\n", PACKAGE_VERSION);
-			return CLI_OK;
+			*code = CLI_OK;
+			return false;
 		case ':':
-			return usage_error("a value is missing after ", argv[optind - 1]);
+			*code = usage_error("a value is missing after ", argv[optind - 1]);
+			return false;
 		default:
-			return usage_error("unknown option ", argv[optind - 1]);
+			*code = usage_error("unknown option ", argv[optind - 1]);
+			return false;
 		}
+		buf_add_char(given, (char)opt);
 	}
+	return true;
+}
+
+static const char *option_name(int id)
+{
+	const struct option *o = long_options;
+	while (o->name && o->val != id)
+		o++;
+	return o->name;
+}
+
+static bool goes_with(const struct command *command, int id)
+{
+	const int *o = command->options;
+	while (*o && *o != id)
+		o++;
+	return *o == id;
+}
+
+static int run_line(int argc, char **argv)
+{
+	struct cli_options options = { .sql_dir = DEFAULT_SQL_DIR, .orphan_age = SWEEP_ORPHAN_AGE };
+	autobuf given = { 0 };
+	int code;
+	if (!parse_options(argc, argv, &options, &given, &code))
+		return code;
 	if (optind == argc)
 		return usage_error("which command", "?");
 	const struct command *command = find_command(argv[optind]);
@@ -111,8 +180,15 @@ static int run_line(int argc, char **argv)
 		return usage_error("unknown command ", argv[optind]);
 	if (optind + 1 < argc)
 		return usage_error("unexpected argument ", argv[optind + 1]);
-	if (options.dry_run && !command->dry_run)
-		return usage_error("--dry-run doesn't go with ", command->name);
+	for (size_t i = 0; i < given.len; i++) {
+		if (!goes_with(command, given.data[i])) {
+			autobuf what = { 0 };
+			buf_addf(&what, "--%s doesn't go with ", option_name(given.data[i]));
+			return usage_error(buf_cstr(&what), command->name);
+		}
+	}
+	if (command->run == cli_check && !options.blobs)
+		return usage_error("check what", "? --blobs is all there is for now");
 	return run_command(command, &options);
 }
 

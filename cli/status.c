@@ -13,6 +13,7 @@ static const char sql_migrations[] =
 static const char sql_code[] = "select sha256 from api.admin_migrations() where version is null";
 static const char sql_contents[] =
 	"select epoch, workspaces, sessions, messages, pg_size_pretty(message_bytes), changes, changes_kept, "
+	"files, pg_size_pretty(file_bytes), deleted_blobs, "
 	"round(100 * pg_notification_queue_usage()::numeric, 1), pg_notification_queue_usage() > 0.5, "
 	"current_setting('synchronous_commit') in ('off', 'local') or current_setting('fsync') = 'off' "
 	"from api.admin_contents()";
@@ -39,9 +40,10 @@ static enum cli_exit print_schema(PGconn *conn, const struct sqldir *dir, struct
 
 static enum cli_exit print_contents(PGconn *conn, struct buf *error)
 {
-	static const char *const titles[] = { "epoch",	       "workspaces", "sessions",	   "messages",
-					      "message bytes", "changes",    "changes in the log", "notify queue, %" };
-	enum { QUEUE_FULL = 8, UNSAFE = 9 };
+	static const char *const titles[] = { "epoch",	       "workspaces",	"sessions",	      "messages",
+					      "message bytes", "changes",	"changes in the log", "files",
+					      "file bytes",    "deleted blobs", "notify queue, %" };
+	enum { QUEUE_FULL = sizeof(titles) / sizeof(titles[0]), UNSAFE };
 	autoresult *r = cli_query(conn, sql_contents, 0, NULL, error);
 	if (!r)
 		return cli_fail("%s", buf_cstr(error));
@@ -98,22 +100,6 @@ enum cli_exit cli_status(const struct conf *conf, const struct cli_options *opti
 	return schema == CLI_OK && contents == CLI_OK ? daemons : CLI_FAILED;
 }
 
-/* A slug may hold what a terminal obeys: control characters are shown as '?'. */
-static void print_slug(const char *slug, int width)
-{
-	int columns = 0;
-	for (const char *p = slug; *p; p++) {
-		unsigned char c = (unsigned char)*p;
-		/* U+0080..U+009F are control characters too */
-		bool c1 = c == 0xc2 && (unsigned char)p[1] >= 0x80 && (unsigned char)p[1] <= 0x9f;
-		if (c1)
-			p++;
-		(void)putchar(c < 0x20 || c == 0x7f || c1 ? '?' : c);
-		columns += (c & 0xc0) != 0x80;
-	}
-	(void)printf("%*s", width > columns ? width - columns : 0, "");
-}
-
 enum cli_exit cli_workspaces(const struct conf *conf, const struct cli_options *options)
 {
 	(void)options;
@@ -126,7 +112,7 @@ enum cli_exit cli_workspaces(const struct conf *conf, const struct cli_options *
 		return cli_fail("%s", buf_cstr(&error));
 	(void)printf("%-32s %10s %12s %16s  %s\n", "WORKSPACE", "SESSIONS", "MESSAGES", "BYTES", "LAST CHANGE");
 	for (int i = 0; i < PQntuples(r); i++) {
-		print_slug(PQgetvalue(r, i, 0), 32);
+		cli_print_text(PQgetvalue(r, i, 0), 32);
 		(void)printf(" %10s %12s %16s  %s\n", PQgetvalue(r, i, 1), PQgetvalue(r, i, 2), PQgetvalue(r, i, 3),
 			     PQgetisnull(r, i, 4) ? "-" : PQgetvalue(r, i, 4));
 	}

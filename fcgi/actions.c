@@ -1,7 +1,5 @@
 /* actions.c: the session actions that deep links of the app stand for (PROTOCOL section 3). */
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -10,6 +8,7 @@
 #include "header.h"
 #include "json.h"
 #include "log.h"
+#include "uuid.h"
 
 #define PREVIEW_UNITS 100 /* UTF-16 units of the input that become the preview */
 #define MAX_TRIES 64	  /* merges of one request, when others change the session meanwhile */
@@ -59,30 +58,6 @@ static enum status session_id(struct request *req, struct buf *id)
 }
 
 /* ---- new-chat ---- */
-
-/* A random UUID (RFC 9562 section 5.4). */
-static bool random_uuid(char text[static 37])
-{
-	static const char hex[] = "0123456789abcdef";
-	unsigned char bytes[16];
-	ssize_t n;
-	do
-		n = getrandom(bytes, sizeof(bytes), 0);
-	while (n < 0 && errno == EINTR);
-	if (n != (ssize_t)sizeof(bytes))
-		return false;
-	bytes[6] = (unsigned char)((bytes[6] & 0x0F) | 0x40);
-	bytes[8] = (unsigned char)((bytes[8] & 0x3F) | 0x80);
-	char *p = text;
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		if (i == 4 || i == 6 || i == 8 || i == 10)
-			*p++ = '-';
-		*p++ = hex[bytes[i] >> 4];
-		*p++ = hex[bytes[i] & 15];
-	}
-	*p = '\0';
-	return true;
-}
 
 static int64_t wall_clock_ms(void)
 {
@@ -135,7 +110,7 @@ static enum status create_session(struct request *req, struct database *db, cons
 
 enum status actions_new_chat(struct request *req, struct response *res, struct database *db)
 {
-	char id[37];
+	char id[UUID_SIZE];
 	struct slice name, input, send;
 	enum status status = optional_field(req, "name", JSON_STRING, "string", &name);
 	if (status == STATUS_OK)
@@ -145,7 +120,7 @@ enum status actions_new_chat(struct request *req, struct response *res, struct d
 		status = optional_field(req, "send", JSON_BOOL, "boolean", &send);
 	if (status != STATUS_OK)
 		return status;
-	if (!random_uuid(id)) {
+	if (!uuid_random(id)) {
 		log_error(req->id, "no random bytes: %m");
 		return STATUS_INTERNAL;
 	}

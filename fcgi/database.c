@@ -18,9 +18,8 @@
 #define SKIP_ROWS 32 /* so many unread rows are skipped; when there are more, a new connection is cheaper */
 
 /* Set once per connection. A change that waits for its workspace longer than lock_timeout is refused by PostgreSQL,
- * so that its outcome is known. Compiling a statement (jit) takes a hundred times as long as running one of ours. */
-static const char *const settings[] = { "set lock_timeout = '8s'", "set jit = off" };
-#define SETTINGS (sizeof(settings) / sizeof(*settings))
+ * so that its outcome is known. */
+static const char setting[] = "set lock_timeout = '8s'";
 
 static int64_t now_ms(void)
 {
@@ -117,10 +116,8 @@ static bool send_preparations(PGconn *conn)
 {
 	if (PQsetnonblocking(conn, 1) || !PQenterPipelineMode(conn))
 		return false;
-	for (size_t i = 0; i < SETTINGS; i++) {
-		if (!PQsendQueryParams(conn, settings[i], 0, NULL, NULL, NULL, NULL, 0))
-			return false;
-	}
+	if (!PQsendQueryParams(conn, setting, 0, NULL, NULL, NULL, NULL, 0))
+		return false;
 	for (size_t i = SQL_NONE + 1; i < SQL_COUNT; i++) {
 		if (!PQsendPrepare(conn, statements[i].name, statements[i].sql, statements[i].params, NULL))
 			return false;
@@ -309,13 +306,29 @@ enum status database_row(struct database *db, const PGresult **row)
 
 /* ---- changing ---- */
 
-static bool send_change(struct database *db, enum statement statement, const struct db_params *params,
-			const struct buf *workspaces)
+static bool send_change(struct database *db, enum statement statement, const struct db_params *params)
 {
+	return PQenterPipelineMode(db->conn) && send_statement(db, statement, params) && PQpipelineSync(db->conn);
+}
+
+static bool send_announcement(struct database *db, struct slice workspace)
+{
+	autobuf workspaces = { 0 };
 	struct db_params announce = { 0 };
-	db_add_text(&announce, buf_slice(workspaces));
-	return PQenterPipelineMode(db->conn) && send_statement(db, statement, params) && PQpipelineSync(db->conn) &&
-	       send_statement(db, SQL_ANNOUNCE, &announce) && PQpipelineSync(db->conn);
+	if (!workspace.ptr)
+		return true;
+	db_array_begin(&workspaces, DB_TEXT, 1);
+	db_array_text(&workspaces, workspace);
+	db_array_end(&workspaces);
+	db_add_text(&announce, buf_slice(&workspaces));
+	db->announcing = send_statement(db, SQL_ANNOUNCE, &announce) && PQpipelineSync(db->conn);
+	return db->announcing;
+}
+
+/* Reads the change's outcome, and leaves the pipeline where nothing else is under way. */
+static bool read_outcome(struct database *db, PGresult **first)
+{
+	return read_to_sync(db->conn, now_ms() + FIRST_WAIT, first) && (db->announcing || PQexitPipelineMode(db->conn));
 }
 
 /* The change's transaction has ended: how? */
@@ -343,19 +356,13 @@ enum status database_change(struct database *db, enum statement statement, const
 	*stale = false;
 	if (!ensure_connected(db))
 		return STATUS_DATABASE_AWAY;
-	autobuf workspaces = { 0 };
-	db_array_begin(&workspaces, DB_TEXT, 1);
-	db_array_text(&workspaces, workspace);
-	db_array_end(&workspaces);
 	PGresult *first = NULL;
-	if (!send_change(db, statement, params, &workspaces) ||
-	    !read_to_sync(db->conn, now_ms() + FIRST_WAIT, &first)) {
+	if (!send_change(db, statement, params) || !send_announcement(db, workspace) || !read_outcome(db, &first)) {
 		log_failure(db, statement, first);
 		PQclear(first);
 		database_close(db);
 		return STATUS_DATABASE_UNKNOWN;
 	}
-	db->announcing = true;
 	enum status status = judge_change(db, statement, first, result, stale);
 	if (status != STATUS_OK)
 		database_close(db);

@@ -32,7 +32,8 @@ enum status database_read(struct database *db, enum statement statement, const s
 /* The next row of the read, or NULL behind the last. Else STATUS_BROKEN, logged. */
 enum status database_row(struct database *db, const PGresult **row) __attribute__((warn_unused_result));
 
-/* Makes a change of a workspace in one transaction, and announces it to the bridges in another behind it.
+/* Makes a change of a workspace in one transaction, and announces it to the bridges in another behind it (workspace.ptr
+ * NULL: it is nothing that they have to hear of).
  * Waits (10 s) for the first only; database_settle() reads what becomes of the second.
  * STATUS_OK: *result has the statement's row and belongs to the caller; with *stale the statement was refused
  * because its base version is old (DB_STALE), nothing was changed and *result is NULL.

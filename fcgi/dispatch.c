@@ -1,22 +1,52 @@
-/* dispatch.c: what every request goes through, in one order: key, path, method, body, handler. */
+/* dispatch.c: what every request goes through, in one order: key, path, method, names and headers, body, handler. */
 #include "dispatch.h"
 
+#include <time.h>
+
 #include "auth.h"
+#include "json.h"
 #include "log.h"
 #include "routes.h"
+#include "signature.h"
 
-static bool has_access(const struct request *req, const struct route *route, const char *api_key)
+/* ---- access ---- */
+
+static bool has_files(const struct uri_path *path)
 {
-	switch (auth_check(api_key, req->authorization, uri_query(req->target))) {
-	case AUTH_OK:
-		return true;
-	case AUTH_NONE:
-		return route && route->key == KEY_IF_SENT;
-	case AUTH_WRONG:
+	return path->count > 0 && (slice_eq_str(path->seg[0], "files") || slice_eq_str(path->seg[0], "assets"));
+}
+
+/* A signature is for the decoded path. */
+static enum signature_result check_signature(const struct request *req)
+{
+	autobuf path = { 0 };
+	if (!has_files(&req->path))
+		return SIGNATURE_NONE;
+	for (size_t i = 0; i < req->path.count; i++) {
+		if (i)
+			buf_add_char(&path, '/');
+		buf_add_slice(&path, req->path.seg[i]);
+	}
+	return signature_check(&req->service->keys, buf_slice(&path), uri_query(req->target), (int64_t)time(NULL));
+}
+
+static enum status check_access(const struct request *req, const struct route *route)
+{
+	enum auth_result key = auth_check(&req->service->keys, req->authorization, uri_query(req->target));
+	if (key == AUTH_OK || (key == AUTH_NONE && route && route->key == KEY_IF_SENT))
+		return STATUS_OK;
+	switch (check_signature(req)) {
+	case SIGNATURE_NONE:
+		return STATUS_UNAUTHORIZED;
+	case SIGNATURE_OK:
+		return route && route->key == KEY_OR_SIGNATURE ? STATUS_OK : STATUS_BAD_SIGNATURE;
+	case SIGNATURE_BAD:
 		break;
 	}
-	return false;
+	return STATUS_BAD_SIGNATURE;
 }
+
+/* ---- the route ---- */
 
 /* A name beyond what can be stored is there for no reader, and no name for a writer. */
 static enum status check_names(struct request *req)
@@ -31,63 +61,116 @@ static enum status check_names(struct request *req)
 	return STATUS_OK;
 }
 
-static enum status route_request(struct request *req, struct response *res, const char *api_key)
+/* Segments from rest_from on become one more argument. */
+static void join_rest(struct request *req)
+{
+	if (!req->rest_from)
+		return;
+	(void)buf_reserve(&req->rest, 1);
+	for (size_t i = req->rest_from; i < req->path.count; i++) {
+		if (i > req->rest_from)
+			buf_add_char(&req->rest, '/');
+		buf_add_slice(&req->rest, req->path.seg[i]);
+	}
+	req->args[req->arg_count++] = buf_slice(&req->rest);
+}
+
+static enum status find_route(struct request *req, unsigned *allowed)
 {
 	bool parsed = uri_path_parse(req->target, &req->path);
 	struct route_match match = { 0 };
 	if (parsed)
 		route_find(&req->path, req->method, &match);
 	/* First of all, so that a client without a key learns nothing, not even which paths there are. */
-	if (!has_access(req, match.route, api_key))
-		return STATUS_UNAUTHORIZED;
+	enum status status = check_access(req, match.route);
+	if (status != STATUS_OK)
+		return status;
 	if (!parsed)
 		return STATUS_BAD_PATH;
-	if (!match.allowed)
-		return STATUS_NOT_FOUND;
-	if (!match.route) {
-		autobuf names = { 0 };
-		method_names(match.allowed, &names);
-		response_begin(res, status_http(STATUS_WRONG_METHOD), TYPE_JSON);
-		response_header(res, "Allow", buf_slice(&names));
-		response_error(res, status_http(STATUS_WRONG_METHOD), status_text(STATUS_WRONG_METHOD));
-		return STATUS_OK;
-	}
+	*allowed = match.allowed;
+	if (!match.route)
+		return match.allowed ? STATUS_WRONG_METHOD : STATUS_NOT_FOUND;
 	req->route = match.route;
 	req->arg_count = match.arg_count;
+	req->rest_from = match.rest_from;
 	memcpy(req->args, match.args, sizeof(req->args));
-	return check_names(req);
+	join_rest(req);
+	return STATUS_OK;
+}
+
+/* ---- answers ---- */
+
+/* Headers that go with an error. */
+static void add_advice(struct response *res, enum status status, unsigned allowed)
+{
+	if (status == STATUS_UNAUTHORIZED)
+		response_header(res, "WWW-Authenticate", SLICE_LIT("Bearer"));
+	if (status != STATUS_WRONG_METHOD)
+		return;
+	autobuf names = { 0 };
+	method_names(allowed, &names);
+	response_header(res, "Allow", buf_slice(&names));
+}
+
+static const char *error_text(struct request *req, enum status status)
+{
+	const char *text = status_text(status);
+	return text ? text : buf_cstr(&req->detail);
+}
+
+static void answer_error(struct request *req, struct response *res, enum status status, unsigned allowed)
+{
+	response_begin(res, status_http(status), TYPE_JSON);
+	add_advice(res, status, allowed);
+	response_error(res, status_http(status), error_text(req, status));
+}
+
+/* nginx tells the client in our place, so that it needn't take the body first. */
+static void answer_check(struct request *req, struct response *res, enum status status, unsigned allowed)
+{
+	autobuf text = { 0 }, http = { 0 };
+	if (status == STATUS_OK) {
+		response_begin(res, 204, NULL);
+		return;
+	}
+	buf_add_str(&text, "{\"error\":");
+	json_encode(&text, slice_of(error_text(req, status)));
+	buf_add_char(&text, '}');
+	buf_addf(&http, "%d", status_http(status));
+	response_begin(res, 403, TYPE_JSON);
+	res->refusal = status_http(status);
+	response_header(res, "Craft-Refusal", buf_slice(&http));
+	response_header(res, "Craft-Refusal-Text", buf_slice(&text));
+	add_advice(res, status, allowed);
 }
 
 static enum status run(struct request *req, struct response *res, struct database *db)
 {
 	if (req->route->body_limit) {
-		enum status status = request_read_object(req, req->route->body_limit);
+		enum status status = request_read_object(req, req->route->body_limit, false);
 		if (status != STATUS_OK)
 			return status;
 	}
 	return req->route->handler(req, res, db);
 }
 
-static void answer_error(struct request *req, struct response *res, enum status status)
+bool dispatch(struct request *req, struct response *res, struct database *db)
 {
-	const char *text = status_text(status);
-	if (status == STATUS_UNAUTHORIZED) {
-		response_begin(res, status_http(status), TYPE_JSON);
-		response_header(res, "WWW-Authenticate", SLICE_LIT("Bearer"));
+	unsigned allowed = 0;
+	enum status status = find_route(req, &allowed);
+	if (status == STATUS_OK)
+		status = req->route->check ? req->route->check(req, db) : check_names(req);
+	if (req->check_only) {
+		answer_check(req, res, status, allowed);
+		return true;
 	}
-	response_error(res, status_http(status), text ? text : buf_cstr(&req->detail));
-}
-
-bool dispatch(struct request *req, struct response *res, struct database *db, const char *api_key)
-{
-	enum status status = route_request(req, res, api_key);
-	if (status == STATUS_OK && req->route)
+	if (status == STATUS_OK)
 		status = run(req, res, db);
 	if (status == STATUS_OK)
 		return !res->gone;
 	if (res->http && !response_take_back(res))
 		return false;
 	/* What broke before anything was out is a database that went away. */
-	answer_error(req, res, status == STATUS_BROKEN ? STATUS_DATABASE_AWAY : status);
+	answer_error(req, res, status == STATUS_BROKEN ? STATUS_DATABASE_AWAY : status, allowed);
 	return true;
 }

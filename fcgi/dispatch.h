@@ -6,8 +6,10 @@
 #include "request.h"
 #include "response.h"
 
-/* Authenticates, routes, reads the body, calls the handler and writes the answer, of errors too. False: the answer
- * can't be completed, break the connection off. */
-bool dispatch(struct request *req, struct response *res, struct database *db, const char *api_key);
+/* Authenticates, routes, checks, reads the body, calls the handler and writes the answer, of errors too. When nginx
+ * only asks whether the body may come, it answers 204, or 403 with what the client is to be told in headers:
+ * Craft-Refusal (the status), Craft-Refusal-Text (the JSON), and WWW-Authenticate or Allow. False: the answer can't be
+ * completed, break the connection off. */
+bool dispatch(struct request *req, struct response *res, struct database *db);
 
 #endif

@@ -10,33 +10,65 @@ bool etag_valid(struct slice text)
 	return text.len > 0;
 }
 
-static const char *skip_separators(const char *p, const char *end)
+static void skip_separators(struct etag_iter *it)
 {
-	while (p < end && (*p == ' ' || *p == '\t' || *p == ','))
-		p++;
-	return p;
+	while (it->at < it->end && (*it->at == ' ' || *it->at == '\t' || *it->at == ','))
+		it->at++;
+}
+
+struct etag_iter etag_iter(struct slice value)
+{
+	struct etag_iter it = { .at = value.ptr, .end = value.ptr + value.len };
+	skip_separators(&it);
+	return it;
+}
+
+static bool take_any(struct etag_iter *it)
+{
+	it->text = slice_make(it->at, 1);
+	it->any = true;
+	it->at = it->end;
+	return true;
+}
+
+bool etag_next(struct etag_iter *it)
+{
+	bool first = !it->text.ptr;
+	if (it->at >= it->end)
+		return false;
+	if (first && *it->at == '*')
+		return take_any(it);
+	it->weak = it->end - it->at > 2 && it->at[0] == 'W' && it->at[1] == '/';
+	if (it->weak)
+		it->at += 2;
+	const char *close = *it->at == '"' ? memchr(it->at + 1, '"', (size_t)(it->end - it->at - 1)) : NULL;
+	if (!close) {
+		it->at = it->end;
+		return false;
+	}
+	it->text = slice_make(it->at + 1, (size_t)(close - it->at - 1));
+	it->at = close + 1;
+	skip_separators(it);
+	return true;
+}
+
+/* nginx makes weak tags of ours when it compresses. */
+static bool names(struct slice header, struct slice text, bool strongly)
+{
+	struct etag_iter it = etag_iter(header);
+	while (etag_next(&it)) {
+		if (it.any || (slice_eq(it.text, text) && !(strongly && it.weak)))
+			return true;
+	}
+	return false;
 }
 
 bool etag_matches(struct slice if_none_match, struct slice text)
 {
-	if (if_none_match.len == 0)
-		return false;
-	const char *p = skip_separators(if_none_match.ptr, if_none_match.ptr + if_none_match.len);
-	const char *end = if_none_match.ptr + if_none_match.len;
-	if (p < end && *p == '*')
-		return true;
-	while (p < end) {
-		/* nginx makes weak tags of ours when it compresses. */
-		if (end - p > 2 && p[0] == 'W' && p[1] == '/')
-			p += 2;
-		if (*p != '"')
-			return false;
-		const char *close = memchr(p + 1, '"', (size_t)(end - p - 1));
-		if (!close)
-			return false;
-		if (slice_eq(slice_make(p + 1, (size_t)(close - p - 1)), text))
-			return true;
-		p = skip_separators(close + 1, end);
-	}
-	return false;
+	return names(if_none_match, text, false);
+}
+
+bool etag_matches_strongly(struct slice if_match, struct slice text)
+{
+	return names(if_match, text, true);
 }

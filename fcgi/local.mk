@@ -2,28 +2,44 @@
 noinst_LIBRARIES += fcgi/libhandlers.a
 fcgi_libhandlers_a_SOURCES = \
 	fcgi/actions.c \
+	fcgi/body.c fcgi/body.h \
 	fcgi/conditional.c fcgi/conditional.h \
 	fcgi/database.c fcgi/database.h \
+	fcgi/digest.c fcgi/digest.h \
 	fcgi/dispatch.c fcgi/dispatch.h \
 	fcgi/documents.c \
+	fcgi/download.c fcgi/download.h \
 	fcgi/etag.c fcgi/etag.h \
+	fcgi/file_name.c fcgi/file_name.h \
+	fcgi/file_key.c fcgi/file_key.h \
+	fcgi/files.c \
+	fcgi/files_list.c \
+	fcgi/files_sign.c \
 	fcgi/handlers.h \
 	fcgi/health.c \
+	fcgi/http_date.c fcgi/http_date.h \
+	fcgi/media_type.c fcgi/media_type.h \
 	fcgi/plans.c \
 	fcgi/projects.c \
 	fcgi/request.c fcgi/request.h \
 	fcgi/response.c fcgi/response.h \
 	fcgi/routes.c fcgi/routes.h \
+	fcgi/service.c fcgi/service.h \
 	fcgi/sessions.c \
+	fcgi/signature.c fcgi/signature.h \
 	fcgi/statements.c fcgi/statements.h \
 	fcgi/status.c fcgi/status.h \
-	fcgi/unescape.c fcgi/unescape.h
+	fcgi/structured.c fcgi/structured.h \
+	fcgi/unescape.c fcgi/unescape.h \
+	fcgi/upload.c fcgi/upload.h
 fcgi_libhandlers_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS)
 
 sbin_PROGRAMS += fcgi/craft-fcgi
 fcgi_craft_fcgi_SOURCES = \
+	fcgi/child.c fcgi/child.h \
 	fcgi/main.c \
 	fcgi/master.c fcgi/master.h \
+	fcgi/sweeper.c fcgi/sweeper.h \
 	fcgi/worker.c fcgi/worker.h
 fcgi_craft_fcgi_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS)
 fcgi_craft_fcgi_LDADD = fcgi/libhandlers.a lib/libcraft.a $(FCGI_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "blobs.h"
 #include "cleanup.h"
 #include "conf.h"
 #include "listen.h"
@@ -73,11 +74,21 @@ static bool parse_options(int argc, char **argv, struct options *o, int *status)
 	}
 }
 
+/* The workers open it themselves; who starts this hears at once when that can't be. */
+static bool check_blob_dir(const struct conf *conf, struct buf *error)
+{
+	struct blobs blobs;
+	bool ok = blobs_open(&blobs, conf->blob_dir, error);
+	blobs_close(&blobs);
+	return ok;
+}
+
 static int serve(const struct conf *conf)
 {
 	struct listen_socket listener;
 	autobuf error = { 0 };
-	if (!listen_socket_open(&listener, "FCGI_LISTEN", conf->fcgi_listen, (mode_t)conf->socket_mode, &error)) {
+	if (!check_blob_dir(conf, &error) ||
+	    !listen_socket_open(&listener, "FCGI_LISTEN", conf->fcgi_listen, (mode_t)conf->socket_mode, &error)) {
 		log_error(NULL, "%s", buf_cstr(&error));
 		return 1;
 	}

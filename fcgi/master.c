@@ -1,20 +1,20 @@
-/* master.c: preforks, respawns, replaces and drains the workers. */
+/* master.c: preforks, respawns, replaces and drains the workers, and has housekeeping done. */
 #include "master.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "child.h"
 #include "cleanup.h"
 #include "log.h"
+#include "sweeper.h"
 #include "worker.h"
 
 #define SHORT_LIFE 1000 /* ms: a worker that lived less waits before it is made again */
 #define MAX_DELAY 5000	/* ms */
-#define KILL_TIME 10000 /* ms that a worker has to end its request */
 
 /* One worker: running (pid), leaving (pid and kill_at), or to be made (no pid) at start_at. */
 struct slot {
@@ -30,28 +30,10 @@ struct master {
 	struct listen_socket *listener;
 	struct slot *slots;
 	size_t count;
+	struct sweeper sweeper;
 	bool draining;
 	sigset_t signals, before;
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* In the child. All of the master's signals stay blocked until the worker has set its own. */
-static _Noreturn void become_worker(const struct master *m, pid_t master_pid)
-{
-	struct sigaction usual = { .sa_handler = SIG_DFL };
-	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
-	/* The master may have died before that. */
-	if (getppid() != master_pid)
-		exit(1);
-	(void)sigaction(SIGCHLD, &usual, NULL);
-	exit(worker_run(m->conf, m->listener->fd));
-}
 
 static void delay(struct slot *s, int64_t now)
 {
@@ -63,10 +45,9 @@ static void delay(struct slot *s, int64_t now)
 
 static void start_worker(struct master *m, struct slot *s, int64_t now)
 {
-	pid_t self = getpid();
-	pid_t pid = fork();
+	pid_t pid = child_start();
 	if (pid == 0)
-		become_worker(m, self);
+		exit(worker_run(m->conf, m->listener->fd));
 	if (pid < 0) {
 		log_error(NULL, "no new worker: %m");
 		delay(s, now);
@@ -83,7 +64,7 @@ static void tell_to_leave(struct slot *s, int64_t now)
 {
 	(void)kill(s->pid, SIGTERM);
 	if (!s->kill_at)
-		s->kill_at = now + KILL_TIME;
+		s->kill_at = now + CHILD_KILL_TIME;
 }
 
 static void note_end(const struct slot *s, int status)
@@ -118,8 +99,10 @@ static void reap(struct master *m, int64_t now)
 {
 	int status;
 	pid_t pid;
-	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		worker_ended(m, pid, status, now);
+		sweeper_ended(&m->sweeper, pid, status, now);
+	}
 }
 
 /* Starts what is due and ends what overstays; at a replacement at most one worker leaves at a time. */
@@ -134,7 +117,7 @@ static void tend(struct master *m, int64_t now)
 		if (s->pid && s->kill_at && s->kill_at <= now) {
 			log_warn(NULL, "worker %d doesn't end its request and is killed", (int)s->pid);
 			(void)kill(s->pid, SIGKILL);
-			s->kill_at = now + KILL_TIME;
+			s->kill_at = now + CHILD_KILL_TIME;
 		}
 		somebody_leaves |= !s->pid || s->kill_at;
 		if (s->pid && s->old && !s->kill_at)
@@ -142,12 +125,15 @@ static void tend(struct master *m, int64_t now)
 	}
 	if (next_old && !somebody_leaves)
 		tell_to_leave(next_old, now);
+	sweeper_tend(&m->sweeper, now);
 }
 
 /* ms until tend() has something to do, however nothing is signalled. */
 static int64_t time_left(const struct master *m, int64_t now)
 {
-	int64_t next = now + 60000;
+	int64_t next = now + 60000, sweep = sweeper_due(&m->sweeper);
+	if (sweep < next)
+		next = sweep;
 	for (size_t i = 0; i < m->count; i++) {
 		const struct slot *s = &m->slots[i];
 		if (s->pid && s->kill_at && s->kill_at < next)
@@ -165,6 +151,7 @@ static void drain(struct master *m, int signal_number, int64_t now)
 	m->draining = true;
 	/* Before the workers look for the last time: what comes later is refused, and not lost in the queue. */
 	listen_socket_retire(m->listener);
+	sweeper_stop(&m->sweeper, now);
 	for (size_t i = 0; i < m->count; i++) {
 		if (m->slots[i].pid)
 			tell_to_leave(&m->slots[i], now);
@@ -188,7 +175,7 @@ static bool anybody_left(const struct master *m)
 		if (m->slots[i].pid)
 			return true;
 	}
-	return false;
+	return m->sweeper.pid != 0;
 }
 
 static bool block_signals(struct master *m)
@@ -205,18 +192,19 @@ int master_run(const struct conf *conf, struct listen_socket *listener)
 	struct master m = { .conf = conf, .listener = listener, .count = (size_t)conf->fcgi_workers };
 	autofree struct slot *slots = xcalloc(m.count, sizeof(*slots));
 	m.slots = slots;
+	sweeper_init(&m.sweeper, conf, child_clock());
 	if (!block_signals(&m)) {
 		log_error(NULL, "can't block signals: %m");
 		return 1;
 	}
 	log_info(NULL, "serving with %zu workers", m.count);
 	while (!m.draining || anybody_left(&m)) {
-		tend(&m, now_ms());
-		int64_t left = time_left(&m, now_ms());
+		tend(&m, child_clock());
+		int64_t left = time_left(&m, child_clock());
 		int number = sigtimedwait(&m.signals, NULL, &(struct timespec){ left / 1000, left % 1000 * 1000000 });
 		if (number > 0)
-			handle_signal(&m, number, now_ms());
-		reap(&m, now_ms());
+			handle_signal(&m, number, child_clock());
+		reap(&m, child_clock());
 	}
 	log_info(NULL, "ended");
 	return 0;

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "body.h"
 #include "json.h"
 #include "utf8.h"
 
@@ -16,9 +17,9 @@ static const struct {
 };
 #define METHOD_COUNT (sizeof(methods) / sizeof(*methods))
 
-static struct slice param(const FCGX_Request *fcgi, const char *name)
+struct slice request_param(const struct request *r, const char *name)
 {
-	const char *value = FCGX_GetParam(name, fcgi->envp);
+	const char *value = FCGX_GetParam(name, r->fcgi->envp);
 	return value ? slice_of(value) : slice_make("", 0);
 }
 
@@ -50,23 +51,23 @@ static bool is_plain_id(struct slice id)
 	return id.len <= 128 && strspn(id.ptr, plain) == id.len;
 }
 
-void request_init(struct request *r, FCGX_Request *fcgi)
+void request_init(struct request *r, FCGX_Request *fcgi, struct service *service)
 {
-	struct slice id = param(fcgi, "REQUEST_ID");
-	*r = (struct request){
-		.fcgi = fcgi,
-		.id = is_plain_id(id) ? id.ptr : "",
-		.method_text = param(fcgi, "REQUEST_METHOD"),
-		.target = param(fcgi, "REQUEST_URI"),
-		.authorization = param(fcgi, "HTTP_AUTHORIZATION"),
-		.if_none_match = param(fcgi, "HTTP_IF_NONE_MATCH"),
-	};
+	*r = (struct request){ .fcgi = fcgi, .service = service };
+	struct slice id = request_param(r, "REQUEST_ID");
+	r->id = is_plain_id(id) ? id.ptr : "";
+	r->method_text = request_param(r, "REQUEST_METHOD");
 	r->method = method_of(r->method_text);
+	r->target = request_param(r, "REQUEST_URI");
+	r->authorization = request_param(r, "HTTP_AUTHORIZATION");
+	r->if_none_match = request_param(r, "HTTP_IF_NONE_MATCH");
+	r->check_only = slice_eq_str(request_param(r, "CRAFT_UPLOAD"), "check");
 }
 
 void request_free(struct request *r)
 {
 	uri_path_free(&r->path);
+	buf_free(&r->rest);
 	buf_free(&r->body);
 	buf_free(&r->detail);
 }
@@ -89,38 +90,27 @@ enum status request_bad_field(struct request *r, const char *fmt, ...)
 	return STATUS_BAD_FIELD;
 }
 
-/* Of a Content-Length; false when it is no number. Anything too large for a body is as good as any other such. */
-static bool parse_length(struct slice text, size_t *length)
+static enum status read_body(struct request *r, size_t limit, bool optional)
 {
-	size_t n = 0;
-	for (size_t i = 0; i < text.len; i++) {
-		if (text.ptr[i] < '0' || text.ptr[i] > '9')
-			return false;
-		if (n < SIZE_MAX / 20)
-			n = n * 10 + (size_t)(text.ptr[i] - '0');
+	autobody body = BODY_NONE;
+	enum status status = body_begin(&body, r, limit);
+	if (status != STATUS_OK)
+		return status;
+	for (size_t n = 1; status == STATUS_OK && n;) {
+		status = body_read(&body, buf_reserve(&r->body, BODY_STEP), BODY_STEP, &n);
+		r->body.len += n;
 	}
-	*length = n;
-	return text.len > 0;
-}
-
-static enum status read_body(struct request *r, size_t limit)
-{
-	size_t length;
-	if (!parse_length(param(r->fcgi, "CONTENT_LENGTH"), &length) || length == 0)
+	if (status == STATUS_OK && r->body.len == 0 && !optional)
 		return STATUS_BODY_MISSING;
-	if (length > limit)
-		return STATUS_BODY_TOO_LARGE;
-	int n = FCGX_GetStr(buf_reserve(&r->body, length), (int)length, r->fcgi->in);
-	if (n < 0 || (size_t)n != length || FCGX_GetError(r->fcgi->in))
-		return STATUS_BODY_INCOMPLETE;
-	r->body.len = length;
-	return STATUS_OK;
+	if (status == STATUS_OK && r->body.len == 0)
+		buf_add_str(&r->body, "{}");
+	return status;
 }
 
-enum status request_read_object(struct request *r, size_t limit)
+enum status request_read_object(struct request *r, size_t limit, bool optional)
 {
 	size_t depth;
-	enum status status = read_body(r, limit);
+	enum status status = read_body(r, limit, optional);
 	if (status != STATUS_OK)
 		return status;
 	struct slice text = buf_slice(&r->body);

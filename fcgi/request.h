@@ -5,6 +5,7 @@
 #include <fcgiapp.h>
 
 #include "buf.h"
+#include "service.h"
 #include "status.h"
 #include "uri.h"
 
@@ -26,24 +27,32 @@ struct request {
 	struct slice target;
 	struct slice authorization;
 	struct slice if_none_match;
+	bool check_only; /* nginx asks before it reads the body: may it come? */
+	struct service *service;
 	struct uri_path path;
 	const struct route *route;
 	struct slice args[REQUEST_MAX_ARGS]; /* what the route's :names stand for */
 	size_t arg_count;
+	size_t rest_from; /* segment of the path from which on the last argument, a "*name", is made; 0: it is none */
+	struct buf rest;  /* where it lies then, joined by slashes */
 	struct buf body;
-	struct buf detail; /* the text of a STATUS_BAD_FIELD */
+	struct buf detail; /* the text of an error that has none of its own in status.c */
 };
 
-void request_init(struct request *r, FCGX_Request *fcgi);
+void request_init(struct request *r, FCGX_Request *fcgi, struct service *service);
 void request_free(struct request *r);
+
+/* A FastCGI parameter; empty when nginx sent none. */
+struct slice request_param(const struct request *r, const char *name);
 
 /* The target up to its query, for log lines. */
 struct slice request_logged_path(const struct request *r);
 
-/* Reads the body of at most limit bytes into r->body and checks that it is one JSON object. */
-enum status request_read_object(struct request *r, size_t limit) __attribute__((warn_unused_result));
+/* Reads the body of at most limit bytes into r->body and checks that it is one JSON object. optional: there may be no
+ * body, then r->body is "{}". */
+enum status request_read_object(struct request *r, size_t limit, bool optional) __attribute__((warn_unused_result));
 
-/* STATUS_BAD_FIELD with this text. */
+/* STATUS_BAD_FIELD with this text, of at most 511 bytes. */
 enum status request_bad_field(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* "GET, HEAD" from method bits. */

@@ -58,6 +58,12 @@ void response_header(struct response *r, const char *name, struct slice value)
 	buf_add_str(&r->headers, "\r\n");
 }
 
+void response_length(struct response *r, uint64_t length)
+{
+	buf_addf(&r->headers, "Content-Length: %llu\r\n", (unsigned long long)length);
+	r->measured = true;
+}
+
 void response_etag(struct response *r, struct slice tag)
 {
 	if (etag_valid(tag)) {
@@ -106,6 +112,7 @@ bool response_take_back(struct response *r)
 	buf_clear(&r->headers);
 	buf_clear(&r->block);
 	r->http = 0;
+	r->measured = false;
 	r->bytes = 0;
 	return true;
 }
@@ -119,8 +126,8 @@ void response_not_modified(struct response *r, struct slice tag)
 void response_end(struct response *r)
 {
 	/* All of it is here: its length is known. */
-	if (!r->sent && !r->head && r->http != 304)
-		buf_addf(&r->headers, "Content-Length: %llu\r\n", (unsigned long long)r->bytes);
+	if (!r->sent && !r->head && !r->measured && r->http != 304 && r->http != 204)
+		response_length(r, r->bytes);
 	if (!flush(r)) {
 		FCGX_Free(r->fcgi, 1);
 		return;
@@ -130,9 +137,9 @@ void response_end(struct response *r)
 
 void response_break(struct response *r)
 {
-	/* Without fastcgi_keep_conn nginx takes the end of the connection for the end of the answer. A record of a
-	 * version that doesn't exist (FastCGI specification 3.3) makes it give up, and it closes the client's
-	 * connection unfinished. Between FCGX calls the stream stands at the start of a record. */
+	/* Where fastcgi_keep_conn isn't on, nginx would take the end of the connection for the end of the answer. A
+	 * record of a version that doesn't exist (FastCGI specification 3.3) makes it give up in any case, and it
+	 * closes the client's connection unfinished. Between FCGX calls the stream stands at the start of a record. */
 	static const char bad_record[8] = { 0 };
 	ssize_t n = r->gone ? 0 : write(r->fcgi->ipcFd, bad_record, sizeof(bad_record));
 	(void)n;

@@ -16,7 +16,9 @@ struct response {
 	bool head;	/* bodies are not sent */
 	bool sent;	/* some of it is out */
 	bool gone;	/* nginx doesn't take any more */
+	bool measured;	/* its length is in the headers */
 	int http;	/* 0: not begun */
+	int refusal;	/* what nginx is to tell the client in our place; else 0 */
 	uint64_t bytes; /* of the body */
 	struct buf headers, block;
 };
@@ -28,6 +30,8 @@ void response_free(struct response *r);
  * body follows. */
 void response_begin(struct response *r, int http, const char *type);
 void response_header(struct response *r, const char *name, struct slice value);
+/* The body's length, where it is known before all of it is written. */
+void response_length(struct response *r, uint64_t length);
 /* ETag and Cache-Control of something that clients revalidate. */
 void response_etag(struct response *r, struct slice tag);
 

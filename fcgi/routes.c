@@ -1,42 +1,58 @@
-/* routes.c: the route table: every URL that craft-fcgi answers (PROTOCOL sections 1 and 3). */
+/* routes.c: the route table: every URL that craft-fcgi answers (PROTOCOL sections 1, 3 and 4). */
 #include "routes.h"
 
+#include "file_key.h"
 #include "handlers.h"
+#include "upload.h"
 
 #define READ (METHOD_GET | METHOD_HEAD)
 #define W "/workspace/:slug"
+#define F "/files/:workspace/:session/:type/:filename"
+#define A "/assets/:workspace/*path"
 #define ACTION_BODY (1u << 20)
 
 /* One line is one route. */
 /* clang-format off */
 const struct route routes[] = {
-	{ READ, "/", KEY_IF_SENT, 0, health_get, SQL_NONE, SQL_NONE, false },
-	{ READ, W, KEY_REQUIRED, 0, health_upgrade, SQL_NONE, SQL_NONE, false },
+	{ READ, "/", KEY_IF_SENT, 0, health_get, SQL_NONE, SQL_NONE, false, NULL },
+	{ READ, W, KEY_REQUIRED, 0, health_upgrade, SQL_NONE, SQL_NONE, false, NULL },
 
-	{ READ, W "/sessions", KEY_REQUIRED, 0, documents_list, SQL_SESSIONS, SQL_WORKSPACE_TAG, true },
-	{ READ, W "/sessions/:id", KEY_REQUIRED, 0, sessions_get, SQL_SESSION_PARTS, SQL_SESSION_TAG, false },
-	{ READ, W "/sessions/:id/plans", KEY_REQUIRED, 0, documents_list, SQL_PLANS, SQL_WORKSPACE_TAG, true },
-	{ READ, W "/sessions/:id/plans/:fileName", KEY_REQUIRED, 0, plans_get, SQL_PLAN_PARTS, SQL_NONE, false },
-	{ READ, W "/sources", KEY_REQUIRED, 0, documents_list, SQL_SOURCES, SQL_WORKSPACE_TAG, true },
-	{ READ, W "/sources/:slug", KEY_REQUIRED, 0, documents_get, SQL_SOURCE, SQL_NONE, false },
-	{ READ, W "/statuses", KEY_REQUIRED, 0, documents_get, SQL_STATUSES, SQL_WORKSPACE_TAG, true },
-	{ READ, W "/labels", KEY_REQUIRED, 0, documents_get, SQL_LABELS, SQL_WORKSPACE_TAG, true },
-	{ READ, W "/skills", KEY_REQUIRED, 0, documents_list, SQL_SKILLS, SQL_WORKSPACE_TAG, true },
+	{ READ, W "/sessions", KEY_REQUIRED, 0, documents_list, SQL_SESSIONS, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/sessions/:id", KEY_REQUIRED, 0, sessions_get, SQL_SESSION_PARTS, SQL_SESSION_TAG, false, NULL },
+	{ READ, W "/sessions/:id/plans", KEY_REQUIRED, 0, documents_list, SQL_PLANS, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/sessions/:id/plans/:fileName", KEY_REQUIRED, 0, plans_get, SQL_PLAN_PARTS, SQL_NONE, false, NULL },
+	{ READ, W "/sources", KEY_REQUIRED, 0, documents_list, SQL_SOURCES, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/sources/:slug", KEY_REQUIRED, 0, documents_get, SQL_SOURCE, SQL_NONE, false, NULL },
+	{ READ, W "/statuses", KEY_REQUIRED, 0, documents_get, SQL_STATUSES, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/labels", KEY_REQUIRED, 0, documents_get, SQL_LABELS, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/skills", KEY_REQUIRED, 0, documents_list, SQL_SKILLS, SQL_WORKSPACE_TAG, true, NULL },
 
-	{ READ, W "/projects", KEY_REQUIRED, 0, documents_list, SQL_PROJECTS, SQL_NONE, true },
-	{ READ, W "/projects/:repoKey", KEY_REQUIRED, 0, projects_get, SQL_PROJECT, SQL_NONE, false },
-	{ READ, W "/projects/:owner/:repo", KEY_REQUIRED, 0, projects_get, SQL_PROJECT, SQL_NONE, false },
-	{ METHOD_DELETE, W "/projects/:repoKey/credential", KEY_REQUIRED, 0, projects_delete_credential, SQL_CREDENTIAL_DELETE, SQL_NONE, false },
-	{ METHOD_DELETE, W "/projects/:owner/:repo/credential", KEY_REQUIRED, 0, projects_delete_credential, SQL_CREDENTIAL_DELETE, SQL_NONE, false },
+	{ READ, W "/projects", KEY_REQUIRED, 0, documents_list, SQL_PROJECTS, SQL_NONE, true, NULL },
+	{ READ, W "/projects/:repoKey", KEY_REQUIRED, 0, projects_get, SQL_PROJECT, SQL_NONE, false, NULL },
+	{ READ, W "/projects/:owner/:repo", KEY_REQUIRED, 0, projects_get, SQL_PROJECT, SQL_NONE, false, NULL },
+	{ METHOD_DELETE, W "/projects/:repoKey/credential", KEY_REQUIRED, 0, projects_delete_credential, SQL_CREDENTIAL_DELETE, SQL_NONE, false, NULL },
+	{ METHOD_DELETE, W "/projects/:owner/:repo/credential", KEY_REQUIRED, 0, projects_delete_credential, SQL_CREDENTIAL_DELETE, SQL_NONE, false, NULL },
 
-	{ READ, W "/sandbox/sessions", KEY_REQUIRED, 0, documents_list, SQL_SANDBOXES, SQL_NONE, true },
-	{ READ, W "/sandbox/sessions/:sessionId", KEY_REQUIRED, 0, documents_get, SQL_SANDBOX, SQL_NONE, false },
+	{ READ, W "/sandbox/sessions", KEY_REQUIRED, 0, documents_list, SQL_SANDBOXES, SQL_NONE, true, NULL },
+	{ READ, W "/sandbox/sessions/:sessionId", KEY_REQUIRED, 0, documents_get, SQL_SANDBOX, SQL_NONE, false, NULL },
 
-	{ METHOD_POST, W "/actions/new-chat", KEY_REQUIRED, ACTION_BODY, actions_new_chat, SQL_SESSION_CREATE, SQL_NONE, false },
-	{ METHOD_POST, W "/actions/flag-session", KEY_REQUIRED, ACTION_BODY, actions_flag_session, SQL_SESSION_UPDATE, SQL_NONE, false },
-	{ METHOD_POST, W "/actions/unflag-session", KEY_REQUIRED, ACTION_BODY, actions_unflag_session, SQL_SESSION_UPDATE, SQL_NONE, false },
-	{ METHOD_POST, W "/actions/rename-session", KEY_REQUIRED, ACTION_BODY, actions_rename_session, SQL_SESSION_UPDATE, SQL_NONE, false },
-	{ METHOD_POST, W "/actions/delete-session", KEY_REQUIRED, ACTION_BODY, actions_delete_session, SQL_SESSION_DELETE, SQL_NONE, false },
+	{ METHOD_POST, W "/actions/new-chat", KEY_REQUIRED, ACTION_BODY, actions_new_chat, SQL_SESSION_CREATE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/flag-session", KEY_REQUIRED, ACTION_BODY, actions_flag_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/unflag-session", KEY_REQUIRED, ACTION_BODY, actions_unflag_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/rename-session", KEY_REQUIRED, ACTION_BODY, actions_rename_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/delete-session", KEY_REQUIRED, ACTION_BODY, actions_delete_session, SQL_SESSION_DELETE, SQL_NONE, false, NULL },
+
+	{ METHOD_DELETE, "/files/:workspace/:session", KEY_REQUIRED, 0, files_delete_session, SQL_FILES_DELETE_SESSION, SQL_NONE, true, file_key_check },
+	{ READ, "/files/:workspace/:session/:type", KEY_REQUIRED, 0, files_list, SQL_FILES, SQL_NONE, true, file_key_check },
+	{ METHOD_PUT, F, KEY_REQUIRED, 0, files_put, SQL_FILE_PUT, SQL_NONE, false, upload_check },
+	{ READ, F, KEY_OR_SIGNATURE, 0, files_get, SQL_FILE_FIND, SQL_NONE, false, file_key_check },
+	{ METHOD_DELETE, F, KEY_REQUIRED, 0, files_delete, SQL_FILE_DELETE, SQL_NONE, false, file_key_check },
+	{ METHOD_POST, F "/sign", KEY_REQUIRED, 0, files_sign, SQL_FILE_FIND, SQL_NONE, false, files_sign_check },
+
+	{ METHOD_PUT, A, KEY_REQUIRED, 0, files_put, SQL_FILE_PUT, SQL_NONE, false, upload_check },
+	{ READ, A, KEY_OR_SIGNATURE, 0, files_get, SQL_FILE_FIND, SQL_NONE, false, file_key_check },
+	{ METHOD_DELETE, A, KEY_REQUIRED, 0, files_delete, SQL_FILE_DELETE, SQL_NONE, false, file_key_check },
+	{ METHOD_POST, "/assets/:workspace/sign/*path", KEY_REQUIRED, 0, files_sign, SQL_FILE_FIND, SQL_NONE, false, files_sign_check },
 };
 /* clang-format on */
 const size_t routes_count = sizeof(routes) / sizeof(*routes);
@@ -50,30 +66,43 @@ static struct slice next_segment(const char **pattern)
 	return slice_make(start, len);
 }
 
+/* A segment that stands for itself, or for an argument. */
+static bool take_segment(const struct route *route, struct slice want, struct slice got, struct route_match *match)
+{
+	if (*want.ptr != ':')
+		return slice_eq(want, got);
+	/* "owner%2Frepo" is one segment, and no owner. */
+	bool slash = slice_eq_str(want, ":owner") && memchr(got.ptr, '/', got.len);
+	if ((got.len == 0 && !route->check) || slash || match->arg_count == REQUEST_MAX_ARGS)
+		return false;
+	match->args[match->arg_count++] = got;
+	return true;
+}
+
 static bool matches(const struct route *route, const struct uri_path *path, struct route_match *match)
 {
 	const char *pattern = route->pattern;
-	size_t i = 0;
+	/* Where names have rules of their own, an empty last one is a name that breaks them. */
+	bool last_is_empty = path->trailing_slash && path->count && !route->list;
+	size_t i = 0, count = path->count + (last_is_empty && route->check);
 	match->arg_count = 0;
-	if (path->trailing_slash && path->count && !route->list)
+	match->rest_from = 0;
+	if (last_is_empty && !route->check)
 		return false;
 	while (pattern[0] == '/' && pattern[1]) {
 		struct slice want = next_segment(&pattern);
-		if (i == path->count)
+		if (i == count)
 			return false;
-		struct slice got = path->seg[i++];
-		if (*want.ptr != ':') {
-			if (!slice_eq(want, got))
-				return false;
-			continue;
+		if (*want.ptr == '*') {
+			match->rest_from = i;
+			return true;
 		}
-		/* "owner%2Frepo" is one segment, and no owner. */
-		bool slash = slice_eq_str(want, ":owner") && memchr(got.ptr, '/', got.len);
-		if (got.len == 0 || slash || match->arg_count == REQUEST_MAX_ARGS)
+		struct slice got = i < path->count ? path->seg[i] : SLICE_LIT("");
+		i++;
+		if (!take_segment(route, want, got, match))
 			return false;
-		match->args[match->arg_count++] = got;
 	}
-	return i == path->count;
+	return i == count;
 }
 
 void route_find(const struct uri_path *path, enum method method, struct route_match *match)

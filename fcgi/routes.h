@@ -11,21 +11,26 @@ struct database;
 /* Answers a request whose key and path are good. STATUS_OK: the answer is written. Else nothing of it is out (or,
  * STATUS_BROKEN, it can't be completed) and the dispatcher answers by the table in status.c. */
 typedef enum status route_handler(struct request *req, struct response *res, struct database *db);
+/* Looks at path and headers, before the body is read and before nginx reads it. Changes nothing. */
+typedef enum status route_check(struct request *req, struct database *db);
 
 enum route_key {
 	KEY_REQUIRED,
-	KEY_IF_SENT, /* without credentials too, but not with wrong ones */
+	KEY_IF_SENT,	  /* without credentials too, but not with wrong ones */
+	KEY_OR_SIGNATURE, /* or a signed URL */
 };
 
 struct route {
-	unsigned methods;    /* enum method bits; HEAD goes with GET */
-	const char *pattern; /* segments; ":name" takes any one that isn't empty */
+	unsigned methods; /* enum method bits; HEAD goes with GET */
+	const char
+		*pattern; /* segments; ":name" takes any one that isn't empty, "*name" at the end all that are left */
 	enum route_key key;
 	size_t body_limit; /* bytes; 0: a body is not read. Else it must be a JSON object */
 	route_handler *handler;
 	enum statement statement;
 	enum statement tag; /* answers the ETag alone, cheaply */
 	bool list;	    /* a trailing slash is accepted */
+	route_check *check; /* NULL: names are only bounded. Else it has rules of its own for them, empty ones too */
 };
 
 extern const struct route routes[];
@@ -36,6 +41,7 @@ struct route_match {
 	unsigned allowed;	   /* the methods of this path; 0: unknown path */
 	struct slice args[REQUEST_MAX_ARGS];
 	size_t arg_count;
+	size_t rest_from; /* of a "*name": the first segment that it takes; else 0 */
 };
 
 /* Looks up a decoded path. */

@@ -32,6 +32,14 @@ const struct db_statement statements[SQL_COUNT] = {
 		"select status from api.session_update($1::text, $2::text, $3::json, " COLUMNS ", $10::bigint)", 10 },
 	[SQL_SESSION_DELETE] = { "session_delete", "select status from api.session_delete($1::text, $2::text, null, true)", 2 },
 	[SQL_CREDENTIAL_DELETE] = { "credential_delete", "select api.credential_delete($1::text, $2::text)", 2 },
+	[SQL_FILE_PUT] = { "file_put",
+		"select status, uploaded_ms from api.file_put($1::text, $2::text, $3::text, $4::text, $5::text::uuid, $6::bigint, $7::text, $8::bytea, "
+		"$9::text[], $10::text[], $11::bigint)", 11 },
+	[SQL_FILE_FIND] = { "file_find", "select blob, size, mime_type, uploaded_ms from api.file_find($1::text, $2::text, $3::text, $4::text)", 4 },
+	[SQL_FILE_DELETE] = { "file_delete", "select status from api.file_delete($1::text, $2::text, $3::text, $4::text, $5::text[])", 5 },
+	[SQL_FILES] = { "files", STREAM("(r).tag, (r).body, (r).name", "api.files($1::text, $2::text, $3::text, $4::text, $5::bigint)"), 5 },
+	[SQL_FILES_DELETE_SESSION] = { "files_delete_session", "select deleted from api.files_delete_session($1::text, $2::text)", 2 },
+	[SQL_FILES_ROOM] = { "files_room", "select api.files_room($1::text)", 1 },
 	[SQL_ANNOUNCE] = { "announce", "select api.announce($1::text[])", 1 },
 };
 /* clang-format on */

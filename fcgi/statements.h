@@ -30,6 +30,13 @@ enum statement {
 	SQL_SESSION_UPDATE, /* (status) */
 	SQL_SESSION_DELETE, /* (status) */
 	SQL_CREDENTIAL_DELETE,
+	/* Files and assets. */
+	SQL_FILE_PUT,		  /* (status, uploaded_ms) */
+	SQL_FILE_FIND,		  /* (blob, size, mime_type, uploaded_ms) */
+	SQL_FILE_DELETE,	  /* (status) */
+	SQL_FILES,		  /* (tag, body, name) */
+	SQL_FILES_DELETE_SESSION, /* (deleted) */
+	SQL_FILES_ROOM,		  /* (bytes) */
 	SQL_ANNOUNCE,
 	SQL_COUNT
 };

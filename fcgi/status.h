@@ -6,7 +6,10 @@ enum status {
 	STATUS_OK, /* the handler has answered */
 	STATUS_BAD_PATH,
 	STATUS_UNAUTHORIZED,
+	STATUS_BAD_SIGNATURE,
 	STATUS_NOT_FOUND,
+	STATUS_FILE_NOT_FOUND,
+	STATUS_ASSET_NOT_FOUND,
 	STATUS_SESSION_NOT_FOUND,
 	STATUS_WRONG_METHOD,
 	STATUS_UPGRADE_REQUIRED,
@@ -14,9 +17,16 @@ enum status {
 	STATUS_BODY_MISSING,
 	STATUS_BODY_INCOMPLETE,
 	STATUS_BODY_TOO_LARGE,
+	STATUS_UPLOAD_TOO_LARGE, /* the text is the request's own `detail`, as of the next */
+	STATUS_QUOTA_EXCEEDED,
+	STATUS_PRECONDITION_FAILED,
+	STATUS_ENCODED_BODY,
 	STATUS_BAD_JSON,
 	STATUS_JSON_TOO_DEEP,
 	STATUS_JSON_NO_OBJECT,
+	STATUS_STORAGE_AWAY,	 /* the directory of blobs can't be used; nothing was changed */
+	STATUS_STORAGE_FULL,	 /* nothing was changed */
+	STATUS_STORAGE_FAILED,	 /* nothing was changed */
 	STATUS_DATABASE_AWAY,	 /* nothing was changed */
 	STATUS_DATABASE_BUSY,	 /* others held the workspace for too long; nothing was changed */
 	STATUS_DATABASE_UNKNOWN, /* a change was sent and its outcome never came */
@@ -27,7 +37,7 @@ enum status {
 
 /* HTTP status code of an ending that is an error. */
 int status_http(enum status status);
-/* What the client reads in {"error":…}; NULL for STATUS_BAD_FIELD. */
+/* What the client reads in {"error":…}; NULL when the request has its own text in `detail`. */
 const char *status_text(enum status status);
 /* Reason phrase of an HTTP status code that we send (RFC 9110 section 15). */
 const char *status_reason(int http);

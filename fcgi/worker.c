@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #include "cleanup.h"
@@ -21,7 +22,7 @@
 struct worker {
 	FCGX_Request fcgi;
 	struct database db;
-	const char *api_key;
+	struct service service;
 	int signal_fd; /* readable when SIGTERM came */
 	int epoll_fd;
 	bool leaving;
@@ -65,9 +66,11 @@ static void log_access(const struct request *req, const struct response *res, in
 	int64_t us = clock_us() - started;
 	int shown = path.len > LOGGED_PATH ? LOGGED_PATH : (int)path.len;
 	int method = req->method_text.len > 20 ? 20 : (int)req->method_text.len;
-	log_info(req->id, "%.*s %.*s status=%d bytes=%llu ms=%lld.%03lld%s", method, req->method_text.ptr, shown,
-		 path.ptr, res->http, (unsigned long long)res->bytes, (long long)(us / 1000), (long long)(us % 1000),
-		 res->gone ? " (nginx is gone)" : "");
+	/* The question whether a body may come is only of interest when the answer is no. */
+	log_line(req->check_only && !res->refusal ? LOG_DEBUG : LOG_INFO, req->id,
+		 "%.*s %.*s status=%d bytes=%llu ms=%lld.%03lld%s", method, req->method_text.ptr, shown, path.ptr,
+		 res->refusal ? res->refusal : res->http, (unsigned long long)res->bytes, (long long)(us / 1000),
+		 (long long)(us % 1000), res->gone ? " (nginx is gone)" : "");
 }
 
 static void serve(struct worker *w)
@@ -75,10 +78,10 @@ static void serve(struct worker *w)
 	int64_t started = clock_us();
 	autocall(request_free) struct request req;
 	autocall(response_free) struct response res;
-	request_init(&req, &w->fcgi);
+	request_init(&req, &w->fcgi, &w->service);
 	response_init(&res, &w->fcgi, req.method == METHOD_HEAD);
 	w->db.request = req.id;
-	bool complete = dispatch(&req, &res, &w->db, w->api_key);
+	bool complete = dispatch(&req, &res, &w->db);
 	if (!complete)
 		log_warn(req.id, "the answer was broken off");
 	log_access(&req, &res, started);
@@ -151,7 +154,9 @@ static bool work(struct worker *w)
 
 int worker_run(const struct conf *conf, int listen_fd)
 {
-	struct worker w = { .api_key = conf->api_key };
+	struct worker w = { .service = { .conf = conf,
+					 .keys = { .current = conf->api_key, .previous = conf->api_key_previous },
+					 .blobs = { .root = -1, .incoming = -1 } } };
 	/* Large blocks go back to the system at once, so that one large answer doesn't make a large worker. */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 	autoclose int signal_fd = take_signals();
@@ -162,8 +167,12 @@ int worker_run(const struct conf *conf, int listen_fd)
 	}
 	w.signal_fd = signal_fd;
 	w.epoll_fd = epoll_fd;
+	/* For the files that it makes: nginx reads them, by its group where it is another user. */
+	(void)umask(027);
+	(void)service_blobs(&w.service, NULL);
 	database_init(&w.db, conf->database_url);
 	bool ok = work(&w);
 	database_close(&w.db);
+	blobs_close(&w.service.blobs);
 	return ok ? 0 : 1;
 }

@@ -1,4 +1,4 @@
-/* auth.c: the API key. */
+/* auth.c: the API keys. */
 #include "auth.h"
 
 #include <openssl/crypto.h>
@@ -15,6 +15,14 @@ static bool same_key(const char *api_key, struct slice given)
 	    !EVP_Digest(given.ptr, given.len, got, NULL, EVP_sha256(), NULL))
 		return false;
 	return CRYPTO_memcmp(want, got, sizeof(want)) == 0;
+}
+
+/* All keys are compared, whichever matches. */
+static enum auth_result compare(const struct auth_keys *keys, struct slice given)
+{
+	bool current = same_key(keys->current, given);
+	bool previous = keys->previous && same_key(keys->previous, given);
+	return current || previous ? AUTH_OK : AUTH_WRONG;
 }
 
 /* The token of "Bearer <token>"; false for another scheme. */
@@ -34,16 +42,15 @@ static bool bearer_token(struct slice header, struct slice *token)
 	return true;
 }
 
-enum auth_result auth_check(const char *api_key, struct slice authorization, struct slice query)
+enum auth_result auth_check(const struct auth_keys *keys, struct slice authorization, struct slice query)
 {
 	struct slice token;
 	if (bearer_token(authorization, &token))
-		return same_key(api_key, token) ? AUTH_OK : AUTH_WRONG;
+		return compare(keys, token);
 	autobuf key = { 0 };
 	if (!uri_query_get(query, "apiKey", &key))
 		return AUTH_NONE;
-	enum auth_result result =
-		same_key(api_key, slice_make(key.data ? key.data : "", key.len)) ? AUTH_OK : AUTH_WRONG;
+	enum auth_result result = compare(keys, slice_make(key.data ? key.data : "", key.len));
 	if (key.data)
 		OPENSSL_cleanse(key.data, key.len);
 	return result;

@@ -4,6 +4,12 @@
 
 #include "buf.h"
 
+/* The keys that open everything. The configuration's. */
+struct auth_keys {
+	const char *current;
+	const char *previous; /* still good while a rotation lasts; NULL: none */
+};
+
 enum auth_result {
 	AUTH_NONE,  /* no key was sent */
 	AUTH_WRONG, /* a key was sent, and it isn't ours */
@@ -12,6 +18,6 @@ enum auth_result {
 
 /* authorization: the header's value, empty when there is none (another scheme than Bearer counts as none).
  * query: the target's query. Keys are compared in constant time. */
-enum auth_result auth_check(const char *api_key, struct slice authorization, struct slice query);
+enum auth_result auth_check(const struct auth_keys *keys, struct slice authorization, struct slice query);
 
 #endif

@@ -14,7 +14,9 @@
 #define ALL (CONF_FCGI | CONF_BRIDGE | CONF_ADMIN)
 #define AT(field) offsetof(struct conf, field)
 
-enum conf_type { TEXT, SECRET, COUNT, SIZE, OCTAL, LEVEL };
+/* DIRECTORY: an absolute path that nginx's configuration can hold in quotes. ORIGIN: http(s)://host[:port].
+ * SECRET: never shown. KEY: a secret of printable characters. */
+enum conf_type { TEXT, DIRECTORY, ORIGIN, SECRET, KEY, COUNT, SIZE, OCTAL, LEVEL };
 
 struct conf_key {
 	const char *name;
@@ -29,8 +31,10 @@ struct conf_key {
 
 /* clang-format off */
 static const struct conf_key keys[] = {
-	{ "API_KEY", SECRET, CONF_FCGI | CONF_BRIDGE, CONF_FCGI | CONF_BRIDGE, AT(api_key), NULL, 8, 1024,
+	{ "API_KEY", KEY, CONF_FCGI | CONF_BRIDGE, CONF_FCGI | CONF_BRIDGE, AT(api_key), NULL, 8, 1024,
 	  "key that opens everything; make one with: openssl rand -hex 32" },
+	{ "API_KEY_PREVIOUS", KEY, CONF_FCGI | CONF_BRIDGE, 0, AT(api_key_previous), NULL, 8, 1024,
+	  "key of before a rotation, good as well until it is removed from here" },
 	{ "DATABASE_URL", SECRET, ALL, ALL, AT(database_url), NULL, 1, 8192,
 	  "PostgreSQL for the daemons' role, as a libpq URI or conninfo, e.g. postgresql://craft_daemon@/craft?host=/run/postgresql" },
 	{ "DATABASE_OWNER_URL", SECRET, CONF_ADMIN, 0, AT(database_owner_url), NULL, 1, 8192,
@@ -38,6 +42,11 @@ static const struct conf_key keys[] = {
 	{ "LOG_LEVEL", LEVEL, ALL, 0, AT(log_level), "info", 0, 0, "error, warn, info or debug" },
 	{ "FCGI_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_listen), "/run/craft-agent-cloud/fcgi.sock", 1, 107, "unix socket that nginx reaches the workers by" },
 	{ "FCGI_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_workers), "4", 1, 256, "number of worker processes" },
+	{ "BLOB_DIR", DIRECTORY, CONF_FCGI | CONF_ADMIN, 0, AT(blob_dir), "/var/lib/craft-agent-cloud/blobs", 1, 4000, "directory of the files' contents, on one file system" },
+	{ "PUBLIC_URL", ORIGIN, CONF_FCGI, 0, AT(public_url), NULL, 8, 300, "where clients reach the server, for signed URLs, e.g. https://craft.example.org; scheme and host of the request when not set" },
+	{ "MAX_UPLOAD", SIZE, CONF_FCGI, 0, AT(max_upload), "1G", 1, 16ll << 40, "largest file; above it, status 413" },
+	{ "WORKSPACE_QUOTA", SIZE, CONF_FCGI, 0, AT(workspace_quota), "0", 0, INT64_MAX, "most bytes that the files of one workspace may hold; 0: no limit" },
+	{ "SWEEP_INTERVAL", COUNT, CONF_FCGI, 0, AT(sweep_interval), "3600", 0, 2592000, "seconds between two removals of what no file names any more; 0: none" },
 	{ "WS_LISTEN", TEXT, CONF_BRIDGE, 0, AT(ws_listen), "/run/craft-agent-cloud/ws.sock", 1, 107, "unix socket that nginx reaches the bridge by" },
 	{ "SOCKET_MODE", OCTAL, CONF_FCGI | CONF_BRIDGE, 0, AT(socket_mode), "0660", 0, 0777, "permissions of both sockets" },
 	{ "WS_MAX_MESSAGE", SIZE, CONF_BRIDGE, 0, AT(ws_max_message), "64M", 1024, 512ll << 20, "largest WebSocket message; above it, close code 1009" },
@@ -67,7 +76,12 @@ static int64_t *number_at(struct conf *conf, const struct conf_key *key)
 
 static bool is_text_type(const struct conf_key *key)
 {
-	return key->type == TEXT || key->type == SECRET;
+	return key->type <= KEY;
+}
+
+static bool is_secret_type(const struct conf_key *key)
+{
+	return key->type == SECRET || key->type == KEY;
 }
 
 static const struct conf_key *find_key(struct slice name)
@@ -84,7 +98,7 @@ static bool size_suffix(const char *suffix, int64_t *factor)
 	static const struct {
 		const char *name;
 		int shift;
-	} units[] = { { "", 0 }, { "K", 10 }, { "M", 20 }, { "G", 30 } };
+	} units[] = { { "", 0 }, { "K", 10 }, { "M", 20 }, { "G", 30 }, { "T", 40 } };
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
 		if (strcmp(suffix, units[i].name) == 0) {
 			*factor = (int64_t)1 << units[i].shift;
@@ -113,43 +127,106 @@ static bool parse_number(const struct conf_key *key, const char *value, int64_t 
 	return !__builtin_mul_overflow((int64_t)n, factor, out) && *out >= key->min && *out <= key->max;
 }
 
-static bool is_printable(const char *s)
+static void wipe(char *s)
 {
-	for (; *s; s++) {
-		if (*s < 0x20 || *s > 0x7e)
-			return false;
+	explicit_bzero(s, strlen(s));
+}
+
+/* What a text of a type looks like: how many of its bytes are kept, 0 when it is malformed. */
+static size_t printable_length(const char *s)
+{
+	size_t n = 0;
+	for (; s[n]; n++) {
+		if (s[n] < 0x20 || s[n] > 0x7e)
+			return 0;
 	}
+	return n;
+}
+
+static size_t directory_length(const char *s)
+{
+	if (*s != '/')
+		return 0;
+	for (const char *p = s; *p; p++) {
+		if (iscntrl((unsigned char)*p) || strchr("'\"\\$;{}", *p))
+			return 0;
+	}
+	return strlen(s);
+}
+
+/* The length of a host name or an IP address, IPv6 in brackets. */
+static size_t host_length(const char *s)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._";
+	if (*s != '[')
+		return strspn(s, letters);
+	size_t n = 1 + strspn(s + 1, "0123456789ABCDEFabcdef:.");
+	return n > 1 && s[n] == ']' ? n + 1 : 0;
+}
+
+/* The length of ":port", 0 when there is none or it can't be one. */
+static size_t port_length(const char *s)
+{
+	size_t n = *s == ':' ? strspn(s + 1, "0123456789") : 0;
+	long port = n && n <= 5 ? strtol(s + 1, NULL, 10) : 0;
+	return port >= 1 && port <= 65535 ? n + 1 : 0;
+}
+
+static size_t origin_length(const char *s)
+{
+	size_t scheme = strncmp(s, "https://", 8) == 0 ? 8 : strncmp(s, "http://", 7) == 0 ? 7 : 0;
+	size_t host = scheme ? host_length(s + scheme) : 0;
+	if (!host)
+		return 0;
+	size_t n = scheme + host;
+	n += port_length(s + n);
+	return s[n] == '\0' || strcmp(s + n, "/") == 0 ? n : 0;
+}
+
+static const struct {
+	size_t (*length)(const char *value); /* NULL: any text will do */
+	const char *want;
+} text_types[] = {
+	[TEXT] = { NULL, "characters" },
+	[DIRECTORY] = { directory_length, "characters, an absolute path without quotes, backslash, dollar sign, "
+					  "semicolon, braces and control characters" },
+	[ORIGIN] = { origin_length,
+		     "characters of the form http://host[:port] or https://host[:port], without a path" },
+	[SECRET] = { NULL, "characters" },
+	[KEY] = { printable_length, "printable characters" },
+};
+
+static bool set_text(struct conf *conf, const struct conf_key *key, const char *value, struct buf *error)
+{
+	size_t len = strlen(value);
+	size_t kept = text_types[key->type].length ? text_types[key->type].length(value) : len;
+	if (len < (size_t)key->min || len > (size_t)key->max || !kept) {
+		buf_addf(error, "%s must be %lld to %lld %s: %s", key->name, (long long)key->min, (long long)key->max,
+			 text_types[key->type].want, key->help);
+		return false;
+	}
+	char **at = text_at(conf, key);
+	if (*at)
+		wipe(*at);
+	free(*at);
+	*at = slice_dup(slice_make(value, kept));
 	return true;
+}
+
+static bool set_number(struct conf *conf, const struct conf_key *key, const char *value, struct buf *error)
+{
+	if (parse_number(key, value, number_at(conf, key)))
+		return true;
+	buf_addf(error, "%s has a malformed value: %s", key->name, key->help);
+	if (key->type != LEVEL)
+		buf_addf(error, key->type == OCTAL ? " (octal, up to %llo)" : " (up to %lld)", (long long)key->max);
+	return false;
 }
 
 /* Stores one value; on failure *error says what the key wants. The value itself is never repeated. */
 static bool set_value(struct conf *conf, const struct conf_key *key, const char *value, struct buf *error)
 {
-	if (!is_text_type(key)) {
-		if (parse_number(key, value, number_at(conf, key)))
-			return true;
-		buf_addf(error, "%s has a malformed value: %s", key->name, key->help);
-		if (key->type != LEVEL)
-			buf_addf(error, key->type == OCTAL ? " (octal, up to %llo)" : " (up to %lld)",
-				 (long long)key->max);
-		return false;
-	}
-	size_t len = strlen(value);
-	if (len < (size_t)key->min || len > (size_t)key->max ||
-	    (strcmp(key->name, "API_KEY") == 0 && !is_printable(value))) {
-		buf_addf(error, "%s must be %lld to %lld printable characters: %s", key->name, (long long)key->min,
-			 (long long)key->max, key->help);
-		return false;
-	}
-	char **at = text_at(conf, key);
-	free(*at);
-	*at = xstrdup(value);
-	return true;
-}
-
-static void wipe(char *s)
-{
-	explicit_bzero(s, strlen(s));
+	return is_text_type(key) ? set_text(conf, key, value, error) : set_number(conf, key, value, error);
 }
 
 /* KEY_FILE=path: the value is the file's content without the newline at its end. */
@@ -180,7 +257,7 @@ static bool set_named(struct conf *conf, struct slice name, const char *value, s
 	static const char suffix[] = "_FILE";
 	if (name.len > sizeof(suffix) - 1 && memcmp(name.ptr + name.len - 5, suffix, 5) == 0) {
 		key = find_key(slice_make(name.ptr, name.len - 5));
-		if (key && key->type == SECRET)
+		if (key && is_secret_type(key))
 			return set_from_file(conf, key, value, error);
 	}
 	buf_addf(error, "unknown key %.*s", (int)(name.len > 100 ? 100 : name.len), name.ptr);
@@ -256,9 +333,10 @@ static bool load_environment(struct conf *conf, struct buf *error)
 	char name[64];
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		(void)snprintf(name, sizeof(name), "%s_FILE", keys[i].name);
-		if (keys[i].type == SECRET && !load_variable(conf, name, false, error))
+		bool secret = is_secret_type(&keys[i]);
+		if (secret && !load_variable(conf, name, false, error))
 			return false;
-		if (!load_variable(conf, keys[i].name, keys[i].type == SECRET, error))
+		if (!load_variable(conf, keys[i].name, secret, error))
 			return false;
 	}
 	return true;
@@ -318,9 +396,9 @@ void conf_print(const struct conf *conf, enum conf_program program, FILE *out)
 			memcpy(&text, field, sizeof(text));
 		else
 			memcpy(&number, field, sizeof(number));
-		if (key->type == SECRET)
+		if (is_secret_type(key))
 			(void)fprintf(out, "%s=%s\n", key->name, text ? "(set)" : "(not set)");
-		else if (key->type == TEXT)
+		else if (is_text_type(key))
 			(void)fprintf(out, "%s=%s\n", key->name, text ? text : "");
 		else if (key->type == LEVEL)
 			(void)fprintf(out, "%s=%s\n", key->name,

@@ -15,11 +15,17 @@ enum conf_program { CONF_FCGI = 1, CONF_BRIDGE = 2, CONF_ADMIN = 4 };
 /* Values as loaded. Texts belong to the struct until conf_free(). Sizes in bytes, times in the unit named. */
 struct conf {
 	char *api_key;
+	char *api_key_previous; /* NULL: none */
 	char *database_url;
 	char *database_owner_url; /* NULL: database_url */
 	int64_t log_level;	  /* enum log_level */
 	char *fcgi_listen;
 	int64_t fcgi_workers;
+	char *blob_dir;
+	char *public_url; /* without a slash at its end; NULL: scheme and host of the request */
+	int64_t max_upload;
+	int64_t workspace_quota; /* 0: no limit */
+	int64_t sweep_interval;	 /* seconds; 0: never */
 	char *ws_listen;
 	int64_t socket_mode;
 	int64_t ws_max_message;

@@ -1,6 +1,8 @@
 noinst_LIBRARIES += lib/libcraft.a
 lib_libcraft_a_SOURCES = \
 	lib/auth.c lib/auth.h \
+	lib/blob_rows.c lib/blob_rows.h \
+	lib/blobs.c lib/blobs.h \
 	lib/buf.c lib/buf.h \
 	lib/cleanup.h \
 	lib/conf.c lib/conf.h \
@@ -12,6 +14,9 @@ lib_libcraft_a_SOURCES = \
 	lib/listen.c lib/listen.h \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
+	lib/orphans.c lib/orphans.h \
+	lib/sweep.c lib/sweep.h \
 	lib/uri.c lib/uri.h \
-	lib/utf8.c lib/utf8.h
+	lib/utf8.c lib/utf8.h \
+	lib/uuid.c lib/uuid.h
 lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS)

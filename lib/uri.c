@@ -29,6 +29,27 @@ bool uri_decode(struct slice in, struct buf *out)
 	return true;
 }
 
+static bool is_unreserved(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+	       c == '_' || c == '~';
+}
+
+void uri_encode(struct buf *out, struct slice text)
+{
+	static const char hex[] = "0123456789ABCDEF";
+	for (size_t i = 0; i < text.len; i++) {
+		unsigned char byte = (unsigned char)text.ptr[i];
+		if (is_unreserved(text.ptr[i])) {
+			buf_add_char(out, text.ptr[i]);
+		} else {
+			buf_add_char(out, '%');
+			buf_add_char(out, hex[byte >> 4]);
+			buf_add_char(out, hex[byte & 15]);
+		}
+	}
+}
+
 static struct slice until(struct slice s, const char *stops)
 {
 	for (size_t i = 0; i < s.len; i++) {

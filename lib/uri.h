@@ -4,7 +4,7 @@
 
 #include "buf.h"
 
-#define URI_MAX_SEGMENTS 12
+#define URI_MAX_SEGMENTS 520 /* an asset's path of 1,024 bytes can have 512 */
 
 /* The segments of a path, decoded; ids in them may hold any UTF-8 but NUL. */
 struct uri_path {
@@ -24,6 +24,9 @@ void uri_path_free(struct uri_path *path);
 
 /* The query of a target, without the '?'; empty when there is none. */
 struct slice uri_query(struct slice target);
+/* Appends text percent-encoded so that it is one segment of a path, or one value of a query: all but RFC 3986's
+ * unreserved characters. */
+void uri_encode(struct buf *out, struct slice text);
 /* Value of the first parameter called name, decoded behind what out holds ('+' stays '+'). False: not there, or
  * malformed. */
 bool uri_query_get(struct slice query, const char *name, struct buf *out);

@@ -4,21 +4,29 @@ nginxdir = $(sysconfdir)/craft-agent-cloud/nginx
 nginx_templates = \
 	nginx/common.conf \
 	nginx/craft-agent-cloud.conf \
+	nginx/craft-agent-cloud-files.conf \
 	nginx/craft-agent-cloud-http.conf \
 	nginx/craft-agent-cloud-paths.conf \
 	nginx/craft-agent-cloud-server-errors.conf \
+	nginx/fastcgi.conf \
+	nginx/files.conf \
 	nginx/headers.conf \
 	nginx/json.conf \
 	nginx/log.conf \
 	nginx/params.conf \
 	nginx/preflight.conf \
 	nginx/rest.conf \
-	nginx/standalone.conf
+	nginx/standalone.conf \
+	nginx/upload-file.conf \
+	nginx/upload-stream.conf
 EXTRA_DIST += $(nginx_templates)
 
 nginx_values = \
 	-e 's|@NGINX_DIR[@]|$(nginxdir)|g' \
 	-e 's|@FCGI_SOCKET[@]|/run/craft-agent-cloud/fcgi.sock|g' \
+	-e 's|@BLOB_DIR[@]|/var/lib/craft-agent-cloud/blobs|g' \
+	-e 's|@MAX_UPLOAD[@]|1g|g' \
+	-e 's|@UPLOAD_MODE[@]|file|g' \
 	-e 's|@WS_PASS[@]|http://unix:/run/craft-agent-cloud/ws.sock|g' \
 	-e 's|@WS_SERVERS[@]|	server unix:/run/craft-agent-cloud/ws.sock max_fails=0;|g' \
 	-e 's|@ERROR_LOG[@]|/dev/null|g' \

@@ -1,5 +1,5 @@
 # state.sh: the files below script/up's state directory: layout, configuration, certificate, nginx, ready.json.
-# Uses the variables of script/up (DIR, RUN, BUILD, port, bridges, pg_user, run_user).
+# Uses the variables of script/up (DIR, RUN, BUILD, port, bridges, upload_mode, pg_user, run_user, nginx_user, nginx_group).
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034
 
@@ -7,10 +7,12 @@ make_layout() {
 	local sub
 	umask 022
 	for sub in conf log nginx nginx/tmp pids tls; do mkdir -p "$DIR/$sub" || die "can't write to $DIR"; done
-	chown "$run_user" "$DIR/nginx/tmp"
+	chown "$nginx_user" "$DIR/nginx/tmp"
+	# What craft-fcgi makes there is readable to nginx's group.
+	install -d -m 2750 -o "$run_user" -g "$nginx_group" "$DIR/blobs" "$DIR/blobs/incoming"
 	for sub in nginx.log nginx-access.log; do
 		: >>"$DIR/log/$sub"
-		chown "$run_user" "$DIR/log/$sub"
+		chown "$nginx_user" "$DIR/log/$sub"
 	done
 	chmod 0640 "$DIR"/log/*.log
 	remove_run_dir
@@ -82,12 +84,14 @@ load_configuration() {
 	api_key=${value[API_KEY]}
 	value[DATABASE_URL]="host='$RUN/pg' port=5432 dbname=craft user=craft_daemon"
 	value[FCGI_LISTEN]=$RUN/fcgi.sock
+	value[BLOB_DIR]=$DIR/blobs
 	value[SOCKET_MODE]=0660
 	unset 'value[WS_LISTEN]' 'value[DATABASE_OWNER_URL]'
 	{
 		echo "# Written by script/up; a key in the environment of the next start replaces the one here."
 		for key in "${!value[@]}"; do printf '%s=%s\n' "$key" "${value[$key]}"; done | sort
 	} | write_private "$file" "$run_user" || exit 1
+	max_upload=${value[MAX_UPLOAD]:-1G}
 	# Migrations run as the database's user, which has no business with the API key.
 	printf '%s\n' "DATABASE_URL=${value[DATABASE_URL]}" \
 		"DATABASE_OWNER_URL=host='$RUN/pg' port=5432 dbname=craft user=postgres" |
@@ -119,7 +123,7 @@ make_certificate() {
 		-keyout "$DIR/tls/key.pem" -out "$DIR/tls/cert.pem") >"$DIR/log/openssl.log" 2>&1 ||
 		fail "openssl could not make a certificate" openssl
 	chmod 0644 "$DIR/tls/cert.pem"
-	chown "$run_user" "$DIR/tls/key.pem"
+	chown "$nginx_user" "$DIR/tls/key.pem"
 }
 
 # ---- nginx ----
@@ -149,7 +153,7 @@ write_nginx_conf() {
 	[[ $max_files != unlimited ]] && ((max_files < 65536)) || max_files=65536
 	for template in "$ROOT"/nginx/*.conf; do
 		fill "NGINX_DIR=$DIR/nginx" "FCGI_SOCKET=$RUN/fcgi.sock" "WS_PASS=$pass" "WS_SERVERS=$servers" \
-			"ACCESS_LOG=\"$DIR/log/nginx-access.log\" craft_agent_cloud" "ERROR_LOG=\"$DIR/log/nginx.log\"" \
+			"BLOB_DIR=$DIR/blobs" "MAX_UPLOAD=${max_upload,,}" "UPLOAD_MODE=$upload_mode" "ACCESS_LOG=\"$DIR/log/nginx-access.log\" craft_agent_cloud" "ERROR_LOG=\"$DIR/log/nginx.log\"" \
 			"MAIN_LOG=$DIR/log/nginx.log" "PID_FILE=$DIR/nginx/tmp/nginx.pid" "MAX_FILES=$max_files" \
 			"WORKER_CONNECTIONS=$((max_files / 4))" "TEMP_DIR=$DIR/nginx/tmp" "LISTEN=$listen" \
 			"TLS_CERT=$DIR/tls/cert.pem" "TLS_KEY=$DIR/tls/key.pem" \

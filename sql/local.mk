@@ -6,7 +6,8 @@ sqlreportdir = $(sqldir)/report
 dist_sql_DATA = sql/roles.sql sql/grants.sql
 dist_sqlmigrations_DATA = \
 	sql/migrations/0001_sync.sql \
-	sql/migrations/0002_projects.sql
+	sql/migrations/0002_projects.sql \
+	sql/migrations/0003_files.sql
 dist_sqlapi_DATA = \
 	sql/api/00_change.sql \
 	sql/api/10_sessions.sql \
@@ -14,8 +15,10 @@ dist_sqlapi_DATA = \
 	sql/api/30_changes.sql \
 	sql/api/40_reads.sql \
 	sql/api/50_projects.sql \
-	sql/api/60_admin.sql
+	sql/api/60_admin.sql \
+	sql/api/70_files.sql
 dist_sqlreport_DATA = \
 	sql/report/10_workspaces.sql \
 	sql/report/20_documents.sql \
-	sql/report/30_projects.sql
+	sql/report/30_projects.sql \
+	sql/report/40_files.sql

@@ -25,5 +25,5 @@ create schema if not exists api authorization craft_owner;
 create schema if not exists report authorization craft_owner;
 
 comment on schema app is 'Tables of craft-agent-cloud. Only the functions of schema api write them.';
-comment on schema api is 'The functions that the daemons change and read workspaces by; for administrators too (as the owner or a superuser). What one of them changes reaches the connected clients.';
-comment on schema report is 'Read-only views for people: workspaces, sessions, changes, sources, skills, plans, projects, sandboxes. No credentials.';
+comment on schema api is 'The functions that the daemons change and read workspaces by; for administrators too (as the owner or a superuser). What one of them changes reaches the connected clients, except files, which aren''t synced.';
+comment on schema report is 'Read-only views for people: workspaces, sessions, changes, sources, skills, plans, projects, sandboxes, files. No credentials.';

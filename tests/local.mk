@@ -8,9 +8,15 @@ AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 EXTRA_DIST += build-aux/tap-driver.sh tests/e2e tests/fuzz tests/golden tests/harness tests/sql \
 	tests/run tests/package.json tests/package-lock.json
 
-# The parts of the daemons that work on bytes only.
+# The parts of the daemons that work on bytes only; `make fuzz` takes them too.
 check_LIBRARIES += tests/libpure.a
 tests_libpure_a_SOURCES = \
+	fcgi/digest.c fcgi/digest.h \
+	fcgi/file_name.c fcgi/file_name.h \
+	fcgi/http_date.c fcgi/http_date.h \
+	fcgi/media_type.c fcgi/media_type.h \
+	fcgi/signature.c fcgi/signature.h \
+	fcgi/structured.c fcgi/structured.h \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
 	ws-bridge/frame.c ws-bridge/frame.h \
 	ws-bridge/frame_buf.c ws-bridge/frame_buf.h \
@@ -23,8 +29,13 @@ if HAVE_CMOCKA
 unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_deflate \
+	tests/unit/test_fcgi_digest \
 	tests/unit/test_fcgi_etag \
+	tests/unit/test_fcgi_file_name \
+	tests/unit/test_fcgi_http_date \
+	tests/unit/test_fcgi_media_type \
 	tests/unit/test_fcgi_routes \
+	tests/unit/test_fcgi_signature \
 	tests/unit/test_fcgi_unescape \
 	tests/unit/test_frame \
 	tests/unit/test_frame_memory \
@@ -32,7 +43,8 @@ unit_tests = \
 	tests/unit/test_json \
 	tests/unit/test_map \
 	tests/unit/test_uri \
-	tests/unit/test_utf8
+	tests/unit/test_utf8 \
+	tests/unit/test_uuid
 check_PROGRAMS += $(unit_tests)
 TESTS += $(unit_tests)
 else
@@ -64,6 +76,8 @@ tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_map_LDADD = $(unit_ldadd)
 tests_unit_test_uri_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_uri_LDADD = $(unit_ldadd)
+tests_unit_test_uuid_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_uuid_LDADD = $(unit_ldadd)
 
 fcgi_unit_cppflags = $(unit_cppflags) -I$(top_srcdir)/fcgi
 fcgi_unit_ldadd = fcgi/libhandlers.a lib/libcraft.a $(CMOCKA_LIBS) $(FCGI_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)
@@ -73,3 +87,13 @@ tests_unit_test_fcgi_routes_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_routes_LDADD = $(fcgi_unit_ldadd)
 tests_unit_test_fcgi_unescape_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_unescape_LDADD = $(fcgi_unit_ldadd)
+tests_unit_test_fcgi_digest_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_digest_LDADD = $(unit_ldadd)
+tests_unit_test_fcgi_file_name_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_file_name_LDADD = $(unit_ldadd)
+tests_unit_test_fcgi_http_date_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_http_date_LDADD = $(unit_ldadd)
+tests_unit_test_fcgi_media_type_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_media_type_LDADD = $(unit_ldadd)
+tests_unit_test_fcgi_signature_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_signature_LDADD = $(unit_ldadd)

@@ -124,7 +124,9 @@ void upgrade_received(struct conn *conn)
 	keep_request_id(conn);
 	conn->state = CONN_JOINING;
 	conn_pause(conn, PAUSE_JOIN);
-	if (auth_check(conn->bridge->conf.api_key, conn->hs.authorization, uri_query(conn->hs.target)) == AUTH_OK)
+	const struct conf *conf = &conn->bridge->conf;
+	const struct auth_keys api_keys = { conf->api_key, conf->api_key_previous };
+	if (auth_check(&api_keys, conn->hs.authorization, uri_query(conn->hs.target)) == AUTH_OK)
 		authorized(conn);
 	else
 		conn_refuse(conn, 401, "Unauthorized");

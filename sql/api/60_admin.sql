@@ -12,16 +12,17 @@ comment on function api.admin_migrations() is
 'The migrations that this database has, with the SHA-256 of their files; last, without a version, that of the functions, views and privileges.';
 
 create or replace function api.admin_contents(out epoch text, out workspaces bigint, out sessions bigint, out messages bigint,
-	out message_bytes bigint, out changes bigint, out changes_kept bigint)
+	out message_bytes bigint, out changes bigint, out changes_kept bigint, out files bigint, out file_bytes bigint, out deleted_blobs bigint)
 returns record language sql stable security definer set search_path = app, pg_temp as $$
-	select app.epoch_text(), w.n, s.n, s.messages, s.bytes, w.changes, w.kept
+	select app.epoch_text(), w.n, s.n, s.messages, s.bytes, w.changes, w.kept, f.n, f.bytes, (select count(*) from app.blob_gone)
 	from (select count(*) as n, coalesce(sum(w.seq), 0)::bigint as changes, coalesce(sum(w.seq - w.floor), 0)::bigint as kept
 		from app.workspace w) w,
 	(select count(*) as n, coalesce(sum(s.message_count), 0)::bigint as messages, coalesce(sum(s.message_bytes), 0)::bigint as bytes
-		from app.session s) s;
+		from app.session s) s,
+	(select coalesce(sum(u.files), 0)::bigint as n, coalesce(sum(u.bytes), 0)::bigint as bytes from app.file_usage u) f;
 $$;
 comment on function api.admin_contents() is
-'How much there is: workspaces, sessions, messages and their bytes as JSON text, changes ever made and those still in the log.';
+'How much there is: workspaces, sessions, messages and their bytes as JSON text, changes ever made and those still in the log, files and their bytes, and blobs that no file names any more but whose bytes weren''t removed yet.';
 
 create or replace function api.admin_workspaces()
 returns table (slug text, sessions bigint, messages bigint, message_bytes bigint, seq bigint, floor bigint, last_change_at timestamptz)

@@ -4,13 +4,14 @@
 create or replace view report.workspaces as
 	select w.slug as workspace, coalesce(s.sessions, 0) as sessions, coalesce(s.messages, 0) as messages,
 		coalesce(s.bytes, 0) as message_bytes, w.seq as changes, w.floor as pruned_up_to, l.at as last_change_at, w.created_at,
-		w.id as workspace_id
+		w.id as workspace_id, coalesce(u.files, 0) as files, coalesce(u.bytes, 0) as file_bytes
 	from app.workspace w
 	left join (
 		select x.workspace_id, count(*) as sessions, sum(x.message_count) as messages, sum(x.message_bytes)::bigint as bytes
 		from app.session x group by x.workspace_id
 	) s on s.workspace_id = w.id
-	left join app.change_log l on l.workspace_id = w.id and l.seq = w.seq;
+	left join app.change_log l on l.workspace_id = w.id and l.seq = w.seq
+	left join app.file_usage u on u.workspace_id = w.id;
 comment on view report.workspaces is 'The workspaces and how much is in them.';
 comment on column report.workspaces.workspace is 'Its name (slug).';
 comment on column report.workspaces.sessions is 'Number of sessions.';
@@ -21,6 +22,8 @@ comment on column report.workspaces.pruned_up_to is 'Changes up to this number a
 comment on column report.workspaces.last_change_at is 'Time of the latest change; null when it was pruned.';
 comment on column report.workspaces.created_at is 'When the first write came.';
 comment on column report.workspaces.workspace_id is 'Internal number, as in notifications on craft_changes.';
+comment on column report.workspaces.files is 'Number of files in all its sessions, and of its assets.';
+comment on column report.workspaces.file_bytes is 'Their bytes.';
 
 create or replace view report.sessions as
 	select w.slug as workspace, s.id as session, s.name, s.status, s.is_flagged, s.model, s.message_count as messages,

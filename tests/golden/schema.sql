@@ -3,7 +3,7 @@ CREATE SCHEMA api;
 
 ALTER SCHEMA api OWNER TO craft_owner;
 
-COMMENT ON SCHEMA api IS 'The functions that the daemons change and read workspaces by; for administrators too (as the owner or a superuser). What one of them changes reaches the connected clients.';
+COMMENT ON SCHEMA api IS 'The functions that the daemons change and read workspaces by; for administrators too (as the owner or a superuser). What one of them changes reaches the connected clients, except files, which aren''t synced.';
 
 CREATE SCHEMA app;
 
@@ -15,7 +15,7 @@ CREATE SCHEMA report;
 
 ALTER SCHEMA report OWNER TO craft_owner;
 
-COMMENT ON SCHEMA report IS 'Read-only views for people: workspaces, sessions, changes, sources, skills, plans, projects, sandboxes. No credentials.';
+COMMENT ON SCHEMA report IS 'Read-only views for people: workspaces, sessions, changes, sources, skills, plans, projects, sandboxes, files. No credentials.';
 
 CREATE TYPE api.outcome AS (
 	status text,
@@ -80,20 +80,21 @@ COMMENT ON COLUMN api.session_columns.created_ms IS 'header.createdAt, milliseco
 
 COMMENT ON COLUMN api.session_columns.last_used_ms IS 'header.lastUsedAt, milliseconds since 1970.';
 
-CREATE FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) RETURNS record
+CREATE FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) RETURNS record
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	select app.epoch_text(), w.n, s.n, s.messages, s.bytes, w.changes, w.kept
+	select app.epoch_text(), w.n, s.n, s.messages, s.bytes, w.changes, w.kept, f.n, f.bytes, (select count(*) from app.blob_gone)
 	from (select count(*) as n, coalesce(sum(w.seq), 0)::bigint as changes, coalesce(sum(w.seq - w.floor), 0)::bigint as kept
 		from app.workspace w) w,
 	(select count(*) as n, coalesce(sum(s.message_count), 0)::bigint as messages, coalesce(sum(s.message_bytes), 0)::bigint as bytes
-		from app.session s) s;
+		from app.session s) s,
+	(select coalesce(sum(u.files), 0)::bigint as n, coalesce(sum(u.bytes), 0)::bigint as bytes from app.file_usage u) f;
 $$;
 
-ALTER FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) OWNER TO craft_owner;
+ALTER FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) IS 'How much there is: workspaces, sessions, messages and their bytes as JSON text, changes ever made and those still in the log.';
+COMMENT ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) IS 'How much there is: workspaces, sessions, messages and their bytes as JSON text, changes ever made and those still in the log, files and their bytes, and blobs that no file names any more but whose bytes weren''t removed yet.';
 
 CREATE FUNCTION api.admin_migrations() RETURNS TABLE(version integer, name text, sha256 text, applied_at timestamp with time zone)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -141,6 +142,64 @@ $$;
 ALTER FUNCTION api.announce(p_workspaces text[]) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.announce(p_workspaces text[]) IS 'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs separated by commas. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
+
+CREATE FUNCTION api.blobs(p_after uuid, p_limit integer) RETURNS TABLE(blob uuid, size bigint, sha256 bytea, workspace text, session text, type text, name text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select f.blob, f.size, f.sha256, w.slug, f.session_id, f.type, f.name
+	from app.file f join app.workspace w on w.id = f.workspace_id
+	-- No random UUID is all zeros.
+	where f.blob > coalesce(p_after, '00000000-0000-0000-0000-000000000000') order by f.blob limit p_limit;
+$$;
+
+ALTER FUNCTION api.blobs(p_after uuid, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.blobs(p_after uuid, p_limit integer) IS 'Blobs that files name, in the order of their ids, after p_after (null: from the first), at most p_limit, with what they are to be. The session is empty for assets.';
+
+CREATE FUNCTION api.blobs_forget(p_blobs uuid[]) RETURNS bigint
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	with gone as (
+		-- In one order, so that two who clean up don't deadlock.
+		select g.blob from app.blob_gone g where g.blob = any (p_blobs) order by g.blob for update
+	), forgotten as (
+		delete from app.blob_gone g using gone where g.blob = gone.blob returning 1
+	)
+	select count(*) from forgotten;
+$$;
+
+ALTER FUNCTION api.blobs_forget(p_blobs uuid[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.blobs_forget(p_blobs uuid[]) IS 'Forgets blobs that no file names any more, after their bytes were removed; returns how many were known.';
+
+CREATE FUNCTION api.blobs_gone(p_seconds bigint, p_limit integer) RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select g.blob from app.blob_gone g
+	where g.gone_at < clock_timestamp() - make_interval(secs => p_seconds)
+		-- Can't be; but bytes that a file names must never be removed.
+		and not exists (select from app.file f where f.blob = g.blob)
+	order by g.gone_at limit p_limit;
+$$;
+
+ALTER FUNCTION api.blobs_gone(p_seconds bigint, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.blobs_gone(p_seconds bigint, p_limit integer) IS 'Blobs that no file has named for more than p_seconds, those that went first first: their bytes may be removed, then api.blobs_forget() is called.';
+
+CREATE FUNCTION api.blobs_known(p_blobs uuid[]) RETURNS SETOF uuid
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select b.blob from unnest(p_blobs) as b (blob)
+	where exists (select from app.file f where f.blob = b.blob) or exists (select from app.blob_gone g where g.blob = b.blob);
+$$;
+
+ALTER FUNCTION api.blobs_known(p_blobs uuid[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.blobs_known(p_blobs uuid[]) IS 'Those of the blobs that a file names or lately named. The others are orphans: unless they are being published just now, their bytes may be removed.';
 
 CREATE FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) RETURNS TABLE(workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text, origin text, data json)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -206,6 +265,157 @@ $$;
 ALTER FUNCTION api.epoch_renew() OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.epoch_renew() IS 'Makes every client reload: for an administrator who loaded older data into the same database. Returns the new epoch.';
+
+CREATE FUNCTION api.file_delete(p_workspace text, p_session text, p_type text, p_name text, p_if_match text[] DEFAULT NULL::text[], OUT status text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_usage app.file_usage;
+	v_old   app.file;
+begin
+	v_usage := app.files_lock(p_workspace);
+	select f.* into v_old from app.file f
+		where f.workspace_id = v_usage.workspace_id and f.session_id = p_session and f.type = p_type and f.name = p_name;
+	if p_if_match is not null and not app.tag_matches(p_if_match, v_old.blob) then
+		status := 'failed';
+	elsif v_old.blob is null then
+		status := 'missing';
+	else
+		delete from app.file f
+			where f.workspace_id = v_old.workspace_id and f.session_id = v_old.session_id and f.type = v_old.type and f.name = v_old.name;
+		insert into app.blob_gone (blob, size) values (v_old.blob, v_old.size);
+		perform app.files_end(v_usage, -1, -v_old.size);
+		status := 'ok';
+	end if;
+end
+$$;
+
+ALTER FUNCTION api.file_delete(p_workspace text, p_session text, p_type text, p_name text, p_if_match text[], OUT status text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.file_delete(p_workspace text, p_session text, p_type text, p_name text, p_if_match text[], OUT status text) IS 'Deletes a file: ok; or changes nothing: missing (it isn''t there), failed (p_if_match was given and names another blob, or there is no file).';
+
+CREATE FUNCTION api.file_find(p_workspace text, p_session text, p_type text, p_name text) RETURNS TABLE(blob text, size bigint, mime_type text, uploaded_ms bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select f.blob::text, f.size, f.mime_type, app.ms(f.uploaded_at) from app.file f join app.workspace w on w.id = f.workspace_id
+		where w.slug = p_workspace and f.session_id = p_session and f.type = p_type and f.name = p_name;
+end
+$$;
+
+ALTER FUNCTION api.file_find(p_workspace text, p_session text, p_type text, p_name text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.file_find(p_workspace text, p_session text, p_type text, p_name text) IS 'Blob, size, MIME type and time of a file; no row when it isn''t there.';
+
+CREATE FUNCTION api.file_put(p_workspace text, p_session text, p_type text, p_name text, p_blob uuid, p_size bigint, p_mime_type text, p_sha256 bytea, p_if_match text[] DEFAULT NULL::text[], p_if_none_match text[] DEFAULT NULL::text[], p_quota bigint DEFAULT 0, OUT status text, OUT uploaded_ms bigint) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_usage app.file_usage;
+	v_old   app.file;
+	v_at    timestamptz;
+begin
+	v_usage := app.files_lock(p_workspace);
+	if v_usage.workspace_id is null then
+		-- What is refused makes no workspace.
+		status := app.put_verdict(null, p_if_match, p_if_none_match, p_size, p_quota);
+		if status <> 'ok' then
+			return;
+		end if;
+		v_usage := app.files_begin(p_workspace);
+	end if;
+	v_at := clock_timestamp();
+	select f.* into v_old from app.file f
+		where f.workspace_id = v_usage.workspace_id and f.session_id = p_session and f.type = p_type and f.name = p_name;
+	if v_old.blob = p_blob or exists (select from app.blob_gone g where g.blob = p_blob) then
+		-- Asked again by one who lost the answer. What was applied isn't applied again, replaced or deleted since or not:
+		-- a blob that is gone would be removed under its new file.
+		status := 'ok';
+		uploaded_ms := app.ms(case when v_old.blob = p_blob then v_old.uploaded_at else v_at end);
+		return;
+	end if;
+	status := app.put_verdict(v_old.blob, p_if_match, p_if_none_match, v_usage.bytes - coalesce(v_old.size, 0) + p_size, p_quota);
+	if status <> 'ok' then
+		return;
+	end if;
+	insert into app.file (workspace_id, session_id, type, name, blob, size, mime_type, sha256, created_at, uploaded_at)
+		values (v_usage.workspace_id, p_session, p_type, p_name, p_blob, p_size, p_mime_type, p_sha256, v_at, v_at)
+		on conflict (workspace_id, session_id, type, name) do update set blob = excluded.blob, size = excluded.size,
+			mime_type = excluded.mime_type, sha256 = excluded.sha256, uploaded_at = excluded.uploaded_at;
+	if v_old.blob is not null then
+		insert into app.blob_gone (blob, size) values (v_old.blob, v_old.size);
+	end if;
+	perform app.files_end(v_usage, case when v_old.blob is null then 1 else 0 end, p_size - coalesce(v_old.size, 0));
+	uploaded_ms := app.ms(v_at);
+end
+$$;
+
+ALTER FUNCTION api.file_put(p_workspace text, p_session text, p_type text, p_name text, p_blob uuid, p_size bigint, p_mime_type text, p_sha256 bytea, p_if_match text[], p_if_none_match text[], p_quota bigint, OUT status text, OUT uploaded_ms bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.file_put(p_workspace text, p_session text, p_type text, p_name text, p_blob uuid, p_size bigint, p_mime_type text, p_sha256 bytea, p_if_match text[], p_if_none_match text[], p_quota bigint, OUT status text, OUT uploaded_ms bigint) IS 'Makes a file (p_session empty and p_type assets: an asset) or replaces it, when its bytes are the blob p_blob already. p_if_match and p_if_none_match are entity tags, that is blob ids, or *; null: not asked. p_quota bounds the bytes of the workspace''s files afterwards; 0: no bound. Status ok, or nothing changed: failed (a precondition), quota. Asked again with the same blob it changes nothing. uploaded_ms is the time of the upload in milliseconds since 1970.';
+
+CREATE FUNCTION api.files(p_workspace text, p_session text, p_type text, p_after text DEFAULT NULL::text, p_limit bigint DEFAULT NULL::bigint) RETURNS TABLE(tag text, body json, name text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select app.epoch_text() || '-f' || coalesce((
+		select u.changes from app.file_usage u join app.workspace w on w.id = u.workspace_id where w.slug = p_workspace), 0), null::json, null::text;
+	-- No name is empty.
+	return query select null::text, json_build_object('name', f.name, 'size', f.size, 'mimeType', f.mime_type, 'uploadedAt', app.ms(f.uploaded_at)), f.name
+		from app.file f where f.workspace_id = (select w.id from app.workspace w where w.slug = p_workspace)
+			and f.session_id = p_session and f.type = p_type and f.name > coalesce(p_after, '')
+		order by f.name limit p_limit;
+end
+$$;
+
+ALTER FUNCTION api.files(p_workspace text, p_session text, p_type text, p_after text, p_limit bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.files(p_workspace text, p_session text, p_type text, p_after text, p_limit bigint) IS 'Files of a session of one type (session empty and type assets: the assets), by the bytes of their names, after the name p_after (null: from the first), at most p_limit (null: all). The first row has the ETag''s text alone: it changes with every change of the workspace''s files.';
+
+CREATE FUNCTION api.files_delete_session(p_workspace text, p_session text, OUT deleted bigint) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_usage app.file_usage;
+	v_bytes bigint;
+begin
+	v_usage := app.files_lock(p_workspace);
+	with gone as (
+		delete from app.file f where f.workspace_id = v_usage.workspace_id and f.session_id = p_session and f.type <> 'assets'
+		returning f.blob, f.size
+	), kept as (
+		insert into app.blob_gone (blob, size) select g.blob, g.size from gone g
+	)
+	select count(*), coalesce(sum(g.size), 0) into deleted, v_bytes from gone g;
+	if deleted > 0 then
+		perform app.files_end(v_usage, -deleted, -v_bytes);
+	end if;
+end
+$$;
+
+ALTER FUNCTION api.files_delete_session(p_workspace text, p_session text, OUT deleted bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.files_delete_session(p_workspace text, p_session text, OUT deleted bigint) IS 'Deletes all files of a session, of every type; returns how many there were.';
+
+CREATE FUNCTION api.files_room(p_workspace text) RETURNS bigint
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	return coalesce((select u.bytes from app.file_usage u join app.workspace w on w.id = u.workspace_id where w.slug = p_workspace), 0);
+end
+$$;
+
+ALTER FUNCTION api.files_room(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.files_room(p_workspace text) IS 'Bytes of the workspace''s files.';
 
 CREATE FUNCTION api.heads(p_workspaces text[]) RETURNS TABLE(workspace text, workspace_id bigint, seq bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1027,6 +1237,75 @@ ALTER FUNCTION app.epoch_text() OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.epoch_text() IS 'Identifies this life of the database: changes when it is restored (other cluster, other database or new tables), after a failover or point-in-time recovery (new timeline), and by api.epoch_renew().';
 
+CREATE TABLE app.file_usage (
+    workspace_id bigint NOT NULL,
+    files bigint DEFAULT 0 NOT NULL,
+    bytes bigint DEFAULT 0 NOT NULL,
+    changes bigint DEFAULT 0 NOT NULL,
+    CONSTRAINT file_usage_bytes_check CHECK ((bytes >= 0)),
+    CONSTRAINT file_usage_files_check CHECK ((files >= 0))
+)
+WITH (fillfactor='30');
+
+ALTER TABLE app.file_usage OWNER TO craft_owner;
+
+COMMENT ON TABLE app.file_usage IS 'How much the files of a workspace are. Made by the first upload. Its row is the lock that puts the workspace''s file changes in order; it is not that of app.workspace, so that uploads and synced changes don''t wait for each other.';
+
+COMMENT ON COLUMN app.file_usage.workspace_id IS 'The workspace.';
+
+COMMENT ON COLUMN app.file_usage.files IS 'Number of its rows in app.file.';
+
+COMMENT ON COLUMN app.file_usage.bytes IS 'Their bytes: what a quota is compared with.';
+
+COMMENT ON COLUMN app.file_usage.changes IS 'Grows with each change of the workspace''s files: the ETag of lists.';
+
+CREATE FUNCTION app.files_begin(p_workspace text) RETURNS app.file_usage
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
+		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
+	end if;
+	insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+	insert into app.file_usage (workspace_id) select w.id from app.workspace w where w.slug = p_workspace on conflict (workspace_id) do nothing;
+	return app.files_lock(p_workspace);
+end
+$$;
+
+ALTER FUNCTION app.files_begin(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.files_begin(p_workspace text) IS 'As app.files_lock(), for the first file of a workspace: makes the rows that are missing.';
+
+CREATE FUNCTION app.files_end(p_usage app.file_usage, p_files bigint, p_bytes bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	update app.file_usage u set files = u.files + p_files, bytes = u.bytes + p_bytes, changes = u.changes + 1 where u.workspace_id = p_usage.workspace_id;
+end
+$$;
+
+ALTER FUNCTION app.files_end(p_usage app.file_usage, p_files bigint, p_bytes bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.files_end(p_usage app.file_usage, p_files bigint, p_bytes bigint) IS 'Last step of a change of files: counts what came or (negative) went.';
+
+CREATE FUNCTION app.files_lock(p_workspace text) RETURNS app.file_usage
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_usage app.file_usage;
+begin
+	select u.* into v_usage from app.workspace w join app.file_usage u on u.workspace_id = w.id where w.slug = p_workspace for no key update of u;
+	return v_usage;
+end
+$$;
+
+ALTER FUNCTION app.files_lock(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.files_lock(p_workspace text) IS 'First step of a change of files: takes the lock of the workspace''s files. All null when the workspace never had any.';
+
 CREATE FUNCTION app.header_columns(p_header json) RETURNS api.session_columns
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
@@ -1120,6 +1399,21 @@ ALTER FUNCTION app.project_json(p app.project) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.project_json(p app.project) IS 'A project as clients see it.';
 
+CREATE FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+	select case
+		when p_if_match is not null and not app.tag_matches(p_if_match, p_old) then 'failed'
+		when p_if_none_match is not null and app.tag_matches(p_if_none_match, p_old) then 'failed'
+		when p_quota > 0 and p_bytes > p_quota then 'quota'
+		else 'ok'
+	end;
+$$;
+
+ALTER FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) IS 'May the file that has blob p_old (null: there is none) be replaced, when the workspace''s files are p_bytes afterwards? ok, failed or quota.';
+
 CREATE TABLE app.sandbox_session (
     id uuid NOT NULL,
     workspace_id bigint NOT NULL,
@@ -1175,6 +1469,16 @@ ALTER FUNCTION app.sandbox_json(s app.sandbox_session) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.sandbox_json(s app.sandbox_session) IS 'A sandbox session as clients see it.';
 
+CREATE FUNCTION app.tag_matches(p_tags text[], p_blob uuid) RETURNS boolean
+    LANGUAGE sql IMMUTABLE
+    AS $$
+	select p_blob is not null and ('*' = any (p_tags) or p_blob::text = any (p_tags)) is true;
+$$;
+
+ALTER FUNCTION app.tag_matches(p_tags text[], p_blob uuid) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.tag_matches(p_tags text[], p_blob uuid) IS 'Does the file that has this blob (null: there is none) match one of these entity tags? * matches any file.';
+
 CREATE FUNCTION app.tag_of(p_bodies json[]) RETURNS text
     LANGUAGE sql IMMUTABLE
     SET search_path TO 'app', 'pg_catalog', 'pg_temp'
@@ -1198,6 +1502,22 @@ $$;
 ALTER FUNCTION app.workspace_tag(p_seq bigint) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.workspace_tag(p_seq bigint) IS 'ETag of a list of a workspace whose latest change has this number.';
+
+CREATE TABLE app.blob_gone (
+    blob uuid NOT NULL,
+    size bigint NOT NULL,
+    gone_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL
+);
+
+ALTER TABLE app.blob_gone OWNER TO craft_owner;
+
+COMMENT ON TABLE app.blob_gone IS 'Blobs that no file names any more. They are removed some minutes later, because a download may be about to begin.';
+
+COMMENT ON COLUMN app.blob_gone.blob IS 'The blob; see app.file.blob.';
+
+COMMENT ON COLUMN app.blob_gone.size IS 'Number of bytes.';
+
+COMMENT ON COLUMN app.blob_gone.gone_at IS 'When its file was replaced or deleted.';
 
 CREATE TABLE app.change_log (
     workspace_id bigint NOT NULL,
@@ -1273,6 +1593,61 @@ COMMENT ON TABLE app.epoch IS 'One row: a random text made when the database was
 COMMENT ON COLUMN app.epoch.one IS 'Always true: there is one row.';
 
 COMMENT ON COLUMN app.epoch.token IS 'Random. api.epoch_renew() changes it, which makes every client reload.';
+
+CREATE TABLE app.file (
+    workspace_id bigint NOT NULL,
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    type text NOT NULL COLLATE pg_catalog."C",
+    name text NOT NULL COLLATE pg_catalog."C",
+    blob uuid NOT NULL,
+    size bigint NOT NULL,
+    mime_type text NOT NULL,
+    sha256 bytea NOT NULL,
+    created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    uploaded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    CONSTRAINT file_check CHECK (((octet_length(session_id) >=
+CASE type
+    WHEN 'assets'::text THEN 0
+    ELSE 1
+END) AND (octet_length(session_id) <=
+CASE type
+    WHEN 'assets'::text THEN 0
+    ELSE 255
+END))),
+    CONSTRAINT file_check1 CHECK (((octet_length(name) >= 1) AND (octet_length(name) <=
+CASE type
+    WHEN 'assets'::text THEN 1024
+    ELSE 255
+END))),
+    CONSTRAINT file_mime_type_check CHECK (((octet_length(mime_type) >= 1) AND (octet_length(mime_type) <= 255))),
+    CONSTRAINT file_sha256_check CHECK ((octet_length(sha256) = 32)),
+    CONSTRAINT file_size_check CHECK ((size >= 0)),
+    CONSTRAINT file_type_check CHECK ((type = ANY (ARRAY['attachments'::text, 'downloads'::text, 'long_responses'::text, 'assets'::text])))
+);
+
+ALTER TABLE app.file OWNER TO craft_owner;
+
+COMMENT ON TABLE app.file IS 'A file of a session, or an asset of a workspace. Replacing it is naming another blob in its row: the blobs themselves, in the directory BLOB_DIR, never change. No foreign key to app.workspace: checking it would wait for synced changes.';
+
+COMMENT ON COLUMN app.file.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.file.session_id IS 'Id of the session, which needn''t have been saved; empty for assets.';
+
+COMMENT ON COLUMN app.file.type IS 'attachments, downloads or long_responses; assets for what belongs to the workspace.';
+
+COMMENT ON COLUMN app.file.name IS 'File name, an asset''s path. As sent: no Unicode normalisation.';
+
+COMMENT ON COLUMN app.file.blob IS 'The bytes are in BLOB_DIR/<first two digits>/<blob>. Also the file''s ETag.';
+
+COMMENT ON COLUMN app.file.size IS 'Number of bytes.';
+
+COMMENT ON COLUMN app.file.mime_type IS 'Content-Type of the upload.';
+
+COMMENT ON COLUMN app.file.sha256 IS 'SHA-256 of the bytes.';
+
+COMMENT ON COLUMN app.file.created_at IS 'When a file of this name was first uploaded.';
+
+COMMENT ON COLUMN app.file.uploaded_at IS 'When these bytes were uploaded.';
 
 CREATE TABLE app.message (
     session_key bigint NOT NULL,
@@ -1635,6 +2010,60 @@ COMMENT ON COLUMN report.changes.bytes IS 'Bytes of the data.';
 
 COMMENT ON COLUMN report.changes.data IS 'The event''s data as JSON text.';
 
+CREATE VIEW report.deleted_blobs AS
+ SELECT (g.blob)::text AS blob_id,
+    g.size,
+    g.gone_at AS deleted_at
+   FROM app.blob_gone g;
+
+ALTER TABLE report.deleted_blobs OWNER TO craft_owner;
+
+COMMENT ON VIEW report.deleted_blobs IS 'Blobs whose file was deleted or replaced, until their bytes are removed.';
+
+COMMENT ON COLUMN report.deleted_blobs.blob_id IS 'The bytes are in BLOB_DIR/<first two digits>/<blob_id>, or were.';
+
+COMMENT ON COLUMN report.deleted_blobs.size IS 'Number of bytes.';
+
+COMMENT ON COLUMN report.deleted_blobs.deleted_at IS 'When the file was deleted or replaced.';
+
+CREATE VIEW report.files AS
+ SELECT w.slug AS workspace,
+    NULLIF(f.session_id, ''::text) AS session,
+    f.type,
+    f.name,
+    f.size,
+    f.mime_type,
+    encode(f.sha256, 'hex'::text) AS sha256,
+    (f.blob)::text AS blob_id,
+    f.created_at,
+    f.uploaded_at
+   FROM (app.file f
+     JOIN app.workspace w ON ((w.id = f.workspace_id)));
+
+ALTER TABLE report.files OWNER TO craft_owner;
+
+COMMENT ON VIEW report.files IS 'The files of all sessions, and the assets of all workspaces.';
+
+COMMENT ON COLUMN report.files.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.files.session IS 'The session it belongs to, which needn''t have been saved; null for assets.';
+
+COMMENT ON COLUMN report.files.type IS 'attachments, downloads, long_responses, or assets for what belongs to the workspace.';
+
+COMMENT ON COLUMN report.files.name IS 'File name; an asset''s path.';
+
+COMMENT ON COLUMN report.files.size IS 'Number of bytes.';
+
+COMMENT ON COLUMN report.files.mime_type IS 'Content-Type of the upload.';
+
+COMMENT ON COLUMN report.files.sha256 IS 'SHA-256 of the bytes, in hex, as sha256sum prints it.';
+
+COMMENT ON COLUMN report.files.blob_id IS 'The bytes are in BLOB_DIR/<first two digits>/<blob_id>.';
+
+COMMENT ON COLUMN report.files.created_at IS 'When a file of this name was first uploaded.';
+
+COMMENT ON COLUMN report.files.uploaded_at IS 'When these bytes were uploaded.';
+
 CREATE VIEW report.labels AS
  SELECT w.slug AS workspace,
     c.updated_at,
@@ -1947,15 +2376,18 @@ CREATE VIEW report.workspaces AS
     w.floor AS pruned_up_to,
     l.at AS last_change_at,
     w.created_at,
-    w.id AS workspace_id
-   FROM ((app.workspace w
+    w.id AS workspace_id,
+    COALESCE(u.files, (0)::bigint) AS files,
+    COALESCE(u.bytes, (0)::bigint) AS file_bytes
+   FROM (((app.workspace w
      LEFT JOIN ( SELECT x.workspace_id,
             count(*) AS sessions,
             sum(x.message_count) AS messages,
             (sum(x.message_bytes))::bigint AS bytes
            FROM app.session x
           GROUP BY x.workspace_id) s ON ((s.workspace_id = w.id)))
-     LEFT JOIN app.change_log l ON (((l.workspace_id = w.id) AND (l.seq = w.seq))));
+     LEFT JOIN app.change_log l ON (((l.workspace_id = w.id) AND (l.seq = w.seq))))
+     LEFT JOIN app.file_usage u ON ((u.workspace_id = w.id)));
 
 ALTER TABLE report.workspaces OWNER TO craft_owner;
 
@@ -1979,6 +2411,13 @@ COMMENT ON COLUMN report.workspaces.created_at IS 'When the first write came.';
 
 COMMENT ON COLUMN report.workspaces.workspace_id IS 'Internal number, as in notifications on craft_changes.';
 
+COMMENT ON COLUMN report.workspaces.files IS 'Number of files in all its sessions, and of its assets.';
+
+COMMENT ON COLUMN report.workspaces.file_bytes IS 'Their bytes.';
+
+ALTER TABLE ONLY app.blob_gone
+    ADD CONSTRAINT blob_gone_pkey PRIMARY KEY (blob);
+
 ALTER TABLE ONLY app.change_log
     ADD CONSTRAINT change_log_pkey PRIMARY KEY (workspace_id, seq);
 
@@ -1987,6 +2426,15 @@ ALTER TABLE ONLY app.credential
 
 ALTER TABLE ONLY app.epoch
     ADD CONSTRAINT epoch_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY app.file
+    ADD CONSTRAINT file_blob_key UNIQUE (blob);
+
+ALTER TABLE ONLY app.file
+    ADD CONSTRAINT file_pkey PRIMARY KEY (workspace_id, session_id, type, name);
+
+ALTER TABLE ONLY app.file_usage
+    ADD CONSTRAINT file_usage_pkey PRIMARY KEY (workspace_id);
 
 ALTER TABLE ONLY app.message
     ADD CONSTRAINT message_pkey PRIMARY KEY (session_key, idx);
@@ -2030,12 +2478,20 @@ ALTER TABLE ONLY app.workspace
 ALTER TABLE ONLY app.workspace
     ADD CONSTRAINT workspace_slug_key UNIQUE (slug);
 
+CREATE INDEX blob_gone_at ON app.blob_gone USING btree (gone_at);
+
 CREATE INDEX sandbox_session_workspace ON app.sandbox_session USING btree (workspace_id, created_at);
 
 CREATE INDEX seen_request_at ON app.seen_request USING brin (at);
 
 ALTER TABLE ONLY app.credential
     ADD CONSTRAINT credential_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.file_usage
+    ADD CONSTRAINT file_usage_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.file
+    ADD CONSTRAINT file_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.file_usage(workspace_id);
 
 ALTER TABLE ONLY app.plan
     ADD CONSTRAINT plan_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
@@ -2062,8 +2518,8 @@ GRANT USAGE ON SCHEMA api TO craft_daemon;
 
 GRANT USAGE ON SCHEMA report TO craft_dba;
 
-REVOKE ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) FROM PUBLIC;
-GRANT ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) TO craft_daemon;
+REVOKE ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.admin_migrations() FROM PUBLIC;
 GRANT ALL ON FUNCTION api.admin_migrations() TO craft_daemon;
@@ -2073,6 +2529,18 @@ GRANT ALL ON FUNCTION api.admin_workspaces() TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.announce(p_workspaces text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.announce(p_workspaces text[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.blobs(p_after uuid, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.blobs(p_after uuid, p_limit integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.blobs_forget(p_blobs uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.blobs_forget(p_blobs uuid[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.blobs_gone(p_seconds bigint, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.blobs_gone(p_seconds bigint, p_limit integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.blobs_known(p_blobs uuid[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.blobs_known(p_blobs uuid[]) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) TO craft_daemon;
@@ -2085,6 +2553,24 @@ GRANT ALL ON FUNCTION api.epoch() TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.epoch_renew() FROM PUBLIC;
 GRANT ALL ON FUNCTION api.epoch_renew() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.file_delete(p_workspace text, p_session text, p_type text, p_name text, p_if_match text[], OUT status text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.file_delete(p_workspace text, p_session text, p_type text, p_name text, p_if_match text[], OUT status text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.file_find(p_workspace text, p_session text, p_type text, p_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.file_find(p_workspace text, p_session text, p_type text, p_name text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.file_put(p_workspace text, p_session text, p_type text, p_name text, p_blob uuid, p_size bigint, p_mime_type text, p_sha256 bytea, p_if_match text[], p_if_none_match text[], p_quota bigint, OUT status text, OUT uploaded_ms bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.file_put(p_workspace text, p_session text, p_type text, p_name text, p_blob uuid, p_size bigint, p_mime_type text, p_sha256 bytea, p_if_match text[], p_if_none_match text[], p_quota bigint, OUT status text, OUT uploaded_ms bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.files(p_workspace text, p_session text, p_type text, p_after text, p_limit bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.files(p_workspace text, p_session text, p_type text, p_after text, p_limit bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.files_delete_session(p_workspace text, p_session text, OUT deleted bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.files_delete_session(p_workspace text, p_session text, OUT deleted bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.files_room(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.files_room(p_workspace text) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.heads(p_workspaces text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.heads(p_workspaces text[]) TO craft_daemon;
@@ -2196,6 +2682,12 @@ REVOKE ALL ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config j
 
 REVOKE ALL ON FUNCTION app.epoch_text() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.files_begin(p_workspace text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.files_end(p_usage app.file_usage, p_files bigint, p_bytes bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.files_lock(p_workspace text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.header_columns(p_header json) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.ms(p_at timestamp with time zone) FROM PUBLIC;
@@ -2206,13 +2698,21 @@ REVOKE ALL ON FUNCTION app.new_version() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.project_json(p app.project) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.sandbox_json(s app.sandbox_session) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.tag_matches(p_tags text[], p_blob uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tag_of(p_bodies json[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.workspace_tag(p_seq bigint) FROM PUBLIC;
 
 GRANT SELECT ON TABLE report.changes TO craft_dba;
+
+GRANT SELECT ON TABLE report.deleted_blobs TO craft_dba;
+
+GRANT SELECT ON TABLE report.files TO craft_dba;
 
 GRANT SELECT ON TABLE report.labels TO craft_dba;
 

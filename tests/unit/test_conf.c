@@ -114,6 +114,13 @@ static void refuses_with_file_and_line(void **state)
 		{ "API_KEY=short\nDATABASE_URL=x\n", ":1: API_KEY must be 8 to 1024" },
 		{ "API_KEY=with\ta tab\nDATABASE_URL=x\n", ":1: API_KEY must be" },
 		{ "API_KEY=sch\xc3\xb6ner\nDATABASE_URL=x\n", ":1: API_KEY must be" },
+		{ MINIMUM "API_KEY_PREVIOUS=short\n", ":3: API_KEY_PREVIOUS must be 8 to 1024 printable" },
+		{ MINIMUM "API_KEY_PREVIOUS=with\ta tab\n", ":3: API_KEY_PREVIOUS must be" },
+		{ MINIMUM "MAX_UPLOAD=0\n", ":3: MAX_UPLOAD" },
+		{ MINIMUM "MAX_UPLOAD=17T\n", ":3: MAX_UPLOAD" },
+		{ MINIMUM "WORKSPACE_QUOTA=8388608T\n", ":3: WORKSPACE_QUOTA" },
+		{ MINIMUM "SWEEP_INTERVAL=1K\n", ":3: SWEEP_INTERVAL" },
+		{ MINIMUM "SWEEP_INTERVAL=-1\n", ":3: SWEEP_INTERVAL" },
 		{ "DATABASE_URL=x\n", "API_KEY is not set" },
 		{ "API_KEY=0123456789\n", "DATABASE_URL is not set" },
 	};
@@ -129,6 +136,97 @@ static void refuses_with_file_and_line(void **state)
 	assert_non_null(strstr(buf_cstr(&f->error), "/nonexistent/file"));
 }
 
+static void reads_the_keys_of_files(void **state)
+{
+	struct fixture *f = *state;
+	assert_true(load(f, MINIMUM));
+	assert_string_equal(f->conf.blob_dir, "/var/lib/craft-agent-cloud/blobs");
+	assert_null(f->conf.public_url);
+	assert_null(f->conf.api_key_previous);
+	assert_int_equal(f->conf.max_upload, 1 << 30);
+	assert_int_equal(f->conf.workspace_quota, 0);
+	assert_int_equal(f->conf.sweep_interval, 3600);
+	assert_true(load(f,
+			 MINIMUM "BLOB_DIR=/srv/a b\xc3\xa9#(1)/x\nPUBLIC_URL=https://h\nAPI_KEY_PREVIOUS=before=1 #\n"
+				 "MAX_UPLOAD=2T\nWORKSPACE_QUOTA=3T\nSWEEP_INTERVAL=0\n"));
+	assert_string_equal(f->conf.blob_dir, "/srv/a b\xc3\xa9#(1)/x");
+	assert_string_equal(f->conf.public_url, "https://h");
+	assert_string_equal(f->conf.api_key_previous, "before=1 #");
+	assert_int_equal(f->conf.max_upload, 2ll << 40);
+	assert_int_equal(f->conf.workspace_quota, 3ll << 40);
+	assert_int_equal(f->conf.sweep_interval, 0);
+}
+
+static bool load_pair(struct fixture *f, const char *key, const char *value)
+{
+	autobuf text = { 0 };
+	buf_addf(&text, MINIMUM "%s=%s\n", key, value);
+	return load(f, buf_cstr(&text));
+}
+
+static void public_urls_are_origins(void **state)
+{
+	static const char *const good[][2] = {
+		{ "http://h", "http://h" },
+		{ "https://craft.example.org/", "https://craft.example.org" },
+		{ "https://craft.example.org:8443", "https://craft.example.org:8443" },
+		{ "http://127.0.0.1:1/", "http://127.0.0.1:1" },
+		{ "https://[2001:DB8::1]:65535/", "https://[2001:DB8::1]:65535" },
+		{ "https://[::ffff:1.2.3.4]", "https://[::ffff:1.2.3.4]" },
+	};
+	static const char *const bad[] = {
+		"h.example.org",
+		"ftp://h.example.org",
+		"//h.example.org",
+		"https://",
+		"https:///",
+		"https://h.example//",
+		"https://h.example/x",
+		"https://h.example?x",
+		"https://h.example#x",
+		"https://u@h.example",
+		"https://u:p@h.example",
+		"https://h.example:",
+		"https://h.example:0",
+		"https://h.example:65536",
+		"https://h.example:1234567",
+		"https://h.example:+1",
+		"https://h.example:1x",
+		"https://h example",
+		"https://h\"example",
+		"https://h\xc3\xa9.example",
+		"https://[::1",
+		"https://[]",
+		"https://[::1]x",
+		"https://[fe80::1%25eth0]",
+		"https://:443",
+		"https://h.example\\",
+		"https://h.example,h.example",
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		if (!load_pair(f, "PUBLIC_URL", good[i][0]))
+			fail_msg("%s", buf_cstr(&f->error));
+		assert_string_equal(f->conf.public_url, good[i][1]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		if (load_pair(f, "PUBLIC_URL", bad[i]) || !strstr(buf_cstr(&f->error), ":3: PUBLIC_URL must be") ||
+		    !strstr(buf_cstr(&f->error), "http://host[:port] or https://host[:port]"))
+			fail_msg("%s: %s", bad[i], buf_cstr(&f->error));
+	}
+}
+
+static void blob_dirs_fit_into_nginx(void **state)
+{
+	static const char *const bad[] = { "relative", "./x",  "",    "/a'b", "/a\"b", "/a\\b",
+					   "/a$b",     "/a;b", "/{a", "/a}",  "/a\tb", "/a\x7f" };
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		if (load_pair(f, "BLOB_DIR", bad[i]) || !strstr(buf_cstr(&f->error), ":3: BLOB_DIR must be"))
+			fail_msg("%s: %s", bad[i], buf_cstr(&f->error));
+	}
+}
+
 static void errors_and_prints_never_show_secrets(void **state)
 {
 	struct fixture *f = *state;
@@ -136,7 +234,8 @@ static void errors_and_prints_never_show_secrets(void **state)
 	size_t size = 0;
 	assert_false(load(f, "API_KEY=sesame7\n"));
 	assert_null(strstr(buf_cstr(&f->error), "sesame"));
-	assert_true(load(f, "API_KEY=sesame-open\nDATABASE_URL=postgresql://u:hush@h/x\n"));
+	assert_true(
+		load(f, "API_KEY=sesame-open\nAPI_KEY_PREVIOUS=sesame-before\nDATABASE_URL=postgresql://u:hush@h/x\n"));
 	FILE *out = open_memstream(&text, &size);
 	assert_non_null(out);
 	conf_print(&f->conf, CONF_BRIDGE, out);
@@ -144,6 +243,7 @@ static void errors_and_prints_never_show_secrets(void **state)
 	assert_null(strstr(text, "sesame"));
 	assert_null(strstr(text, "hush"));
 	assert_non_null(strstr(text, "API_KEY=(set)"));
+	assert_non_null(strstr(text, "API_KEY_PREVIOUS=(set)"));
 	assert_non_null(strstr(text, "WS_MAX_MESSAGE=67108864"));
 	assert_null(strstr(text, "FCGI_WORKERS"));
 	free(text);
@@ -154,9 +254,10 @@ static void errors_and_prints_never_show_secrets(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reads_keys_comments_and_sizes),	    TEST(the_environment_wins_and_secrets_are_wiped_from_it),
-		TEST(secrets_come_from_files_too),	    TEST(refuses_with_file_and_line),
-		TEST(errors_and_prints_never_show_secrets),
+		TEST(reads_keys_comments_and_sizes), TEST(the_environment_wins_and_secrets_are_wiped_from_it),
+		TEST(secrets_come_from_files_too),   TEST(refuses_with_file_and_line),
+		TEST(reads_the_keys_of_files),	     TEST(public_urls_are_origins),
+		TEST(blob_dirs_fit_into_nginx),	     TEST(errors_and_prints_never_show_secrets),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,47 @@ static void test_projects(void **state)
 	       "/workspace/:slug/projects/:owner/:repo/credential", "w|o|r");
 }
 
+/* Names have rules of their own there: also those that break them are found, so that they can be told so. */
+static void test_files(void **state)
+{
+	(void)state;
+	const char *file = "/files/:workspace/:session/:type/:filename";
+	expect(METHOD_PUT, "/files/w/s/t/a%20b.png", file, "w|s|t|a b.png");
+	expect(METHOD_GET, "/files/w/s/t/a%2Fb", file, "w|s|t|a/b");
+	expect(METHOD_GET, "/files/w//t/n", file, "w||t|n");
+	expect(METHOD_PUT, "/files/w/s/t/", file, "w|s|t|");
+	expect(METHOD_POST, "/files/w/s/t/sign/sign", "/files/:workspace/:session/:type/:filename/sign", "w|s|t|sign");
+	expect(METHOD_GET, "/files/w/s/t", "/files/:workspace/:session/:type", "w|s|t");
+	expect(METHOD_GET, "/files/w/s/t/", "/files/:workspace/:session/:type", "w|s|t");
+	expect(METHOD_DELETE, "/files/w/s", "/files/:workspace/:session", "w|s");
+	expect_none(METHOD_GET, "/files/w");
+	expect_none(METHOD_GET, "/files/w/s/t/n/m/o");
+	expect_allowed(METHOD_POST, "/files/w/s/t/n", "GET, HEAD, PUT, DELETE");
+	expect_allowed(METHOD_PUT, "/files/w/s/t", "GET, HEAD");
+}
+
+/* The argument of "*path" is put together later, from the segment on that the match names. */
+static void expect_rest(enum method method, const char *target, const char *pattern, size_t from)
+{
+	autofound f;
+	find(&f, method, target);
+	assert_non_null(f.match.route);
+	assert_string_equal(f.match.route->pattern, pattern);
+	assert_int_equal(f.match.rest_from, from);
+}
+
+static void test_assets(void **state)
+{
+	(void)state;
+	expect_rest(METHOD_PUT, "/assets/w/a", "/assets/:workspace/*path", 2);
+	expect_rest(METHOD_GET, "/assets/w/a/b/c.svg", "/assets/:workspace/*path", 2);
+	expect_rest(METHOD_GET, "/assets/w/sign/c.svg", "/assets/:workspace/*path", 2);
+	expect_rest(METHOD_PUT, "/assets/w/", "/assets/:workspace/*path", 2);
+	expect_rest(METHOD_POST, "/assets/w/sign/a/b", "/assets/:workspace/sign/*path", 3);
+	expect_none(METHOD_GET, "/assets/w");
+	expect_allowed(METHOD_POST, "/assets/w/a", "GET, HEAD, PUT, DELETE");
+}
+
 static void test_trailing_slash(void **state)
 {
 	(void)state;
@@ -127,22 +168,26 @@ static size_t count_args(const char *pattern)
 {
 	size_t n = 0;
 	for (const char *p = pattern; *p; p++)
-		n += *p == ':';
+		n += *p == ':' || *p == '*';
 	return n;
 }
 
-/* Only the front page answers without a key; changes read a bounded body; statements fit their route. */
+/* Without a key only the front page answers, and files that a signed URL names; changes read a bounded body; statements
+ * fit their route. */
 static void test_table(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < routes_count; i++) {
 		const struct route *r = &routes[i];
 		bool front = strcmp(r->pattern, "/") == 0;
-		assert_int_equal(r->key, front ? KEY_IF_SENT : KEY_REQUIRED);
+		enum route_key key = front ? KEY_IF_SENT : r->handler == files_get ? KEY_OR_SIGNATURE : KEY_REQUIRED;
+		assert_int_equal(r->key, key);
+		assert_true(r->key != KEY_OR_SIGNATURE || r->methods == (METHOD_GET | METHOD_HEAD));
 		assert_non_null(r->handler);
 		assert_true(count_args(r->pattern) <= REQUEST_MAX_ARGS);
 		assert_true(!!(r->methods & METHOD_GET) == !!(r->methods & METHOD_HEAD));
-		assert_true(!!(r->methods & METHOD_POST) == (r->body_limit > 0));
+		/* A body may be missing where a link is signed. */
+		assert_true(!!(r->methods & METHOD_POST) == (r->body_limit > 0 || r->check == files_sign_check));
 		if (r->handler == documents_list || r->handler == documents_get)
 			assert_int_equal(statements[r->statement].params, count_args(r->pattern));
 		if (r->handler == documents_list)
@@ -169,6 +214,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths),	       cmocka_unit_test(test_projects),
+		cmocka_unit_test(test_files),	       cmocka_unit_test(test_assets),
 		cmocka_unit_test(test_trailing_slash), cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_methods),	       cmocka_unit_test(test_table),
 		cmocka_unit_test(test_statements),

@@ -1,0 +1,30 @@
+/* sweeper.h: the periodic housekeeping of the blob directory, in a child process of the master's, one at a time. */
+#ifndef CRAFT_FCGI_SWEEPER_H
+#define CRAFT_FCGI_SWEEPER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "conf.h"
+
+/* Times in ms of child_clock(). */
+struct sweeper {
+	const struct conf *conf;
+	pid_t pid;	  /* 0: none runs */
+	int64_t start_at; /* when the next one is due */
+	int64_t kill_at;  /* 0: not told to leave */
+	bool stopped;	  /* no further runs */
+};
+
+void sweeper_init(struct sweeper *s, const struct conf *conf, int64_t now);
+/* Starts the run that is due, kills one that was told to leave and overstays. */
+void sweeper_tend(struct sweeper *s, int64_t now);
+/* When sweeper_tend() has something to do; INT64_MAX: never. */
+int64_t sweeper_due(const struct sweeper *s);
+/* A child has ended: takes note if it was the sweeper's. */
+void sweeper_ended(struct sweeper *s, pid_t pid, int status, int64_t now);
+/* Ends a run and starts no more. */
+void sweeper_stop(struct sweeper *s, int64_t now);
+
+#endif

@@ -1,0 +1,201 @@
+/* blobs.c: the directory of blobs. */
+#include "blobs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "cleanup.h"
+
+#define DIRECTORY_MODE 0750
+#define FILE_MODE 0640 /* nginx may be another user, of our group */
+#define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+
+/* ---- the directory ---- */
+
+static int open_incoming(int root)
+{
+	int fd = openat(root, BLOBS_INCOMING, OPEN_DIRECTORY);
+	if (fd >= 0 || errno != ENOENT)
+		return fd;
+	/* nginx may make it at the same moment. */
+	if (mkdirat(root, BLOBS_INCOMING, DIRECTORY_MODE) && errno != EEXIST)
+		return -1;
+	return openat(root, BLOBS_INCOMING, OPEN_DIRECTORY);
+}
+
+bool blobs_open(struct blobs *b, const char *dir, struct buf *error)
+{
+	*b = (struct blobs){ .root = -1, .incoming = -1 };
+	autofree char *path = realpath(dir, NULL);
+	if (path)
+		b->root = open(path, OPEN_DIRECTORY);
+	if (b->root < 0) {
+		buf_addf(error, "BLOB_DIR: can't open the directory %s: %s", dir, strerror(errno));
+		return false;
+	}
+	b->incoming = open_incoming(b->root);
+	if (b->incoming < 0) {
+		buf_addf(error, "BLOB_DIR: can't open or make the directory %s/%s: %s", path, BLOBS_INCOMING,
+			 strerror(errno));
+		blobs_close(b);
+		return false;
+	}
+	autobuf incoming = { 0 };
+	buf_addf(&incoming, "%s/%s", path, BLOBS_INCOMING);
+	b->incoming_path = slice_dup(buf_slice(&incoming));
+	return true;
+}
+
+void blobs_close(struct blobs *b)
+{
+	cleanup_close(&b->incoming);
+	cleanup_close(&b->root);
+	free(b->incoming_path);
+	*b = (struct blobs){ .root = -1, .incoming = -1 };
+}
+
+/* The directory that the blob belongs to; made, durably, when it is missing and `make` says so. */
+static int open_shard(const struct blobs *b, const char *id, bool make)
+{
+	const char name[3] = { id[0], id[1], '\0' };
+	int fd = openat(b->root, name, OPEN_DIRECTORY);
+	if (fd >= 0 || errno != ENOENT || !make)
+		return fd;
+	if (mkdirat(b->root, name, DIRECTORY_MODE) && errno != EEXIST)
+		return -1;
+	return fsync(b->root) ? -1 : openat(b->root, name, OPEN_DIRECTORY);
+}
+
+static enum blob_result result_of(int error)
+{
+	switch (error) {
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		return BLOB_FULL;
+	case ENOENT:
+	case ELOOP:
+	case ENOTDIR:
+		return BLOB_NONE;
+	default:
+		return BLOB_FAILED;
+	}
+}
+
+/* ---- drafts ---- */
+
+enum blob_result blobs_create(const struct blobs *b, struct blob_draft *draft)
+{
+	char id[UUID_SIZE];
+	*draft = BLOB_DRAFT_NONE;
+	if (!uuid_random(id))
+		return BLOB_FAILED;
+	draft->fd = openat(b->incoming, id, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, FILE_MODE);
+	if (draft->fd < 0)
+		return errno == ENOENT ? BLOB_FAILED : result_of(errno);
+	memcpy(draft->name, id, sizeof(id));
+	return BLOB_OK;
+}
+
+/* Is the path's directory ours? nginx names it as its configuration does, perhaps by a symbolic link. */
+static bool is_incoming(const struct blobs *b, const char *dir, size_t len)
+{
+	if (slice_eq_str(slice_make(dir, len), b->incoming_path))
+		return true;
+	struct stat theirs, ours;
+	autofree char *copy = slice_dup(slice_make(dir, len));
+	return stat(copy, &theirs) == 0 && fstat(b->incoming, &ours) == 0 && theirs.st_dev == ours.st_dev &&
+	       theirs.st_ino == ours.st_ino;
+}
+
+enum blob_result blobs_adopt(const struct blobs *b, struct slice path, struct blob_draft *draft)
+{
+	*draft = BLOB_DRAFT_NONE;
+	const char *slash = memrchr(path.ptr, '/', path.len);
+	size_t dir_len = slash ? (size_t)(slash - path.ptr) : 0;
+	size_t name_len = path.len - dir_len - 1;
+	if (!slash || name_len == 0 || name_len >= sizeof(draft->name) || !is_incoming(b, path.ptr, dir_len))
+		return BLOB_NONE;
+	char name[sizeof(draft->name)] = { 0 };
+	memcpy(name, slash + 1, name_len);
+	autoclose int fd = openat(b->incoming, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	if (fd < 0 || fstat(fd, &st))
+		return result_of(errno);
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return BLOB_NONE;
+	memcpy(draft->name, name, sizeof(name));
+	draft->fd = steal_fd(&fd);
+	return BLOB_OK;
+}
+
+void blob_draft_end(const struct blobs *b, struct blob_draft *draft)
+{
+	if (draft->fd >= 0 && draft->name[0])
+		(void)unlinkat(b->incoming, draft->name, 0);
+	cleanup_close(&draft->fd);
+	*draft = BLOB_DRAFT_NONE;
+}
+
+/* ---- publishing ---- */
+
+/* Everything that must be true of the file before it gets its name. */
+static bool settle_file(int fd)
+{
+	/* The sweeper tells age by it. */
+	const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+	return flock(fd, LOCK_SH) == 0 && fchmod(fd, FILE_MODE) == 0 && futimens(fd, now) == 0 && fsync(fd) == 0;
+}
+
+enum blob_result blobs_publish(const struct blobs *b, struct blob_draft *draft, const char id[static UUID_SIZE])
+{
+	if (!settle_file(draft->fd))
+		return result_of(errno) == BLOB_FULL ? BLOB_FULL : BLOB_FAILED;
+	autoclose int shard = open_shard(b, id, true);
+	if (shard < 0)
+		return result_of(errno) == BLOB_FULL ? BLOB_FULL : BLOB_FAILED;
+	/* Ids are random: what had this name could only be put there by somebody else, and stays. */
+	if (renameat2(b->incoming, draft->name, shard, id, RENAME_NOREPLACE)) {
+		bool plain = errno == EINVAL && renameat(b->incoming, draft->name, shard, id) == 0;
+		if (!plain)
+			return result_of(errno) == BLOB_FULL ? BLOB_FULL : BLOB_FAILED;
+	}
+	if (fsync(shard)) {
+		enum blob_result result = result_of(errno) == BLOB_FULL ? BLOB_FULL : BLOB_FAILED;
+		(void)unlinkat(shard, id, 0);
+		draft->name[0] = '\0';
+		return result;
+	}
+	draft->name[0] = '\0';
+	return BLOB_OK;
+}
+
+/* ---- blobs ---- */
+
+enum blob_result blobs_read(const struct blobs *b, const char id[static UUID_SIZE], int *fd)
+{
+	*fd = -1;
+	autoclose int shard = open_shard(b, id, false);
+	if (shard < 0)
+		return result_of(errno);
+	autoclose int file = openat(shard, id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+	if (file < 0 || fstat(file, &st))
+		return result_of(errno);
+	if (!S_ISREG(st.st_mode))
+		return BLOB_NONE;
+	*fd = steal_fd(&file);
+	return BLOB_OK;
+}
+
+enum blob_result blobs_remove(const struct blobs *b, const char id[static UUID_SIZE])
+{
+	autoclose int shard = open_shard(b, id, false);
+	if (shard >= 0 && unlinkat(shard, id, 0) == 0)
+		return BLOB_OK;
+	return errno == ENOENT ? BLOB_OK : BLOB_FAILED;
+}

@@ -1,0 +1,60 @@
+/* blobs.h: the directory of blobs, immutable files with random names, and how one gets there durably:
+ *   BLOB_DIR/3f/3f2a…      blobs, named by their UUID, below its first two digits
+ *   BLOB_DIR/incoming/     uploads under way: nginx's temporary files, and those that workers write
+ * Which blob is which file stands in the database only. Nothing in here follows a symbolic link. */
+#ifndef CRAFT_BLOBS_H
+#define CRAFT_BLOBS_H
+
+#include <sys/types.h>
+
+#include "buf.h"
+#include "uuid.h"
+
+#define BLOBS_INCOMING "incoming"
+
+struct blobs {
+	int root;	     /* BLOB_DIR; -1: not open */
+	int incoming;	     /* BLOB_DIR/incoming */
+	char *incoming_path; /* its absolute path, without symbolic links */
+};
+
+/* Opens the directory and makes incoming/ where it is missing. False: *error has a sentence. */
+bool blobs_open(struct blobs *b, const char *dir, struct buf *error);
+void blobs_close(struct blobs *b);
+
+enum blob_result {
+	BLOB_OK,
+	BLOB_FULL,   /* no space, or no quota, on the file system */
+	BLOB_NONE,   /* not there, or no regular file of its own directory */
+	BLOB_FAILED, /* anything else; errno says what */
+};
+
+/* A file in incoming/ on its way to become a blob. All zero but fd -1 is none. */
+struct blob_draft {
+	int fd;
+	char name[256]; /* in incoming/; empty: published, or none */
+};
+#define BLOB_DRAFT_NONE ((struct blob_draft){ .fd = -1 })
+
+/* A new, empty one. */
+enum blob_result blobs_create(const struct blobs *b, struct blob_draft *draft) __attribute__((warn_unused_result));
+/* One that nginx wrote, by the path that nginx gives. BLOB_NONE: the path doesn't lead to a regular file right in
+ * incoming/. */
+enum blob_result blobs_adopt(const struct blobs *b, struct slice path, struct blob_draft *draft)
+	__attribute__((warn_unused_result));
+/* Makes it the blob `id`, durably: file and directories are on the disk when it returns BLOB_OK. The draft's fd stays
+ * open and keeps a shared lock (flock) until blob_draft_end(), by which the sweeper knows a blob that is just being
+ * entered into the database. On failure nothing of the name is left. */
+enum blob_result blobs_publish(const struct blobs *b, struct blob_draft *draft, const char id[static UUID_SIZE])
+	__attribute__((warn_unused_result));
+/* Closes it; the file is removed unless it was published. */
+void blob_draft_end(const struct blobs *b, struct blob_draft *draft);
+
+/* Opens a blob for reading. */
+enum blob_result blobs_read(const struct blobs *b, const char id[static UUID_SIZE], int *fd)
+	__attribute__((warn_unused_result));
+/* Removes a blob; one that isn't there is no error. */
+enum blob_result blobs_remove(const struct blobs *b, const char id[static UUID_SIZE])
+	__attribute__((warn_unused_result));
+
+#endif
