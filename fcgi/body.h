@@ -24,7 +24,7 @@ struct body {
 enum status body_declared(const struct request *req, uint64_t limit, bool *declared, uint64_t *length)
 	__attribute__((warn_unused_result));
 
-/* Finds the body. Its file, where there is one, is removed by body_end() unless somebody took it over. */
+/* Finds the body. Its file, where there is one, is nginx's, which removes its name when the request has ended. */
 enum status body_begin(struct body *b, struct request *req, uint64_t limit) __attribute__((warn_unused_result));
 /* Reads up to size bytes; *n 0 at the end. The end comes as STATUS_OK only when all of the body was there, else as
  * STATUS_BODY_INCOMPLETE. */

@@ -18,13 +18,13 @@ static int base64_digit(char c)
 	return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
-/* Exactly n bytes, padded as RFC 4648 section 4 wants it. */
+/* Exactly n bytes, with the padding that RFC 4648 section 4 wants or, as RFC 8941 section 4.2.7 has it, without any. */
 static bool base64_decode(struct slice text, unsigned char *out, size_t n)
 {
-	if (text.len != (n + 2) / 3 * 4)
-		return false;
 	uint32_t bits = 0;
 	size_t count = 0, digits = (n * 8 + 5) / 6;
+	if (text.len != digits && text.len != (n + 2) / 3 * 4)
+		return false;
 	for (size_t i = 0; i < digits; i++) {
 		int digit = base64_digit(text.ptr[i]);
 		if (digit < 0)

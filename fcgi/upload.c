@@ -124,13 +124,12 @@ static enum status write_all(const struct request *req, int fd, const char *p, s
 static enum status open_draft(struct upload *u, struct body *body)
 {
 	if (body->file.fd >= 0) {
-		u->draft = body->file;
-		/* Body and draft are one file: the draft owns its name, the body reads by a descriptor of its own. */
-		body->file.name[0] = '\0';
-		body->file.fd = fcntl(u->draft.fd, F_DUPFD_CLOEXEC, 0);
+		u->draft.fd = fcntl(body->file.fd, F_DUPFD_CLOEXEC, 0);
+		if (u->draft.fd < 0)
+			return storage_failed(body->req, BLOB_FAILED, "reading an upload");
 		/* The disk works while the bytes are hashed. */
 		(void)sync_file_range(u->draft.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
-		return body->file.fd < 0 ? storage_failed(body->req, BLOB_FAILED, "reading an upload") : STATUS_OK;
+		return STATUS_OK;
 	}
 	enum blob_result result = blobs_create(u->blobs, &u->draft);
 	return result == BLOB_OK ? STATUS_OK : storage_failed(body->req, result, "making a file for an upload");

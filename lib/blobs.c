@@ -117,18 +117,15 @@ enum blob_result blobs_adopt(const struct blobs *b, struct slice path, struct bl
 	*draft = BLOB_DRAFT_NONE;
 	const char *slash = memrchr(path.ptr, '/', path.len);
 	size_t dir_len = slash ? (size_t)(slash - path.ptr) : 0;
-	size_t name_len = path.len - dir_len - 1;
-	if (!slash || name_len == 0 || name_len >= sizeof(draft->name) || !is_incoming(b, path.ptr, dir_len))
+	if (!slash || !is_incoming(b, path.ptr, dir_len))
 		return BLOB_NONE;
-	char name[sizeof(draft->name)] = { 0 };
-	memcpy(name, slash + 1, name_len);
+	autofree char *name = slice_dup(slice_make(slash + 1, path.len - dir_len - 1));
 	autoclose int fd = openat(b->incoming, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 	if (fd < 0 || fstat(fd, &st))
 		return result_of(errno);
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
 		return BLOB_NONE;
-	memcpy(draft->name, name, sizeof(name));
 	draft->fd = steal_fd(&fd);
 	return BLOB_OK;
 }
@@ -151,27 +148,37 @@ static bool settle_file(int fd)
 	return flock(fd, LOCK_SH) == 0 && fchmod(fd, FILE_MODE) == 0 && futimens(fd, now) == 0 && fsync(fd) == 0;
 }
 
+/* Gives the file its name, unless there is such a blob: ids are random, so that could only be somebody else's doing.
+ * nginx finds its own name still taken and removes it itself: another nginx that shares the directory can't have used
+ * it for another upload in between. */
+static bool give_name(const struct blobs *b, const struct blob_draft *draft, int shard, const char *id)
+{
+	char path[32];
+	if (draft->name[0])
+		return renameat2(b->incoming, draft->name, shard, id, RENAME_NOREPLACE) == 0 ||
+		       (errno == EINVAL && renameat(b->incoming, draft->name, shard, id) == 0);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", draft->fd);
+	return linkat(AT_FDCWD, path, shard, id, AT_SYMLINK_FOLLOW) == 0;
+}
+
+static enum blob_result publish_failure(void)
+{
+	return result_of(errno) == BLOB_FULL ? BLOB_FULL : BLOB_FAILED;
+}
+
 enum blob_result blobs_publish(const struct blobs *b, struct blob_draft *draft, const char id[static UUID_SIZE])
 {
 	if (!settle_file(draft->fd))
-		return result_of(errno) == BLOB_FULL ? BLOB_FULL : BLOB_FAILED;
+		return publish_failure();
 	autoclose int shard = open_shard(b, id, true);
-	if (shard < 0)
-		return result_of(errno) == BLOB_FULL ? BLOB_FULL : BLOB_FAILED;
-	/* Ids are random: what had this name could only be put there by somebody else, and stays. */
-	if (renameat2(b->incoming, draft->name, shard, id, RENAME_NOREPLACE)) {
-		bool plain = errno == EINVAL && renameat(b->incoming, draft->name, shard, id) == 0;
-		if (!plain)
-			return result_of(errno) == BLOB_FULL ? BLOB_FULL : BLOB_FAILED;
-	}
-	if (fsync(shard)) {
-		enum blob_result result = result_of(errno) == BLOB_FULL ? BLOB_FULL : BLOB_FAILED;
-		(void)unlinkat(shard, id, 0);
-		draft->name[0] = '\0';
-		return result;
-	}
+	if (shard < 0 || !give_name(b, draft, shard, id))
+		return publish_failure();
 	draft->name[0] = '\0';
-	return BLOB_OK;
+	if (fsync(shard) == 0)
+		return BLOB_OK;
+	enum blob_result result = publish_failure();
+	(void)unlinkat(shard, id, 0);
+	return result;
 }
 
 /* ---- blobs ---- */

@@ -29,10 +29,10 @@ enum blob_result {
 	BLOB_FAILED, /* anything else; errno says what */
 };
 
-/* A file in incoming/ on its way to become a blob. All zero but fd -1 is none. */
+/* A file in incoming/ on its way to become a blob. */
 struct blob_draft {
-	int fd;
-	char name[256]; /* in incoming/; empty: published, or none */
+	int fd;		      /* -1: none */
+	char name[UUID_SIZE]; /* in incoming/; empty: nginx's, which removes the name itself, or published */
 };
 #define BLOB_DRAFT_NONE ((struct blob_draft){ .fd = -1 })
 
@@ -47,7 +47,7 @@ enum blob_result blobs_adopt(const struct blobs *b, struct slice path, struct bl
  * entered into the database. On failure nothing of the name is left. */
 enum blob_result blobs_publish(const struct blobs *b, struct blob_draft *draft, const char id[static UUID_SIZE])
 	__attribute__((warn_unused_result));
-/* Closes it; the file is removed unless it was published. */
+/* Closes it; a file of our own is removed unless it was published. */
 void blob_draft_end(const struct blobs *b, struct blob_draft *draft);
 
 /* Opens a blob for reading. */

@@ -168,7 +168,7 @@ static size_t host_length(const char *s)
 static size_t port_length(const char *s)
 {
 	size_t n = *s == ':' ? strspn(s + 1, "0123456789") : 0;
-	long port = n && n <= 5 ? strtol(s + 1, NULL, 10) : 0;
+	long port = n ? strtol(s + 1, NULL, 10) : 0;
 	return port >= 1 && port <= 65535 ? n + 1 : 0;
 }
 

@@ -23,6 +23,7 @@ before(async () => {
 	const sockets = [
 		["/run/craft-agent-cloud/fcgi.sock", `${server.runDir}/fcgi.sock`],
 		["/run/craft-agent-cloud/ws.sock", `${server.runDir}/ws-1.sock`],
+		["/var/lib/craft-agent-cloud/blobs", `${server.dir}/blobs`],
 	];
 	snippet = installSnippet(sockets);
 	// Behind this one nobody ever answers, and nginx waits for a moment only.
@@ -32,7 +33,7 @@ before(async () => {
 	chmodSync(stuckSocket, 0o777);
 	stuckSnippet = installSnippet([
 		["/run/craft-agent-cloud/fcgi.sock", stuckSocket], ["/run/craft-agent-cloud/ws.sock", stuckSocket],
-		["fastcgi_read_timeout 60s", "fastcgi_read_timeout 300ms"], ["proxy_read_timeout 3600s", "proxy_read_timeout 300ms"],
+		sockets[2], ["fastcgi_read_timeout 60s", "fastcgi_read_timeout 300ms"], ["proxy_read_timeout 3600s", "proxy_read_timeout 300ms"],
 	]);
 	[port, barePort, stuckPort] = [await freePort(), await freePort(), await freePort()];
 	site = await startNginx(port, siteConfiguration);
@@ -158,6 +159,29 @@ test("REST works below the site", async () => {
 	checkOurs(large, 201, "a body above the site's limit");
 });
 
+test("files work below the site", async () => {
+	const target = "/files/w/s/attachments/a%20page.php";
+	const body = "x".repeat(50_000);
+	checkOurs(await ask(port, target, { method: "PUT", body, headers: { ...auth, "Content-Type": "text/html" } }), 201, "PUT");
+	const whole = await ask(port, target, { headers: auth });
+	checkOurs(whole, 200, "GET");
+	assert.equal(whole.text, body);
+	assert.equal(whole.headers["content-type"], "text/html");
+	assert.equal(whole.headers["content-security-policy"], "sandbox; default-src 'none'");
+	assert.equal(whole.headers["cache-control"], "private, max-age=3600");
+	assert.equal(whole.headers.expires, undefined, "the site's expires");
+	const part = await ask(port, target, { headers: { ...auth, Range: "bytes=-10" } });
+	checkOurs(part, 206, "Range");
+	assert.equal(part.text, body.slice(-10));
+	checkOurs(await ask(port, target, { headers: { ...auth, Range: "bytes=50000-" } }), 416, "416");
+	checkOurs(await ask(port, target, { method: "PUT", body }), 401, "PUT without a key");
+	checkOurs(await ask(port, "/files/w/s/other/n", { method: "PUT", body, headers: auth }), 400, "PUT of no type");
+	checkOurs(await ask(port, "/files/w/s/attachments/none.php", { headers: auth }), 404, "no such file");
+	checkOurs(await ask(port, "/assets/w/a.php", { method: "DELETE", headers: auth }), 200, "DELETE");
+	assert.equal((await ask(port, "/_craft_blob/00/", { headers: auth })).status, 404, "blobs by themselves");
+	assert.equal((await ask(port, "/_craft_upload_check", { headers: auth })).status, 404, "the question whether a body may come");
+});
+
 test("a WebSocket works below the site", async () => {
 	const socket = new WebSocket(`wss://127.0.0.1:${port}${keyed("/workspace/a%2Fb?since=0")}`, { rejectUnauthorized: false });
 	const texts = [];
@@ -189,6 +213,8 @@ test("what nginx refuses in our locations is JSON", async () => {
 		+ "Transfer-Encoding: chunked\r\n\r\nnonsense\r\n");
 	assert.match(chunked, /^HTTP\/1.1 400 [^]*Access-Control-Allow-Origin: \*[^]*\{"error":"Bad request"\}/);
 	checkOurs(await ask(stuckPort, keyed("/workspace/w/sessions")), 504, "504 of FastCGI");
+	checkOurs(await ask(stuckPort, keyed("/files/w/s/attachments/n")), 504, "504 of a download");
+	checkOurs(await ask(stuckPort, keyed("/files/w/s/attachments/n"), { method: "PUT", body }), 502, "an upload that nobody agrees to");
 	checkOurs(await ask(stuckPort, keyed("/workspace/w"), { headers: upgrade }), 504, "504 of an upgrade");
 });
 
@@ -234,6 +260,7 @@ test("without workers and bridge it is 502 in JSON", async () => {
 	await gone("craft-fcgi", `${server.runDir}/fcgi.sock`);
 	checkOurs(await ask(port, keyed("/workspace/w/labels")), 502, "no workers");
 	checkOurs(await ask(port, "/"), 502, "/");
+	checkOurs(await ask(port, keyed("/files/w/s/attachments/n"), { method: "PUT", body: "x" }), 502, "an upload");
 	await gone("craft-ws-bridge", `${server.runDir}/ws-1.sock`);
 	checkOurs(await ask(port, keyed("/workspace/w"), { headers: upgrade }), 502, "no bridge");
 	const dead = net.createServer().listen(`${server.runDir}/fcgi.sock`);
