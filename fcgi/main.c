@@ -83,18 +83,34 @@ static bool check_blob_dir(const struct conf *conf, struct buf *error)
 	return ok;
 }
 
+/* In the order in which a service manager has to name them. */
+static bool open_sockets(const struct conf *conf, struct listen_socket sockets[POOL_COUNT], struct buf *error)
+{
+	mode_t mode = (mode_t)conf->socket_mode;
+	return listen_socket_open(&sockets[POOL_QUICK], POOL_COUNT, "FCGI_LISTEN", conf->fcgi_listen, mode, error) &&
+	       listen_socket_open(&sockets[POOL_SLOW], POOL_COUNT, "FCGI_SLOW_LISTEN", conf->fcgi_slow_listen, mode,
+				  error);
+}
+
+static void close_socket(struct listen_socket *s)
+{
+	if (s->fd < 0)
+		return;
+	listen_socket_retire(s);
+	(void)close(s->fd);
+}
+
 static int serve(const struct conf *conf)
 {
-	struct listen_socket listener;
+	struct listen_socket sockets[POOL_COUNT] = { { .fd = -1 }, { .fd = -1 } };
 	autobuf error = { 0 };
-	if (!check_blob_dir(conf, &error) ||
-	    !listen_socket_open(&listener, "FCGI_LISTEN", conf->fcgi_listen, (mode_t)conf->socket_mode, &error)) {
+	int status = 1;
+	if (check_blob_dir(conf, &error) && open_sockets(conf, sockets, &error))
+		status = master_run(conf, sockets);
+	else
 		log_error(NULL, "%s", buf_cstr(&error));
-		return 1;
-	}
-	int status = master_run(conf, &listener);
-	listen_socket_retire(&listener);
-	(void)close(listener.fd);
+	for (int i = 0; i < POOL_COUNT; i++)
+		close_socket(&sockets[i]);
 	return status;
 }
 

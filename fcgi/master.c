@@ -13,11 +13,13 @@
 #include "sweeper.h"
 #include "worker.h"
 
-#define SHORT_LIFE 1000 /* ms: a worker that lived less waits before it is made again */
-#define MAX_DELAY 5000	/* ms */
+#define SHORT_LIFE 1000	   /* ms: a worker that lived less waits before it is made again */
+#define MAX_DELAY 5000	   /* ms */
+#define UPLOAD_TIME 600000 /* ms that a slow worker which is replaced has to end its request */
 
 /* One worker: running (pid), leaving (pid and kill_at), or to be made (no pid) at start_at. */
 struct slot {
+	enum pool pool;
 	pid_t pid;
 	int64_t start_at;  /* ms: when it may be, or was, started */
 	int64_t kill_at;   /* ms; 0: not told to leave */
@@ -27,7 +29,7 @@ struct slot {
 
 struct master {
 	const struct conf *conf;
-	struct listen_socket *listener;
+	struct listen_socket *listeners;
 	struct slot *slots;
 	size_t count;
 	struct sweeper sweeper;
@@ -47,7 +49,7 @@ static void start_worker(struct master *m, struct slot *s, int64_t now)
 {
 	pid_t pid = child_start();
 	if (pid == 0)
-		exit(worker_run(m->conf, m->listener->fd));
+		exit(worker_run(m->conf, m->listeners[s->pool].fd));
 	if (pid < 0) {
 		log_error(NULL, "no new worker: %m");
 		delay(s, now);
@@ -60,11 +62,11 @@ static void start_worker(struct master *m, struct slot *s, int64_t now)
 	s->old = false;
 }
 
-static void tell_to_leave(struct slot *s, int64_t now)
+static void tell_to_leave(struct slot *s, int64_t now, int64_t patience)
 {
 	(void)kill(s->pid, SIGTERM);
-	if (!s->kill_at)
-		s->kill_at = now + CHILD_KILL_TIME;
+	if (!s->kill_at || s->kill_at > now + patience)
+		s->kill_at = now + patience;
 }
 
 static void note_end(const struct slot *s, int status)
@@ -124,7 +126,7 @@ static void tend(struct master *m, int64_t now)
 			next_old = s;
 	}
 	if (next_old && !somebody_leaves)
-		tell_to_leave(next_old, now);
+		tell_to_leave(next_old, now, next_old->pool == POOL_SLOW ? UPLOAD_TIME : CHILD_KILL_TIME);
 	sweeper_tend(&m->sweeper, now);
 }
 
@@ -150,11 +152,12 @@ static void drain(struct master *m, int signal_number, int64_t now)
 		log_info(NULL, "%s: draining", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
 	m->draining = true;
 	/* Before the workers look for the last time: what comes later is refused, and not lost in the queue. */
-	listen_socket_retire(m->listener);
+	for (int i = 0; i < POOL_COUNT; i++)
+		listen_socket_retire(&m->listeners[i]);
 	sweeper_stop(&m->sweeper, now);
 	for (size_t i = 0; i < m->count; i++) {
 		if (m->slots[i].pid)
-			tell_to_leave(&m->slots[i], now);
+			tell_to_leave(&m->slots[i], now, CHILD_KILL_TIME);
 	}
 }
 
@@ -187,17 +190,22 @@ static bool block_signals(struct master *m)
 	return sigprocmask(SIG_BLOCK, &m->signals, &m->before) == 0;
 }
 
-int master_run(const struct conf *conf, struct listen_socket *listener)
+int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUNT])
 {
-	struct master m = { .conf = conf, .listener = listener, .count = (size_t)conf->fcgi_workers };
+	struct master m = { .conf = conf,
+			    .listeners = listeners,
+			    .count = (size_t)(conf->fcgi_workers + conf->fcgi_slow_workers) };
 	autofree struct slot *slots = xcalloc(m.count, sizeof(*slots));
 	m.slots = slots;
+	for (size_t i = 0; i < m.count; i++)
+		slots[i].pool = i < (size_t)conf->fcgi_workers ? POOL_QUICK : POOL_SLOW;
 	sweeper_init(&m.sweeper, conf, child_clock());
 	if (!block_signals(&m)) {
 		log_error(NULL, "can't block signals: %m");
 		return 1;
 	}
-	log_info(NULL, "serving with %zu workers", m.count);
+	log_info(NULL, "serving with %d workers, and %d for what takes long", (int)conf->fcgi_workers,
+		 (int)conf->fcgi_slow_workers);
 	while (!m.draining || anybody_left(&m)) {
 		tend(&m, child_clock());
 		int64_t left = time_left(&m, child_clock());

@@ -41,14 +41,14 @@ static void report(const struct sweep_result *r)
 {
 	bool nothing = !r->gone.files && !r->strays.files && !r->orphans.files;
 	log_line(nothing ? LOG_DEBUG : LOG_INFO, NULL,
-		 "housekeeping: removed %" PRId64 " deleted blobs (%" PRId64 " bytes), %" PRId64
-		 " stray uploads (%" PRId64 " bytes), %" PRId64 " orphans (%" PRId64 " bytes)",
+		 "housekeeping removed deleted blobs %" PRId64 " (%" PRId64 " bytes), stray uploads %" PRId64
+		 " (%" PRId64 " bytes), orphans %" PRId64 " (%" PRId64 " bytes)",
 		 r->gone.files, r->gone.bytes, r->strays.files, r->strays.bytes, r->orphans.files, r->orphans.bytes);
 	if (r->spared.files)
 		log_warn(NULL,
-			 "housekeeping: the database names no blob at all, so %" PRId64
-			 " orphans stay; craft-cloud gc removes them",
-			 r->spared.files);
+			 "housekeeping: the database names no blob at all, so orphans stay: %" PRId64 " (%" PRId64
+			 " bytes); craft-cloud gc removes them",
+			 r->spared.files, r->spared.bytes);
 }
 
 static void close_connection(PGconn **conn)

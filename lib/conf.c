@@ -42,6 +42,8 @@ static const struct conf_key keys[] = {
 	{ "LOG_LEVEL", LEVEL, ALL, 0, AT(log_level), "info", 0, 0, "error, warn, info or debug" },
 	{ "FCGI_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_listen), "/run/craft-agent-cloud/fcgi.sock", 1, 107, "unix socket that nginx reaches the workers by" },
 	{ "FCGI_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_workers), "4", 1, 256, "number of worker processes" },
+	{ "FCGI_SLOW_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_slow_listen), "/run/craft-agent-cloud/fcgi-slow.sock", 1, 107, "unix socket for what takes long (uploads), so that nothing else waits for it" },
+	{ "FCGI_SLOW_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_slow_workers), "4", 1, 256, "number of worker processes there: as many uploads can be taken in at once" },
 	{ "BLOB_DIR", DIRECTORY, CONF_FCGI | CONF_ADMIN, 0, AT(blob_dir), "/var/lib/craft-agent-cloud/blobs", 1, 4000, "directory of the files' contents, on one file system" },
 	{ "PUBLIC_URL", ORIGIN, CONF_FCGI, 0, AT(public_url), NULL, 8, 300, "where clients reach the server, for signed URLs, e.g. https://craft.example.org; scheme and host of the request when not set" },
 	{ "MAX_UPLOAD", SIZE, CONF_FCGI, 0, AT(max_upload), "1G", 1, 16ll << 40, "largest file; above it, status 413" },

@@ -21,6 +21,8 @@ struct conf {
 	int64_t log_level;	  /* enum log_level */
 	char *fcgi_listen;
 	int64_t fcgi_workers;
+	char *fcgi_slow_listen;
+	int64_t fcgi_slow_workers;
 	char *blob_dir;
 	char *public_url; /* without a slash at its end; NULL: scheme and host of the request */
 	int64_t max_upload;

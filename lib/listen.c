@@ -14,8 +14,10 @@
 #define FIRST_PASSED_FD 3
 #define BACKLOG 4096
 
-/* Number of sockets that the service manager passed to this very process. */
-static long passed_sockets(void)
+/* Number of sockets that the service manager passed to this very process, and how many of them were taken. */
+static long passed = -1, taken;
+
+static long count_passed(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *fds = getenv("LISTEN_FDS");
 	long count = pid && fds && strtol(pid, NULL, 10) == (long)getpid() ? strtol(fds, NULL, 10) : 0;
@@ -31,20 +33,20 @@ static bool set_flags(int fd)
 	return flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
 }
 
-static bool take_passed(struct listen_socket *l, long count, struct buf *error)
+static bool take_passed(struct listen_socket *l, int wanted, struct buf *error)
 {
-	int listening = 0;
+	int fd = FIRST_PASSED_FD + (int)taken, listening = 0;
 	socklen_t len = sizeof(listening);
-	if (count > 1) {
-		buf_addf(error, "the service manager passed %ld sockets, one is wanted", count);
+	if (passed > wanted) {
+		buf_addf(error, "the service manager passed %ld sockets, at most %d can be used", passed, wanted);
 		return false;
 	}
-	if (getsockopt(FIRST_PASSED_FD, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || !listening ||
-	    !set_flags(FIRST_PASSED_FD)) {
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &len) || !listening || !set_flags(fd)) {
 		buf_add_str(error, "what the service manager passed is no listening socket");
 		return false;
 	}
-	l->fd = FIRST_PASSED_FD;
+	taken++;
+	l->fd = fd;
 	return true;
 }
 
@@ -116,11 +118,13 @@ static bool make_socket(struct listen_socket *l, const char *key, const char *pa
 	return true;
 }
 
-bool listen_socket_open(struct listen_socket *l, const char *key, const char *path, mode_t mode, struct buf *error)
+bool listen_socket_open(struct listen_socket *l, int wanted, const char *key, const char *path, mode_t mode,
+			struct buf *error)
 {
 	*l = (struct listen_socket){ .fd = -1 };
-	long passed = passed_sockets();
-	return passed > 0 ? take_passed(l, passed, error) : make_socket(l, key, path, mode, error);
+	if (passed < 0)
+		passed = count_passed();
+	return taken < passed ? take_passed(l, wanted, error) : make_socket(l, key, path, mode, error);
 }
 
 void listen_socket_retire(struct listen_socket *l)

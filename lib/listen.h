@@ -13,11 +13,13 @@ struct listen_socket {
 	ino_t ino;
 };
 
-/* Takes the socket that the service manager passed (LISTEN_FDS, sd_listen_fds(3)), else listens on path with these
- * permissions. A new daemon takes the path over from one that still drains: the socket is bound under another name and
- * renamed, so that there is always somebody to connect to. It doesn't block and isn't inherited by programs. path must
- * outlive it. False: *error says why, naming the configuration key. */
-bool listen_socket_open(struct listen_socket *l, const char *key, const char *path, mode_t mode, struct buf *error);
+/* Takes the next socket that the service manager passed (LISTEN_FDS, sd_listen_fds(3)), else listens on path with these
+ * permissions. wanted: how many sockets the program opens in all; more than that may not be passed. A new daemon takes
+ * the path over from one that still drains: the socket is bound under another name and renamed, so that there is always
+ * somebody to connect to. It doesn't block and isn't inherited by programs. path must outlive it. False: *error says
+ * why, naming the configuration key. */
+bool listen_socket_open(struct listen_socket *l, int wanted, const char *key, const char *path, mode_t mode,
+			struct buf *error);
 
 /* Removes the path, unless it is a successor's by now, and refuses new connections; those that wait can still be
  * accepted. Nothing for a passed socket: its connections wait for the next start. */

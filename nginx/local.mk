@@ -24,6 +24,7 @@ EXTRA_DIST += $(nginx_templates)
 nginx_values = \
 	-e 's|@NGINX_DIR[@]|$(nginxdir)|g' \
 	-e 's|@FCGI_SOCKET[@]|/run/craft-agent-cloud/fcgi.sock|g' \
+	-e 's|@FCGI_SLOW_SOCKET[@]|/run/craft-agent-cloud/fcgi-slow.sock|g' \
 	-e 's|@BLOB_DIR[@]|/var/lib/craft-agent-cloud/blobs|g' \
 	-e 's|@MAX_UPLOAD[@]|1g|g' \
 	-e 's|@UPLOAD_MODE[@]|file|g' \

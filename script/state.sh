@@ -28,7 +28,7 @@ make_layout() {
 	chown "$run_user" "$RUN"
 	install -d -m 0711 -o "$pg_user" "$RUN/pg"
 }
-longest_socket=/run/pg/.s.PGSQL.5432
+longest_socket=/run/fcgi-slow.sock.1234567
 
 # A clone or DIR below a directory such as /root (0700) is closed to the users of the daemons. Then the
 # processes keep one capability: to pass directories and read files, or where that isn't to be had (many
@@ -84,6 +84,7 @@ load_configuration() {
 	api_key=${value[API_KEY]}
 	value[DATABASE_URL]="host='$RUN/pg' port=5432 dbname=craft user=craft_daemon"
 	value[FCGI_LISTEN]=$RUN/fcgi.sock
+	value[FCGI_SLOW_LISTEN]=$RUN/fcgi-slow.sock
 	value[BLOB_DIR]=$DIR/blobs
 	value[SOCKET_MODE]=0660
 	unset 'value[WS_LISTEN]' 'value[DATABASE_OWNER_URL]'
@@ -152,7 +153,7 @@ write_nginx_conf() {
 	max_files=$(ulimit -Hn)
 	[[ $max_files != unlimited ]] && ((max_files < 65536)) || max_files=65536
 	for template in "$ROOT"/nginx/*.conf; do
-		fill "NGINX_DIR=$DIR/nginx" "FCGI_SOCKET=$RUN/fcgi.sock" "WS_PASS=$pass" "WS_SERVERS=$servers" \
+		fill "NGINX_DIR=$DIR/nginx" "FCGI_SOCKET=$RUN/fcgi.sock" "FCGI_SLOW_SOCKET=$RUN/fcgi-slow.sock" "WS_PASS=$pass" "WS_SERVERS=$servers" \
 			"BLOB_DIR=$DIR/blobs" "MAX_UPLOAD=${max_upload,,}" "UPLOAD_MODE=$upload_mode" "ACCESS_LOG=\"$DIR/log/nginx-access.log\" craft_agent_cloud" "ERROR_LOG=\"$DIR/log/nginx.log\"" \
 			"MAIN_LOG=$DIR/log/nginx.log" "PID_FILE=$DIR/nginx/tmp/nginx.pid" "MAX_FILES=$max_files" \
 			"WORKER_CONNECTIONS=$((max_files / 4))" "TEMP_DIR=$DIR/nginx/tmp" "LISTEN=$listen" \

@@ -57,7 +57,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 struct listener *listener_new(struct bridge *bridge, struct buf *error)
 {
 	struct listen_socket sock;
-	if (!listen_socket_open(&sock, "WS_LISTEN", bridge->conf.ws_listen, (mode_t)bridge->conf.socket_mode, error))
+	if (!listen_socket_open(&sock, 1, "WS_LISTEN", bridge->conf.ws_listen, (mode_t)bridge->conf.socket_mode, error))
 		return NULL;
 	struct listener *l = xcalloc(1, sizeof(*l));
 	l->bridge = bridge;

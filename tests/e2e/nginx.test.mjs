@@ -22,6 +22,7 @@ before(async () => {
 	server = await startServer({ env: { API_KEY: KEY } });
 	const sockets = [
 		["/run/craft-agent-cloud/fcgi.sock", `${server.runDir}/fcgi.sock`],
+		["/run/craft-agent-cloud/fcgi-slow.sock", `${server.runDir}/fcgi-slow.sock`],
 		["/run/craft-agent-cloud/ws.sock", `${server.runDir}/ws-1.sock`],
 		["/var/lib/craft-agent-cloud/blobs", `${server.dir}/blobs`],
 	];
@@ -33,7 +34,7 @@ before(async () => {
 	chmodSync(stuckSocket, 0o777);
 	stuckSnippet = installSnippet([
 		["/run/craft-agent-cloud/fcgi.sock", stuckSocket], ["/run/craft-agent-cloud/ws.sock", stuckSocket],
-		sockets[2], ["fastcgi_read_timeout 60s", "fastcgi_read_timeout 300ms"], ["proxy_read_timeout 3600s", "proxy_read_timeout 300ms"],
+		["/run/craft-agent-cloud/fcgi-slow.sock", stuckSocket], sockets[3], ["fastcgi_read_timeout 60s", "fastcgi_read_timeout 300ms"], ["proxy_read_timeout 3600s", "proxy_read_timeout 300ms"],
 	]);
 	[port, barePort, stuckPort] = [await freePort(), await freePort(), await freePort()];
 	site = await startNginx(port, siteConfiguration);

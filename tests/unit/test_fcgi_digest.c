@@ -40,6 +40,7 @@ static void finds_sha256_among_others(void **state)
 {
 	(void)state;
 	expect_hello(HELLO);
+	expect_hello("sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ:");
 	expect_hello(HELLO_512 ", " HELLO);
 	expect_hello("  " HELLO " \t,\t" HELLO_512 "  ");
 	expect_hello(HELLO ";a;b=1;c=\"x, \\\"\\\\ y\";  d=:AA==:;e=?0;f=tok/en:*");
@@ -85,12 +86,14 @@ static void refuses_what_is_malformed(void **state)
 		/* not the bytes of a SHA-256 */
 		"sha-256",
 		"sha-256=1",
+		"x=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=:, sha-256=1",
 		"sha-256=\"x\"",
 		"sha-256=?1",
 		"sha-256=(:AA==:)",
 		"sha-256=::",
 		"sha-256=:AA==:",
-		"sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ:",
+		"sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ==:",
+		"sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmC:",
 		"sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmA==:",
 		"sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQAAA==:",
 		"sha-256=:LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQA:",
@@ -112,6 +115,7 @@ static void refuses_what_is_malformed(void **state)
 		"a=\"",
 		"a=\"\\x\"",
 		"a=\"\x01\"",
+		"a=\"\x7f\"",
 		"a=\"\xc3\xa4\"",
 		"a=?2",
 		"a=?",
@@ -161,7 +165,7 @@ static void headers_must_not_contradict(void **state)
 
 static void reads_content_md5(void **state)
 {
-	static const char *const bad[] = { "XUFAKrxLKna5cZ2REBfFkg",	 "XUFAKrxLKna5cZ2REBfFkg=",
+	static const char *const bad[] = { "XUFAKrxLKna5cZ2REBfFkg===",	 "XUFAKrxLKna5cZ2REBfFkg=",
 					   "XUFAKrxLKna5cZ2REBfF",	 "XUFAKrxLKna5cZ2REBfFkgAA",
 					   ":XUFAKrxLKna5cZ2REBfFkg==:", "5d41402abc4b2a76b9719d911017c592",
 					   "XUFAKrxLKna5cZ2RE\nfFkg==",	 "=" };

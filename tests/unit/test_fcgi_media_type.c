@@ -121,6 +121,7 @@ static void leaves_the_rest_alone(void **state)
 		"application/vnd.openxmlformats-officedocument.wordprocessingml.document",
 		"text/csstype",
 		"image/png ",
+		" \timage/png",
 		"model/gltf-binary",
 		"x/y",
 	};
