@@ -39,7 +39,7 @@ const struct db_statement statements[SQL_COUNT] = {
 	[SQL_FILE_DELETE] = { "file_delete", "select status from api.file_delete($1::text, $2::text, $3::text, $4::text, $5::text[])", 5 },
 	[SQL_FILES] = { "files", STREAM("(r).tag, (r).body, (r).name", "api.files($1::text, $2::text, $3::text, $4::text, $5::bigint)"), 5 },
 	[SQL_FILES_DELETE_SESSION] = { "files_delete_session", "select deleted from api.files_delete_session($1::text, $2::text)", 2 },
-	[SQL_FILES_ROOM] = { "files_room", "select api.files_room($1::text)", 1 },
+	[SQL_FILES_ROOM] = { "files_room", "select api.files_room($1::text, $2::text, $3::text, $4::text)", 4 },
 	[SQL_ANNOUNCE] = { "announce", "select api.announce($1::text[])", 1 },
 };
 /* clang-format on */

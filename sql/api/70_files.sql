@@ -168,12 +168,15 @@ $$;
 comment on function api.files(text, text, text, text, bigint) is
 'Files of a session of one type (session empty and type assets: the assets), by the bytes of their names, after the name p_after (null: from the first), at most p_limit (null: all). The first row has the ETag''s text alone: it changes with every change of the workspace''s files.';
 
-create or replace function api.files_room(p_workspace text) returns bigint language plpgsql stable security definer set search_path = app, pg_temp as $$
+create or replace function api.files_room(p_workspace text, p_session text default null, p_type text default null, p_name text default null)
+returns bigint language plpgsql stable security definer set search_path = app, pg_temp as $$
 begin
-	return coalesce((select u.bytes from app.file_usage u join app.workspace w on w.id = u.workspace_id where w.slug = p_workspace), 0);
+	return coalesce((select u.bytes - coalesce(f.size, 0) from app.workspace w join app.file_usage u on u.workspace_id = w.id
+		left join app.file f on f.workspace_id = w.id and f.session_id = p_session and f.type = p_type and f.name = p_name
+		where w.slug = p_workspace), 0);
 end
 $$;
-comment on function api.files_room(text) is 'Bytes of the workspace''s files.';
+comment on function api.files_room(text, text, text, text) is 'Bytes of the workspace''s files, without those of the one that is named: what is taken already when it is replaced.';
 
 -- Housekeeping of the blobs' directory.
 

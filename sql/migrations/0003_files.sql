@@ -2,9 +2,10 @@
 
 create table app.file_usage (
 	workspace_id bigint primary key references app.workspace (id),
-	files        bigint not null default 0 check (files >= 0),
-	bytes        bigint not null default 0 check (bytes >= 0),
-	changes      bigint not null default 0
+	files        bigint not null default 0,
+	bytes        bigint not null default 0,
+	changes      bigint not null default 0,
+	check (files >= 0 and bytes >= 0)
 ) with (fillfactor = 30);
 comment on table app.file_usage is 'How much the files of a workspace are. Made by the first upload. Its row is the lock that puts the workspace''s file changes in order; it is not that of app.workspace, so that uploads and synced changes don''t wait for each other.';
 comment on column app.file_usage.workspace_id is 'The workspace.';
@@ -24,8 +25,9 @@ create table app.file (
 	created_at   timestamptz not null default clock_timestamp(),
 	uploaded_at  timestamptz not null default clock_timestamp(),
 	primary key (workspace_id, session_id, type, name),
-	check (octet_length(session_id) between case type when 'assets' then 0 else 1 end and case type when 'assets' then 0 else 255 end),
-	check (octet_length(name) between 1 and case type when 'assets' then 1024 else 255 end)
+	constraint file_names check (case type
+		when 'assets' then session_id = '' and octet_length(name) between 1 and 1024
+		else octet_length(session_id) between 1 and 255 and octet_length(name) between 1 and 255 end)
 );
 comment on table app.file is 'A file of a session, or an asset of a workspace. Replacing it is naming another blob in its row: the blobs themselves, in the directory BLOB_DIR, never change. No foreign key to app.workspace: checking it would wait for synced changes.';
 comment on column app.file.workspace_id is 'The workspace it belongs to.';

@@ -342,11 +342,12 @@ begin
 	if status <> 'ok' then
 		return;
 	end if;
-	insert into app.file (workspace_id, session_id, type, name, blob, size, mime_type, sha256, created_at, uploaded_at)
-		values (v_usage.workspace_id, p_session, p_type, p_name, p_blob, p_size, p_mime_type, p_sha256, v_at, v_at)
-		on conflict (workspace_id, session_id, type, name) do update set blob = excluded.blob, size = excluded.size,
-			mime_type = excluded.mime_type, sha256 = excluded.sha256, uploaded_at = excluded.uploaded_at;
-	if v_old.blob is not null then
+	if v_old.blob is null then
+		insert into app.file (workspace_id, session_id, type, name, blob, size, mime_type, sha256, created_at, uploaded_at)
+			values (v_usage.workspace_id, p_session, p_type, p_name, p_blob, p_size, p_mime_type, p_sha256, v_at, v_at);
+	else
+		update app.file f set blob = p_blob, size = p_size, mime_type = p_mime_type, sha256 = p_sha256, uploaded_at = v_at
+			where f.workspace_id = v_old.workspace_id and f.session_id = v_old.session_id and f.type = v_old.type and f.name = v_old.name;
 		insert into app.blob_gone (blob, size) values (v_old.blob, v_old.size);
 	end if;
 	perform app.files_end(v_usage, case when v_old.blob is null then 1 else 0 end, p_size - coalesce(v_old.size, 0));
@@ -404,18 +405,20 @@ ALTER FUNCTION api.files_delete_session(p_workspace text, p_session text, OUT de
 
 COMMENT ON FUNCTION api.files_delete_session(p_workspace text, p_session text, OUT deleted bigint) IS 'Deletes all files of a session, of every type; returns how many there were.';
 
-CREATE FUNCTION api.files_room(p_workspace text) RETURNS bigint
+CREATE FUNCTION api.files_room(p_workspace text, p_session text DEFAULT NULL::text, p_type text DEFAULT NULL::text, p_name text DEFAULT NULL::text) RETURNS bigint
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
 begin
-	return coalesce((select u.bytes from app.file_usage u join app.workspace w on w.id = u.workspace_id where w.slug = p_workspace), 0);
+	return coalesce((select u.bytes - coalesce(f.size, 0) from app.workspace w join app.file_usage u on u.workspace_id = w.id
+		left join app.file f on f.workspace_id = w.id and f.session_id = p_session and f.type = p_type and f.name = p_name
+		where w.slug = p_workspace), 0);
 end
 $$;
 
-ALTER FUNCTION api.files_room(p_workspace text) OWNER TO craft_owner;
+ALTER FUNCTION api.files_room(p_workspace text, p_session text, p_type text, p_name text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.files_room(p_workspace text) IS 'Bytes of the workspace''s files.';
+COMMENT ON FUNCTION api.files_room(p_workspace text, p_session text, p_type text, p_name text) IS 'Bytes of the workspace''s files, without those of the one that is named: what is taken already when it is replaced.';
 
 CREATE FUNCTION api.heads(p_workspaces text[]) RETURNS TABLE(workspace text, workspace_id bigint, seq bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1242,8 +1245,7 @@ CREATE TABLE app.file_usage (
     files bigint DEFAULT 0 NOT NULL,
     bytes bigint DEFAULT 0 NOT NULL,
     changes bigint DEFAULT 0 NOT NULL,
-    CONSTRAINT file_usage_bytes_check CHECK ((bytes >= 0)),
-    CONSTRAINT file_usage_files_check CHECK ((files >= 0))
+    CONSTRAINT file_usage_check CHECK (((files >= 0) AND (bytes >= 0)))
 )
 WITH (fillfactor='30');
 
@@ -1331,7 +1333,7 @@ ALTER FUNCTION app.header_columns(p_header json) OWNER TO craft_owner;
 COMMENT ON FUNCTION app.header_columns(p_header json) IS 'The typed columns of a header that a SQL user wrote. The daemons extract them themselves and never call this.';
 
 CREATE FUNCTION app.ms(p_at timestamp with time zone) RETURNS bigint
-    LANGUAGE sql IMMUTABLE
+    LANGUAGE sql STABLE
     AS $$
 	select pg_catalog.floor(extract(epoch from p_at) * 1000)::bigint;
 $$;
@@ -1605,21 +1607,12 @@ CREATE TABLE app.file (
     sha256 bytea NOT NULL,
     created_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     uploaded_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
-    CONSTRAINT file_check CHECK (((octet_length(session_id) >=
-CASE type
-    WHEN 'assets'::text THEN 0
-    ELSE 1
-END) AND (octet_length(session_id) <=
-CASE type
-    WHEN 'assets'::text THEN 0
-    ELSE 255
-END))),
-    CONSTRAINT file_check1 CHECK (((octet_length(name) >= 1) AND (octet_length(name) <=
-CASE type
-    WHEN 'assets'::text THEN 1024
-    ELSE 255
-END))),
     CONSTRAINT file_mime_type_check CHECK (((octet_length(mime_type) >= 1) AND (octet_length(mime_type) <= 255))),
+    CONSTRAINT file_names CHECK (
+CASE type
+    WHEN 'assets'::text THEN ((session_id = ''::text) AND ((octet_length(name) >= 1) AND (octet_length(name) <= 1024)))
+    ELSE (((octet_length(session_id) >= 1) AND (octet_length(session_id) <= 255)) AND ((octet_length(name) >= 1) AND (octet_length(name) <= 255)))
+END),
     CONSTRAINT file_sha256_check CHECK ((octet_length(sha256) = 32)),
     CONSTRAINT file_size_check CHECK ((size >= 0)),
     CONSTRAINT file_type_check CHECK ((type = ANY (ARRAY['attachments'::text, 'downloads'::text, 'long_responses'::text, 'assets'::text])))
@@ -2569,8 +2562,8 @@ GRANT ALL ON FUNCTION api.files(p_workspace text, p_session text, p_type text, p
 REVOKE ALL ON FUNCTION api.files_delete_session(p_workspace text, p_session text, OUT deleted bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.files_delete_session(p_workspace text, p_session text, OUT deleted bigint) TO craft_daemon;
 
-REVOKE ALL ON FUNCTION api.files_room(p_workspace text) FROM PUBLIC;
-GRANT ALL ON FUNCTION api.files_room(p_workspace text) TO craft_daemon;
+REVOKE ALL ON FUNCTION api.files_room(p_workspace text, p_session text, p_type text, p_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.files_room(p_workspace text, p_session text, p_type text, p_name text) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.heads(p_workspaces text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.heads(p_workspaces text[]) TO craft_daemon;

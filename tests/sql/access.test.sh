@@ -2,7 +2,7 @@
 # nothing else, anybody else nothing.
 # shellcheck shell=bash source=tests/sql/lib.sh
 . "$TEST_LIB"
-plan 28
+plan 35
 
 # as ROLE STATEMENT
 as() {
@@ -25,11 +25,14 @@ as craft_daemon "select api.announce('{w}')"
 is "$code" 0 "and announces it"
 as craft_daemon "select api.prune(1, 1, 1)"
 is "$code:$out" 0:0 "and prunes"
-for table in session message workspace credential epoch schema_migration; do
+as craft_daemon "select status from api.file_put('w', 's', 'attachments', 'f', 'aaaaaaaa-0000-4000-8000-000000000000', 7, 'image/png', sha256('x'))"
+is "$out" ok "and makes a file"
+for table in session message workspace credential epoch schema_migration file file_usage blob_gone; do
 	denied craft_daemon "select * from app.$table"
 done
 denied craft_daemon "update app.workspace set seq = 0"
 denied craft_daemon "select * from report.sessions"
+denied craft_daemon "select * from report.files"
 denied craft_daemon "select app.epoch_text()"
 denied craft_daemon "create table api.t (a integer)"
 denied craft_daemon "set role craft_owner"
@@ -40,6 +43,8 @@ as some_dba "select position, hash, body from report.messages where workspace = 
 is "$out" "0|ffffffffffffffff|7" "and the messages"
 as some_dba "select sessions, messages, changes from report.workspaces"
 is "$out" "1|1|1" "and the workspaces"
+as some_dba "select workspace, session, type, name, size, mime_type, sha256, blob_id, uploaded_at > now() - interval '1 hour' from report.files"
+is "$out" "w|s|attachments|f|7|image/png|$(printf x | sha256sum | cut -d' ' -f1)|aaaaaaaa-0000-4000-8000-000000000000|t" "and the files"
 failed=""
 for view in $(sql "$TEST_DB" "select viewname from pg_views where schemaname = 'report'"); do
 	as some_dba "select * from report.$view"
@@ -47,6 +52,7 @@ for view in $(sql "$TEST_DB" "select viewname from pg_views where schemaname = '
 done
 is "$failed" "" "and every view"
 denied some_dba "select * from app.session"
+denied some_dba "select * from app.file"
 denied some_dba "select * from app.credential"
 denied some_dba "select api.labels_save('w', '{}')"
 denied some_dba "update app.session set name = null"

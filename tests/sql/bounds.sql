@@ -1,6 +1,6 @@
--- Names: 1,024 bytes are taken, 1,025 and none are refused, and a byte counts as a byte.
+-- Names: 1,024 bytes (of files 255) are taken, one more and none are refused, and a byte counts as a byte.
 begin;
-select plan(42);
+select plan(66);
 
 create temp table attempt (what text, call text, state text);
 insert into attempt values
@@ -29,6 +29,23 @@ select throws_ok($$ select api.labels_save('w', '{}', p_request => tap.request('
 select throws_ok($$ select api.labels_save('w', '{}', p_request => tap.request('r', 1, '')) $$, '23514', null, 'empty');
 select is(tap.seq('w'), (select max(l.seq) from app.change_log l join app.workspace w on w.id = l.workspace_id where w.slug = 'w'), 'what was refused took no number');
 select is((select count(*) from app.workspace where slug in ('', repeat('é', 512) || 'x')), 0::bigint, 'and made no workspace');
+
+-- Files.
+create temp table upload (what text, call text, max integer, state text);
+insert into upload values
+	('a file''s workspace', 'api.file_put(%L, ''s'', ''downloads'', ''f'', gen_random_uuid(), 0, ''a/b'', sha256(''''))', 1024, '22023'),
+	('a file''s session', 'api.file_put(''w'', %L, ''downloads'', ''f'', gen_random_uuid(), 0, ''a/b'', sha256(''''))', 255, '23514'),
+	('a file''s name', 'api.file_put(''w'', ''s'', ''downloads'', %L, gen_random_uuid(), 0, ''a/b'', sha256(''''))', 255, '23514'),
+	('an asset''s path', 'api.file_put(''w'', '''', ''assets'', %L, gen_random_uuid(), 0, ''a/b'', sha256(''''))', 1024, '23514'),
+	('a MIME type', 'api.file_put(''w'', ''s'', ''downloads'', ''g'', gen_random_uuid(), 0, %L, sha256(''''))', 255, '23514');
+select lives_ok('select ' || format(call, left(repeat('é', max / 2) || 'x', max - max / 2)), what || ': ' || max || ' bytes') from upload;
+select throws_ok('select ' || format(call, left(repeat('é', (max + 1) / 2) || 'x', max + 1 - (max + 1) / 2)), state, null, what || ': ' || max + 1 || ' bytes') from upload;
+select throws_ok('select ' || format(call, ''), state, null, what || ': empty') from upload;
+select throws_ok('select ' || format(call, null), case state when '22023' then state else '23502' end, null, what || ': null') from upload;
+select lives_ok($$ select api.file_put('w', '', 'assets', tap.noise(1024), gen_random_uuid(), 0, 'a/b', sha256('')) $$, 'the longest path fits into an index');
+select throws_ok($$ select api.file_put('w', 's', 'downloads', 'h', gen_random_uuid(), -1, 'a/b', sha256('')) $$, '23514', null, 'a size below 0');
+select throws_ok($$ select api.file_put('w', 's', 'downloads', 'h', gen_random_uuid(), 0, 'a/b', '\x00') $$, '23514', null, 'a SHA-256 of another length');
+select throws_ok($$ select api.file_put('w', 's', 'assets', 'h', gen_random_uuid(), 0, 'a/b', sha256('')) $$, '23514', null, 'an asset of a session');
 
 select * from finish();
 rollback;

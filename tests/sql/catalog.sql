@@ -1,6 +1,6 @@
 -- What the catalogs must say: comments on everything, privileges, search paths, storage.
 begin;
-select plan(29);
+select plan(33);
 
 create temp view ours as select n.oid, n.nspname from pg_namespace n where n.nspname in ('app', 'api', 'report');
 
@@ -67,11 +67,21 @@ select is_empty($$ select c.oid::regclass, a.attname from pg_class c join ours o
 	where a.attnum > 0 and a.atttypid in ('jsonb'::regtype, 'timestamp'::regtype, 'varchar'::regtype, 'bpchar'::regtype) $$,
 	'no jsonb, no time without a zone, no varchar');
 select results_eq($$ select c.relname::text collate "default", array_to_string(c.reloptions, ' ') collate "default" from pg_class c join ours o on o.oid = c.relnamespace where c.reloptions is not null and c.relkind = 'r' order by 1 $$,
-	$$ values ('session', 'fillfactor=70'), ('workspace', 'fillfactor=30') $$, 'the hot rows have room to be updated in place');
+	$$ values ('file_usage', 'fillfactor=30'), ('session', 'fillfactor=70'), ('workspace', 'fillfactor=30') $$, 'the hot rows have room to be updated in place');
 select is_empty($$ select c.oid::regclass from pg_class c where c.relnamespace = 'app'::regnamespace and c.relkind = 'r'
 	and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary) $$, 'every table has a primary key');
 select is_empty($$ select p.oid::regprocedure from pg_proc p where p.pronamespace = 'api'::regnamespace and p.prorettype = 'api.outcome'::regtype
 	and not exists (select from tap.mutation m where m.function = p.proname) $$, 'setup.psql calls every mutation');
+
+select is_empty($$ select a.attname from pg_attribute a where a.attrelid = 'app.file'::regclass and a.attname in ('session_id', 'type', 'name')
+	and a.attcollation <> '"C"'::regcollation $$, 'files are in the order of their names'' bytes');
+select results_eq($$ select c.conrelid::regclass, c.confrelid::regclass from pg_constraint c where c.contype = 'f'
+	and (c.conrelid in ('app.file'::regclass, 'app.file_usage'::regclass, 'app.blob_gone'::regclass) or c.confrelid = 'app.file_usage'::regclass) order by 1 $$,
+	$$ values ('app.file_usage'::regclass, 'app.workspace'::regclass), ('app.file', 'app.file_usage') $$, 'files refer to no row that synced changes lock');
+select is_empty($$ select p.oid::regprocedure from pg_proc p join pg_language l on l.oid = p.prolang where p.pronamespace = 'api'::regnamespace
+	and l.lanname <> 'plpgsql' and p.proname ~ '^files?_' $$, 'functions of files keep their plans');
+select is_empty($$ select p.oid::regprocedure from pg_proc p where p.pronamespace = 'api'::regnamespace and p.provolatile <> 'v'
+	and p.prosrc ~* '\m(insert into|update app|delete from|for update|for no key update)\M' $$, 'what reads only reads');
 
 select * from finish();
 rollback;

@@ -1,7 +1,7 @@
 # craft-cloud's command line, status and workspaces.
 # shellcheck shell=bash source=tests/sql/lib.sh
 . "$TEST_LIB"
-plan 29
+plan 30
 
 out=$("$CRAFT_CLOUD" --help 2>&1)
 is $? 0 "--help"
@@ -42,6 +42,7 @@ status() {
 	code=$?
 }
 sql "$TEST_DB" "select api.session_save('team', 's1', '{}', p_count => 3, p_bytes => 99, p_idx => array[0, 1, 2], p_hash => array[1, 2, 3], p_body => array['1', '2', '3']::json[])" >/dev/null
+sql "$TEST_DB" "select api.file_put('team', 's1', 'downloads', n, gen_random_uuid(), 40, 'a/b', sha256('')) from unnest(array['f', 'g', 'f']) n" >/dev/null
 sql "$TEST_DB" "select api.labels_save(E'a\\x1b[31mb\\u009bé', '{}')" >/dev/null
 status status
 like "$code:$out" "^1:.*synchronous_commit and fsync" "a server without fsync is something wrong"
@@ -56,6 +57,7 @@ status status
 is "$code" 0 "status is fine"
 like "$out" "schema version +$(find "$SQL_DIR/migrations" -name '*.sql' | wc -l)" "with the schema's version"
 like "$out" "sessions +1"$'\n'"messages +3"$'\n'"message bytes +99 bytes"$'\n'"changes +2" "and counts"
+like "$out" "files +2"$'\n'"file bytes +80 bytes"$'\n'"deleted blobs +1"$'\n'"notify queue, % +0" "and files"
 like "$out" "epoch +[0-9a-f]{16}" "and the epoch"
 like "$out" "craft-ws-bridge +1 connection" "and who is connected"
 sql postgres "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'craft-ws-bridge'" >/dev/null
