@@ -50,10 +50,7 @@ static bool is_embedded(const struct request *req)
 static void add_disposition(const struct download *d, const struct request *req, struct response *res)
 {
 	autobuf value = { 0 };
-	if (!media_type_active(d->media_type))
-		return;
-	response_header(res, "Vary", SLICE_LIT("Sec-Fetch-Dest"));
-	if (is_embedded(req))
+	if (!media_type_active(d->media_type) || is_embedded(req))
 		return;
 	media_type_attachment(&value, d->name);
 	response_header(res, "Content-Disposition", buf_slice(&value));
@@ -70,6 +67,9 @@ static void add_validators(const struct download *d, struct response *res)
 	response_header(res, "ETag", buf_slice(&tag));
 	response_header(res, "Last-Modified", slice_of(date));
 	response_header(res, "Cache-Control", SLICE_LIT("private, max-age=3600"));
+	/* The answer has a Content-Disposition or not, as add_disposition() has it. */
+	if (media_type_active(d->media_type))
+		response_header(res, "Vary", SLICE_LIT("Sec-Fetch-Dest"));
 }
 
 static void begin(const struct download *d, const struct request *req, struct response *res)

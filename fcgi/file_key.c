@@ -4,6 +4,7 @@
 #include "database.h"
 #include "file_name.h"
 
+#define SHOWN_TYPE 255 /* bytes */
 #define TYPES "attachments, downloads, long_responses"
 #define ASSETS SLICE_LIT("assets")
 
@@ -18,6 +19,17 @@ static enum status check_name(struct request *req, const char *kind, struct slic
 	return fault ? request_bad_field(req, "Invalid %s: it %s", kind, fault) : STATUS_OK;
 }
 
+/* Bytes of a text that are repeated to the client, up to a character's end. */
+static size_t text_cut(struct slice text)
+{
+	size_t len = text.len;
+	if (len <= SHOWN_TYPE)
+		return len;
+	for (len = SHOWN_TYPE; len && ((unsigned char)text.ptr[len] & 0xC0) == 0x80;)
+		len--;
+	return len;
+}
+
 static enum status check_type(struct request *req, struct slice type)
 {
 	static const char *const types[] = { "attachments", "downloads", "long_responses" };
@@ -25,11 +37,7 @@ static enum status check_type(struct request *req, struct slice type)
 		if (slice_eq_str(type, types[i]))
 			return STATUS_OK;
 	}
-	buf_clear(&req->detail);
-	buf_add_str(&req->detail, "Invalid file type: ");
-	buf_add_slice(&req->detail, type);
-	buf_add_str(&req->detail, ". Must be one of: " TYPES);
-	return STATUS_BAD_FIELD;
+	return request_bad_field(req, "Invalid file type: %.*s. Must be one of: " TYPES, (int)text_cut(type), type.ptr);
 }
 
 /* The parts of an asset's path were put together by the router; a slash can only be inside of them here. */

@@ -43,13 +43,12 @@ static bool is_text(struct slice s)
 
 static enum status parse_page(struct request *req, struct page *p)
 {
-	autobuf limit = { 0 };
-	struct slice query = uri_query(req->target);
+	struct slice cursor, limit, query = uri_query(req->target);
 	(void)buf_reserve(&p->cursor, 1);
-	p->has_cursor = uri_query_get(query, "cursor", &p->cursor);
-	if (p->has_cursor && !is_text(buf_slice(&p->cursor)))
+	p->has_cursor = uri_query_find(query, "cursor", &cursor);
+	if (p->has_cursor && (!uri_decode(cursor, &p->cursor) || !is_text(buf_slice(&p->cursor))))
 		return request_bad_field(req, "Invalid cursor: must be the last name of the page before");
-	if (uri_query_get(query, "limit", &limit) && !parse_limit(buf_slice(&limit), &p->limit))
+	if (uri_query_find(query, "limit", &limit) && !parse_limit(limit, &p->limit))
 		return request_bad_field(req, "Invalid limit: must be a whole number from 1 to %d", MAX_PAGE);
 	return STATUS_OK;
 }

@@ -9,6 +9,7 @@
 #include "handlers.h"
 #include "json.h"
 #include "log.h"
+#include "origin.h"
 #include "signature.h"
 
 #define SIGN_BODY (64u << 10) /* bytes */
@@ -40,23 +41,13 @@ static enum status lifetime(struct request *req, int64_t *seconds)
 	return STATUS_OK;
 }
 
-/* Where clients reach us: PUBLIC_URL, or as this one did. */
-static void add_origin(const struct request *req, struct buf *out)
-{
-	if (req->service->conf->public_url) {
-		buf_add_str(out, req->service->conf->public_url);
-		return;
-	}
-	buf_add_slice(out, request_param(req, "REQUEST_SCHEME"));
-	buf_add_str(out, "://");
-	buf_add_slice(out, request_param(req, "HTTP_HOST"));
-}
-
 static enum status answer_signed(struct request *req, struct response *res, const struct file_key *key, int64_t expires)
 {
 	autobuf path = { 0 }, url = { 0 }, body = { 0 };
 	file_key_path(key, &path);
-	add_origin(req, &url);
+	enum status status = origin_add(req, &url);
+	if (status != STATUS_OK)
+		return status;
 	file_key_target(key, &url);
 	buf_addf(&url, "?exp=%lld&sig=", (long long)expires);
 	if (!signature_make(req->service->keys.current, buf_slice(&path), expires, &url)) {

@@ -19,6 +19,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/health.c \
 	fcgi/http_date.c fcgi/http_date.h \
 	fcgi/media_type.c fcgi/media_type.h \
+	fcgi/origin.c fcgi/origin.h \
 	fcgi/plans.c \
 	fcgi/projects.c \
 	fcgi/request.c fcgi/request.h \

@@ -124,14 +124,22 @@ struct slice uri_query(struct slice target)
 	return until(after(target, before.len + 1), "#");
 }
 
-bool uri_query_get(struct slice query, const char *name, struct buf *out)
+bool uri_query_find(struct slice query, const char *name, struct slice *value)
 {
 	while (query.len) {
 		struct slice pair = until(query, "&");
 		struct slice key = until(pair, "=");
-		if (slice_eq_str(key, name))
-			return pair.len == key.len || uri_decode(after(pair, key.len + 1), out);
+		if (slice_eq_str(key, name)) {
+			*value = after(pair, pair.len == key.len ? key.len : key.len + 1);
+			return true;
+		}
 		query = after(query, pair.len < query.len ? pair.len + 1 : pair.len);
 	}
 	return false;
+}
+
+bool uri_query_get(struct slice query, const char *name, struct buf *out)
+{
+	struct slice value;
+	return uri_query_find(query, name, &value) && uri_decode(value, out);
 }
