@@ -1,5 +1,5 @@
 # bench: load programs; built by make, run by hand with bench/run, not installed.
-EXTRA_DIST += bench/README.md bench/run
+EXTRA_DIST += bench/README.md bench/files.lua bench/files.sh bench/lib.sh bench/run
 
 noinst_PROGRAMS += bench/ws_load bench/fdatasync
 bench_ws_load_SOURCES = \

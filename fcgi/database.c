@@ -18,8 +18,8 @@
 #define SKIP_ROWS 32 /* so many unread rows are skipped; when there are more, a new connection is cheaper */
 
 /* Set once per connection. A change that waits for its workspace longer than lock_timeout is refused by PostgreSQL,
- * so that its outcome is known. */
-static const char setting[] = "set lock_timeout = '8s'";
+ * so that its outcome is known. It may have to wait twice: for its place in the queue, and then for the lock. */
+static const char setting[] = "set lock_timeout = '4s'";
 
 static int64_t now_ms(void)
 {

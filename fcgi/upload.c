@@ -128,7 +128,8 @@ static enum status open_draft(struct upload *u, struct body *body)
 		if (u->draft.fd < 0)
 			return storage_failed(body->req, BLOB_FAILED, "reading an upload");
 		/* The disk works while the bytes are hashed. */
-		(void)sync_file_range(u->draft.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
+		if (body->length >= WRITE_AHEAD)
+			(void)sync_file_range(u->draft.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 		return STATUS_OK;
 	}
 	enum blob_result result = blobs_create(u->blobs, &u->draft);
@@ -139,11 +140,13 @@ static enum status open_draft(struct upload *u, struct body *body)
 static enum status take_body(struct upload *u, struct body *body, struct digest *digest)
 {
 	bool copy = !body->in_file;
-	autofree char *block = xmalloc(BLOCK);
+	/* A byte more than the body, so that its end shows in the same read. */
+	size_t size = body->declared && body->length < BLOCK ? (size_t)body->length + 1 : BLOCK;
+	autofree char *block = xmalloc(size);
 	uint64_t handed_on = 0;
 	for (;;) {
 		size_t n;
-		enum status status = body_read(body, block, BLOCK, &n);
+		enum status status = body_read(body, block, size, &n);
 		if (status != STATUS_OK || n == 0)
 			return status;
 		if (!digest_add(digest, block, n))

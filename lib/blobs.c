@@ -50,6 +50,17 @@ bool blobs_open(struct blobs *b, const char *dir, struct buf *error)
 	return true;
 }
 
+bool blobs_prepare(const struct blobs *b)
+{
+	for (unsigned i = 0; i < 256; i++) {
+		char name[4];
+		(void)snprintf(name, sizeof(name), "%02x", i & 0xff);
+		if (mkdirat(b->root, name, DIRECTORY_MODE) && errno != EEXIST)
+			return false;
+	}
+	return fsync(b->root) == 0;
+}
+
 void blobs_close(struct blobs *b)
 {
 	cleanup_close(&b->incoming);

@@ -20,6 +20,8 @@ struct blobs {
 
 /* Opens the directory and makes incoming/ where it is missing. False: *error has a sentence. */
 bool blobs_open(struct blobs *b, const char *dir, struct buf *error);
+/* For those who publish: makes the blobs' directories that are missing, and all of them durable. False: errno. */
+bool blobs_prepare(const struct blobs *b);
 void blobs_close(struct blobs *b);
 
 enum blob_result {

@@ -2,7 +2,7 @@
 // both go on working, every answer of ours is JSON with CORS, and no key reaches that site's logs.
 
 import assert from "node:assert/strict";
-import { chmodSync, chownSync, unlinkSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -24,7 +24,8 @@ before(async () => {
 		["/run/craft-agent-cloud/fcgi.sock", `${server.runDir}/fcgi.sock`],
 		["/run/craft-agent-cloud/fcgi-slow.sock", `${server.runDir}/fcgi-slow.sock`],
 		["/run/craft-agent-cloud/ws.sock", `${server.runDir}/ws-1.sock`],
-		["/var/lib/craft-agent-cloud/blobs", `${server.dir}/blobs`],
+		// By a link, as state directories often are.
+		["/var/lib/craft-agent-cloud/blobs", linkTo(server.dir, `${server.dir}/blobs`)],
 	];
 	snippet = installSnippet(sockets);
 	// Behind this one nobody ever answers, and nginx waits for a moment only.
@@ -47,6 +48,12 @@ after(async () => {
 	stuckSnippet?.remove();
 	await server?.stop();
 });
+
+function linkTo(dir, target) {
+	const link = path.join(dir, "link");
+	symlinkSync(target, link);
+	return link;
+}
 
 // What a site could have at http and server level, much of it inherited by locations that don't object.
 function siteConfiguration(dir) {

@@ -165,8 +165,8 @@ begin
 	loop
 		select array_agg(name) into v_page from api.files('w', 'list', 'attachments', v_all[cardinality(v_all)], p_limit) where body is not null;
 		exit when v_page is null;
-		if cardinality(v_page) > p_limit then
-			raise exception 'a page of %', cardinality(v_page);
+		if cardinality(v_page) > p_limit or v_page <@ v_all then
+			raise exception 'after % the page %', v_all, v_page;
 		end if;
 		v_all := v_all || v_page;
 	end loop;
@@ -239,6 +239,9 @@ begin
 	loop
 		select array_agg(blob) into v_page from api.blobs(v_all[cardinality(v_all)], p_limit);
 		exit when v_page is null;
+		if v_page <@ v_all then
+			raise exception 'after % came %', v_all, v_page;
+		end if;
 		v_all := v_all || v_page;
 	end loop;
 	return v_all;
