@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { appendFileSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, lstatSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, rmdirSync, truncateSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, test } from "node:test";
 import { Room, bytes, readAll } from "../harness/files.mjs";
@@ -105,7 +105,8 @@ test("a symbolic link is removed as the orphan that it is and never followed; fo
 	const young = dir.plantLink(`${outside}/secret`);
 	// A directory of blobs that leads elsewhere, links to uploads, and what can't be a blob.
 	const [free, another] = Array.from({ length: 256 }, (_, n) => n.toString(16).padStart(2, "0"))
-		.filter((name) => !existsSync(path.join(dir.root, name)));
+		.filter((name) => readdirSync(path.join(dir.root, name)).length === 0);
+	rmdirSync(path.join(dir.root, free));
 	const bait = `${free}${randomUUID().slice(2)}`;
 	for (const name of [`in/${bait}`, bait]) dir.plant("bait", { file: `${outside}/${name}`, age: 100 * HOUR });
 	dir.plantLink(`${outside}/in`, { file: path.join(dir.root, free), age: 100 * HOUR });

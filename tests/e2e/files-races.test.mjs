@@ -92,7 +92,7 @@ test("the database is away: 503 in time, nothing changed, nothing left; and back
 	await audit(server);
 });
 
-test("the workspace's files are locked: reading goes on, writing waits; beyond 8 s it is refused", async () => {
+test("the workspace's files are locked: reading goes on, writing waits, and is refused in time", async () => {
 	const w = new Room(server), other = new Room(server);
 	const old = bytes(50_000);
 	await w.put(target, old);
@@ -102,7 +102,7 @@ test("the workspace's files are locked: reading goes on, writing waits; beyond 8
 	try {
 		const change = timed(w.put(target, bytes(50_000), { status: 503 }));
 		await waitingBackends(server);
-		// This one waits for the first waiter's place, then for the lock: twice as long as anybody wants to know.
+		// This one waits for the first waiter's place, then for the lock.
 		const second = timed(w.put(target, last, { status: 503 }));
 		await waitingBackends(server, 2);
 		// The workers that are left answer who needs no lock.
@@ -115,20 +115,18 @@ test("the workspace's files are locked: reading goes on, writing waits; beyond 8
 		})());
 		assert.ok(ms < 5000, `${ms} ms`);
 		const [answer, took] = await change;
-		assert.ok(took > 7000 && took < 12_000, `${took} ms`);
+		assert.ok(took > 2000 && took < 12_000, `${took} ms`);
 		assert.match(answer.json.error, /nothing was changed/);
 		const [late, later] = await second;
 		assert.ok(later < 12_000, `${later} ms`);
-		assert.match(late.json.error, UNAVAILABLE);
+		assert.match(late.json.error, /nothing was changed/);
 	} finally {
 		await release();
 	}
-	// If the second one is committed after all, its bytes are there. Nobody knows of the first one's.
-	const left = await audit(server, { leftovers: true });
-	const { body } = await w.get(target);
-	assert.ok(body.equals(old) || body.equals(last));
-	assert.ok(left.orphans.length <= (body.equals(old) ? 1 : 0), left.orphans.join());
-	assert.ok(onDisk(server).blobs.size <= before + 2);
+	// Both know that nothing was changed, and took their bytes back.
+	await audit(server);
+	await w.holds(target, old);
+	assert.equal(onDisk(server).blobs.size, before + 1, "but for the other workspace's");
 
 	// Within that time they succeed, all of them.
 	release = await holdFiles(server, w.slug);
