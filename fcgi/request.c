@@ -72,6 +72,12 @@ void request_free(struct request *r)
 	buf_free(&r->detail);
 }
 
+bool request_has_input(const struct request *r)
+{
+	bool declared = request_param(r, "CONTENT_LENGTH").len || request_param(r, "HTTP_TRANSFER_ENCODING").len;
+	return declared && !r->check_only && !FCGX_GetParam("REQUEST_BODY_FILE", r->fcgi->envp);
+}
+
 struct slice request_logged_path(const struct request *r)
 {
 	/* A target is a C string here: it came as one. */

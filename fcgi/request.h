@@ -45,6 +45,9 @@ void request_free(struct request *r);
 /* A FastCGI parameter; empty when nginx sent none. */
 struct slice request_param(const struct request *r, const char *name);
 
+/* May a body come over the FastCGI connection? */
+bool request_has_input(const struct request *r);
+
 /* The target up to its query, for log lines. */
 struct slice request_logged_path(const struct request *r);
 

@@ -132,6 +132,9 @@ void response_end(struct response *r)
 		FCGX_Free(r->fcgi, 1);
 		return;
 	}
+	/* libfcgi would wait until nginx has closed its side too, and read what comes until then. Where nothing can
+	 * come the worker is free at once. */
+	r->fcgi->detached = !r->has_input;
 	FCGX_Finish_r(r->fcgi);
 }
 

@@ -14,6 +14,7 @@
 struct response {
 	FCGX_Request *fcgi;
 	bool head;	/* bodies are not sent */
+	bool has_input; /* a body may come over the connection */
 	bool sent;	/* some of it is out */
 	bool gone;	/* nginx doesn't take any more */
 	bool measured;	/* its length is in the headers */

@@ -80,6 +80,7 @@ static void serve(struct worker *w)
 	autocall(response_free) struct response res;
 	request_init(&req, &w->fcgi, &w->service);
 	response_init(&res, &w->fcgi, req.method == METHOD_HEAD);
+	res.has_input = request_has_input(&req);
 	w->db.request = req.id;
 	bool complete = dispatch(&req, &res, &w->db);
 	if (!complete)

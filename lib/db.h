@@ -52,8 +52,8 @@ const char *db_i64_array(struct slice value,
 			 size_t *count); /* where the elements start, each 4 bytes of length and 8 of value */
 int64_t db_i64_array_at(const char *elements, size_t i);
 
-/* Starts connecting (PQconnectStartParams) with application_name, a 5 s connect timeout and keepalives on top of the
- * URL. Never NULL; PQstatus tells. */
+/* Starts connecting (PQconnectStartParams) with application_name, a 5 s connect timeout, keepalives and planner settings
+ * (jit and enable_seqscan off) on top of the URL. Never NULL; PQstatus tells. */
 PGconn *db_connect_start(const char *url, const char *application);
 /* Connects and prepares all statements; NULL on failure, with a sentence without secrets in *error. */
 PGconn *db_connect(const char *url, const char *application, const struct db_statement *statements, size_t count,

@@ -38,7 +38,6 @@ TAILQ_HEAD(op_list, op);
 
 struct lane {
 	struct bridge *bridge;
-	const char *application;
 	struct pglink *link;
 	struct op_list queue;
 	enum lane_state state;
@@ -453,7 +452,6 @@ struct lane *lane_new(struct bridge *bridge, const char *application)
 {
 	struct lane *lane = xcalloc(1, sizeof(*lane));
 	lane->bridge = bridge;
-	lane->application = application;
 	TAILQ_INIT(&lane->queue);
 	lane->link = pglink_new(bridge->loop, bridge->conf.database_url, application, &events, lane);
 	return lane;
