@@ -208,7 +208,7 @@ export function unnamed(server, blobs = onDisk(server).blobs) {
 
 /** craft-cloud as the daemons' user: {status, stdout, stderr}. */
 export function cloud(server, ...args) {
-	const program = path.join(process.env.CRAFT_BUILD_DIR ?? path.join(ROOT, "build"), "cli", "craft-cloud");
+	const program = path.resolve(ROOT, process.env.CRAFT_BUILD_DIR ?? "build", "cli/craft-cloud");
 	const config = ["--config", path.join(server.dir, "conf", "craft-agent-cloud.conf")];
 	// Where the build is closed to that user, the daemons have this capability too.
 	for (const caps of ["", "+dac_read_search", "+dac_override"]) {
