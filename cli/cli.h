@@ -25,6 +25,7 @@ enum cli_exit cli_status(const struct conf *conf, const struct cli_options *opti
 enum cli_exit cli_workspaces(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_gc(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_check(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_rekey(const struct conf *conf, const struct cli_options *options);
 
 /* Prints "craft-cloud: …" with a newline on stderr and returns CLI_FAILED. */
 enum cli_exit cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -9,6 +9,7 @@ cli_craft_cloud_SOURCES = \
 	cli/main.c \
 	cli/migrate.c \
 	cli/print.c \
+	cli/rekey.c \
 	cli/schema.c cli/schema.h \
 	cli/sqldir.c cli/sqldir.h \
 	cli/status.c

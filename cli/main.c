@@ -49,6 +49,10 @@ static const struct command commands[] = {
 	  { OPT_BLOBS },
 	  "--blobs: compare all files' contents with the database; exit code 1 when something is wrong",
 	  cli_check },
+	{ "rekey",
+	  { 0 },
+	  "encrypt credentials of ENCRYPTION_KEY_PREVIOUS with ENCRYPTION_KEY; exit code 1 when one opens with neither",
+	  cli_rekey },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 

@@ -3,43 +3,10 @@
 
 #include <openssl/crypto.h>
 
+#include "base64.h"
 #include "structured.h"
 
 /* ---- what the client sent ---- */
-
-static int base64_digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
-/* Exactly n bytes, with the padding that RFC 4648 section 4 wants or, as RFC 8941 section 4.2.7 has it, without any. */
-static bool base64_decode(struct slice text, unsigned char *out, size_t n)
-{
-	uint32_t bits = 0;
-	size_t count = 0, digits = (n * 8 + 5) / 6;
-	if (text.len != digits && text.len != (n + 2) / 3 * 4)
-		return false;
-	for (size_t i = 0; i < digits; i++) {
-		int digit = base64_digit(text.ptr[i]);
-		if (digit < 0)
-			return false;
-		bits = bits << 6 | (uint32_t)digit;
-		/* Four digits are three bytes: a byte is complete behind each but the first. */
-		if (i % 4)
-			out[count++] = (unsigned char)(bits >> (6 - i % 4 * 2));
-	}
-	for (size_t i = digits; i < text.len; i++) {
-		if (text.ptr[i] != '=')
-			return false;
-	}
-	return true;
-}
 
 static struct slice trim(struct slice s)
 {
@@ -60,7 +27,7 @@ static bool read_sha256(struct slice value, bool *found, unsigned char sha256[st
 		if (!slice_eq_str(it.key, "sha-256"))
 			continue;
 		*found = true;
-		good = it.is_bytes && base64_decode(it.bytes, sha256, SHA256_SIZE);
+		good = it.is_bytes && base64_read_exactly(it.bytes, sha256, SHA256_SIZE);
 	}
 	return good && !it.malformed;
 }
@@ -91,7 +58,7 @@ const char *digest_wanted_parse(struct digest_wanted *w, struct slice repr_diges
 		return "Content-Digest";
 	struct slice md5 = trim(content_md5);
 	w->has_md5 = md5.len > 0;
-	return w->has_md5 && !base64_decode(md5, w->md5, MD5_SIZE) ? "Content-MD5" : NULL;
+	return w->has_md5 && !base64_read_exactly(md5, w->md5, MD5_SIZE) ? "Content-MD5" : NULL;
 }
 
 /* ---- computing ---- */

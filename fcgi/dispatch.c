@@ -30,10 +30,13 @@ static enum signature_result check_signature(const struct request *req)
 	return signature_check(&req->service->keys, buf_slice(&path), uri_query(req->target), (int64_t)time(NULL));
 }
 
-static enum status check_access(const struct request *req, const struct route *route)
+static enum status check_access(struct request *req, const struct route *route)
 {
+	if (route && route->key == KEY_NOT_ASKED)
+		return STATUS_OK;
 	enum auth_result key = auth_check(&req->service->keys, req->authorization, uri_query(req->target));
-	if (key == AUTH_OK || (key == AUTH_NONE && route && route->key == KEY_IF_SENT))
+	req->has_key = key == AUTH_OK;
+	if (req->has_key || (key == AUTH_NONE && route && route->key == KEY_IF_SENT))
 		return STATUS_OK;
 	switch (check_signature(req)) {
 	case SIGNATURE_NONE:

@@ -4,6 +4,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/actions.c \
 	fcgi/body.c fcgi/body.h \
 	fcgi/conditional.c fcgi/conditional.h \
+	fcgi/credential.c fcgi/credential.h \
 	fcgi/database.c fcgi/database.h \
 	fcgi/digest.c fcgi/digest.h \
 	fcgi/dispatch.c fcgi/dispatch.h \
@@ -15,16 +16,23 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/files.c \
 	fcgi/files_list.c \
 	fcgi/files_sign.c \
+	fcgi/github.c fcgi/github.h \
 	fcgi/handlers.h \
 	fcgi/health.c \
 	fcgi/http_date.c fcgi/http_date.h \
 	fcgi/media_type.c fcgi/media_type.h \
+	fcgi/oauth.c \
+	fcgi/oauth_token.c fcgi/oauth_token.h \
 	fcgi/origin.c fcgi/origin.h \
 	fcgi/plans.c \
 	fcgi/projects.c \
+	fcgi/query.c fcgi/query.h \
+	fcgi/redirect_uri.c fcgi/redirect_uri.h \
+	fcgi/repo_key.c fcgi/repo_key.h \
 	fcgi/request.c fcgi/request.h \
 	fcgi/response.c fcgi/response.h \
 	fcgi/routes.c fcgi/routes.h \
+	fcgi/sandbox_check.c \
 	fcgi/service.c fcgi/service.h \
 	fcgi/sessions.c \
 	fcgi/signature.c fcgi/signature.h \
@@ -33,7 +41,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/structured.c fcgi/structured.h \
 	fcgi/unescape.c fcgi/unescape.h \
 	fcgi/upload.c fcgi/upload.h
-fcgi_libhandlers_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS)
+fcgi_libhandlers_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS) $(CURL_CFLAGS)
 
 sbin_PROGRAMS += fcgi/craft-fcgi
 fcgi_craft_fcgi_SOURCES = \
@@ -43,4 +51,4 @@ fcgi_craft_fcgi_SOURCES = \
 	fcgi/sweeper.c fcgi/sweeper.h \
 	fcgi/worker.c fcgi/worker.h
 fcgi_craft_fcgi_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS)
-fcgi_craft_fcgi_LDADD = fcgi/libhandlers.a lib/libcraft.a $(FCGI_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)
+fcgi_craft_fcgi_LDADD = fcgi/libhandlers.a lib/libcraft.a $(FCGI_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)

@@ -83,13 +83,22 @@ static bool check_blob_dir(const struct conf *conf, struct buf *error)
 	return ok;
 }
 
-/* In the order in which a service manager has to name them. */
+/* In the order in which a service manager has to pass them. */
 static bool open_sockets(const struct conf *conf, struct listen_socket sockets[POOL_COUNT], struct buf *error)
 {
-	mode_t mode = (mode_t)conf->socket_mode;
-	return listen_socket_open(&sockets[POOL_QUICK], POOL_COUNT, "FCGI_LISTEN", conf->fcgi_listen, mode, error) &&
-	       listen_socket_open(&sockets[POOL_SLOW], POOL_COUNT, "FCGI_SLOW_LISTEN", conf->fcgi_slow_listen, mode,
-				  error);
+	const struct {
+		const char *key, *path;
+	} wanted[POOL_COUNT] = {
+		[POOL_QUICK] = { "FCGI_LISTEN", conf->fcgi_listen },
+		[POOL_UPLOAD] = { "FCGI_UPLOAD_LISTEN", conf->fcgi_upload_listen },
+		[POOL_GITHUB] = { "FCGI_GITHUB_LISTEN", conf->fcgi_github_listen },
+	};
+	for (int i = 0; i < POOL_COUNT; i++) {
+		if (!listen_socket_open(&sockets[i], POOL_COUNT, wanted[i].key, wanted[i].path,
+					(mode_t)conf->socket_mode, error))
+			return false;
+	}
+	return true;
 }
 
 static void close_socket(struct listen_socket *s)
@@ -102,7 +111,7 @@ static void close_socket(struct listen_socket *s)
 
 static int serve(const struct conf *conf)
 {
-	struct listen_socket sockets[POOL_COUNT] = { { .fd = -1 }, { .fd = -1 } };
+	struct listen_socket sockets[POOL_COUNT] = { { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
 	autobuf error = { 0 };
 	int status = 1;
 	if (check_blob_dir(conf, &error) && open_sockets(conf, sockets, &error))

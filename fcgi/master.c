@@ -15,7 +15,7 @@
 
 #define SHORT_LIFE 1000	   /* ms: a worker that lived less waits before it is made again */
 #define MAX_DELAY 5000	   /* ms */
-#define UPLOAD_TIME 600000 /* ms that a slow worker which is replaced has to end its request */
+#define UPLOAD_TIME 600000 /* ms that a worker has to end an upload when it is replaced */
 
 /* One worker: running (pid), leaving (pid and kill_at), or to be made (no pid) at start_at. */
 struct slot {
@@ -126,7 +126,7 @@ static void tend(struct master *m, int64_t now)
 			next_old = s;
 	}
 	if (next_old && !somebody_leaves)
-		tell_to_leave(next_old, now, next_old->pool == POOL_SLOW ? UPLOAD_TIME : CHILD_KILL_TIME);
+		tell_to_leave(next_old, now, next_old->pool == POOL_UPLOAD ? UPLOAD_TIME : CHILD_KILL_TIME);
 	sweeper_tend(&m->sweeper, now);
 }
 
@@ -190,22 +190,39 @@ static bool block_signals(struct master *m)
 	return sigprocmask(SIG_BLOCK, &m->signals, &m->before) == 0;
 }
 
+/* How many workers each kind has. */
+static void count_workers(const struct conf *conf, size_t counts[POOL_COUNT])
+{
+	counts[POOL_QUICK] = (size_t)conf->fcgi_workers;
+	counts[POOL_UPLOAD] = (size_t)conf->fcgi_upload_workers;
+	counts[POOL_GITHUB] = (size_t)conf->fcgi_github_workers;
+}
+
+static void assign_pools(struct slot *slots, const size_t counts[POOL_COUNT])
+{
+	for (int pool = 0; pool < POOL_COUNT; pool++) {
+		for (size_t i = 0; i < counts[pool]; i++)
+			slots++->pool = (enum pool)pool;
+	}
+}
+
 int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUNT])
 {
+	size_t counts[POOL_COUNT];
+	count_workers(conf, counts);
 	struct master m = { .conf = conf,
 			    .listeners = listeners,
-			    .count = (size_t)(conf->fcgi_workers + conf->fcgi_slow_workers) };
+			    .count = counts[POOL_QUICK] + counts[POOL_UPLOAD] + counts[POOL_GITHUB] };
 	autofree struct slot *slots = xcalloc(m.count, sizeof(*slots));
 	m.slots = slots;
-	for (size_t i = 0; i < m.count; i++)
-		slots[i].pool = i < (size_t)conf->fcgi_workers ? POOL_QUICK : POOL_SLOW;
+	assign_pools(slots, counts);
 	sweeper_init(&m.sweeper, conf, child_clock());
 	if (!block_signals(&m)) {
 		log_error(NULL, "can't block signals: %m");
 		return 1;
 	}
-	log_info(NULL, "serving with %d workers, and %d for what takes long", (int)conf->fcgi_workers,
-		 (int)conf->fcgi_slow_workers);
+	log_info(NULL, "serving with %zu workers, %zu for uploads and %zu for what may wait for GitHub",
+		 counts[POOL_QUICK], counts[POOL_UPLOAD], counts[POOL_GITHUB]);
 	while (!m.draining || anybody_left(&m)) {
 		tend(&m, child_clock());
 		int64_t left = time_left(&m, child_clock());

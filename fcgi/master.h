@@ -5,12 +5,12 @@
 #include "conf.h"
 #include "listen.h"
 
-/* Who waits for a slow request (an upload) is not kept from the quick ones: each kind has its socket and its workers.
- */
-enum pool { POOL_QUICK, POOL_SLOW, POOL_COUNT };
+/* Whoever waits for an upload, or for GitHub, is not kept from the quick requests: each kind has its socket and its
+ * workers. */
+enum pool { POOL_QUICK, POOL_UPLOAD, POOL_GITHUB, POOL_COUNT };
 
-/* Runs conf->fcgi_workers and conf->fcgi_slow_workers workers until SIGTERM or SIGINT, then drains them. SIGHUP
- * replaces them one after another. Returns the exit status. */
+/* Runs the workers of all kinds until SIGTERM or SIGINT, then drains them. SIGHUP replaces them one after another.
+ * Returns the exit status. */
 int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUNT]);
 
 #endif

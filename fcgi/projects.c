@@ -1,6 +1,10 @@
 /* projects.c: a project and its credential. Its key owner/repo comes as one segment (owner%2Frepo) or as two. */
-#include "database.h"
+#include <openssl/crypto.h>
+
+#include "credential.h"
+#include "github.h"
 #include "handlers.h"
+#include "log.h"
 
 /* Leaves the key as one argument. */
 static void join_key(struct request *req, struct buf *key)
@@ -21,9 +25,22 @@ enum status projects_get(struct request *req, struct response *res, struct datab
 	return documents_get(req, res, db);
 }
 
+/* When that is configured the token is made worthless too. The client's answer doesn't depend on it: what is stored is
+ * gone in any case. */
+static void revoke(struct request *req, struct slice sealed)
+{
+	autobuf token = { 0 };
+	struct github *github = service_github(req->service);
+	if (!github || !github_configured(req->service->conf) || !credential_open(req->service, sealed, &token))
+		return;
+	if (github_revoke(github, req->id, buf_slice(&token)) != GITHUB_OK)
+		log_warn(req->id, "a token was forgotten, but GitHub was not told");
+	OPENSSL_cleanse(token.data, token.cap);
+}
+
 enum status projects_delete_credential(struct request *req, struct response *res, struct database *db)
 {
-	autobuf key = { 0 };
+	autobuf key = { 0 }, sealed = { 0 };
 	const PGresult *row;
 	struct db_params params = { 0 };
 	join_key(req, &key);
@@ -31,9 +48,14 @@ enum status projects_delete_credential(struct request *req, struct response *res
 	db_add_text(&params, req->args[1]);
 	/* It may be sent twice: the second time nothing is there to delete. */
 	enum status status = database_read(db, req->route->statement, &params, &row);
+	if (status == STATUS_OK && row)
+		buf_add_slice(&sealed, db_get(row, 0, 0));
 	if (status == STATUS_OK)
 		status = database_row(db, &row);
-	if (status == STATUS_OK)
-		response_json(res, 200, SLICE_LIT("{\"success\":true}"));
-	return status;
+	if (status != STATUS_OK)
+		return status;
+	if (sealed.len && req->service->conf->github_revoke)
+		revoke(req, buf_slice(&sealed));
+	response_json(res, 200, SLICE_LIT("{\"success\":true}"));
+	return STATUS_OK;
 }

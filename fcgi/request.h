@@ -27,6 +27,7 @@ struct request {
 	struct slice target;
 	struct slice authorization;
 	struct slice if_none_match;
+	bool has_key;	 /* the API key came with it */
 	bool check_only; /* nginx asks before it reads the body: may it come? */
 	struct service *service;
 	struct uri_path path;

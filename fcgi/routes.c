@@ -1,4 +1,4 @@
-/* routes.c: the route table: every URL that craft-fcgi answers (PROTOCOL sections 1, 3 and 4). */
+/* routes.c: the route table: every URL that craft-fcgi answers (PROTOCOL sections 1 and 3 to 6). */
 #include "routes.h"
 
 #include "file_key.h"
@@ -10,6 +10,7 @@
 #define F "/files/:workspace/:session/:type/:filename"
 #define A "/assets/:workspace/*path"
 #define ACTION_BODY (1u << 20)
+#define SMALL_BODY (64u << 10)
 
 /* One line is one route. */
 /* clang-format off */
@@ -41,6 +42,10 @@ const struct route routes[] = {
 	{ METHOD_POST, W "/actions/unflag-session", KEY_REQUIRED, ACTION_BODY, actions_unflag_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
 	{ METHOD_POST, W "/actions/rename-session", KEY_REQUIRED, ACTION_BODY, actions_rename_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
 	{ METHOD_POST, W "/actions/delete-session", KEY_REQUIRED, ACTION_BODY, actions_delete_session, SQL_SESSION_DELETE, SQL_NONE, false, NULL },
+
+	{ METHOD_GET, "/oauth/github", KEY_IF_SENT, 0, oauth_start, SQL_NONE, SQL_NONE, false, NULL },
+	{ METHOD_GET, "/oauth/github/callback", KEY_NOT_ASKED, 0, oauth_callback, SQL_OAUTH_USE, SQL_NONE, false, NULL },
+	{ METHOD_POST, "/api/sandbox/check", KEY_REQUIRED, SMALL_BODY, sandbox_check_post, SQL_PROJECT_REMEMBER, SQL_NONE, false, NULL },
 
 	{ METHOD_DELETE, "/files/:workspace/:session", KEY_REQUIRED, 0, files_delete_session, SQL_FILES_DELETE_SESSION, SQL_NONE, true, file_key_check },
 	{ READ, "/files/:workspace/:session/:type", KEY_REQUIRED, 0, files_list, SQL_FILES, SQL_NONE, true, file_key_check },

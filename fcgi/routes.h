@@ -18,6 +18,7 @@ enum route_key {
 	KEY_REQUIRED,
 	KEY_IF_SENT,	  /* without credentials too, but not with wrong ones */
 	KEY_OR_SIGNATURE, /* or a signed URL */
+	KEY_NOT_ASKED,	  /* the handler looks for something else; a key is not looked at */
 };
 
 struct route {

@@ -3,7 +3,37 @@
 
 #include <errno.h>
 
+#include <openssl/crypto.h>
+
+#include "github.h"
 #include "log.h"
+
+void service_init(struct service *s, const struct conf *conf)
+{
+	*s = (struct service){ .conf = conf,
+			       .keys = { .current = conf->api_key, .previous = conf->api_key_previous },
+			       .blobs = { .root = -1, .incoming = -1 } };
+	/* The configuration has checked both. */
+	s->seal_key_count = seal_key_parse(conf->encryption_key, &s->seal_keys[0]);
+	if (s->seal_key_count && conf->encryption_key_previous)
+		s->seal_key_count += seal_key_parse(conf->encryption_key_previous, &s->seal_keys[1]);
+}
+
+void service_free(struct service *s)
+{
+	blobs_close(&s->blobs);
+	github_free(s->github);
+	OPENSSL_cleanse(s->seal_keys, sizeof(s->seal_keys));
+}
+
+struct github *service_github(struct service *s)
+{
+	if (!s->github)
+		s->github = github_new(s->conf);
+	if (!s->github)
+		log_error(NULL, "libcurl can't be used");
+	return s->github;
+}
 
 bool service_blobs(struct service *s, const char *request_id)
 {

@@ -31,6 +31,12 @@ const struct db_statement statements[SQL_COUNT] = {
 	[SQL_SESSION_UPDATE] = { "session_update",
 		"select status from api.session_update($1::text, $2::text, $3::json, " COLUMNS ", $10::bigint)", 10 },
 	[SQL_SESSION_DELETE] = { "session_delete", "select status from api.session_delete($1::text, $2::text, null, true)", 2 },
+	[SQL_OAUTH_USE] = { "oauth_use", "select api.oauth_use($1::bytea, $2::bigint)", 2 },
+	[SQL_PROJECT_REMEMBER] = { "project_remember", "select api.project_remember($1::text, $2::text, $3::text)", 3 },
+	[SQL_CREDENTIAL_PUT] = { "credential_put",
+		"select api.credential_put($1::text, $2::text, $3::text, $4::text, $5::text, $6::text, $7::bigint, $8::text, $9::bigint)", 9 },
+	[SQL_CREDENTIAL_GET] = { "credential_get", "select sealed, invalid, checked_ms from api.credential_get($1::text, $2::text)", 2 },
+	[SQL_CREDENTIAL_CHECKED] = { "credential_checked", "select api.credential_checked($1::text, $2::text, $3::text, $4::boolean)", 4 },
 	[SQL_CREDENTIAL_DELETE] = { "credential_delete", "select api.credential_delete($1::text, $2::text)", 2 },
 	[SQL_FILE_PUT] = { "file_put",
 		"select status, uploaded_ms from api.file_put($1::text, $2::text, $3::text, $4::text, $5::text::uuid, $6::bigint, $7::text, $8::bytea, "

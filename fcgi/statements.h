@@ -29,7 +29,13 @@ enum statement {
 	SQL_SESSION_CREATE, /* (status) */
 	SQL_SESSION_UPDATE, /* (status) */
 	SQL_SESSION_DELETE, /* (status) */
-	SQL_CREDENTIAL_DELETE,
+	/* Projects, GitHub's credentials for them, and OAuth states that were used. */
+	SQL_OAUTH_USE, /* (boolean): false, it was used before */
+	SQL_PROJECT_REMEMBER,
+	SQL_CREDENTIAL_PUT,
+	SQL_CREDENTIAL_GET, /* (sealed, invalid, checked_ms or null), or no row */
+	SQL_CREDENTIAL_CHECKED,
+	SQL_CREDENTIAL_DELETE, /* (sealed, or null) */
 	/* Files and assets. */
 	SQL_FILE_PUT,		  /* (status, uploaded_ms) */
 	SQL_FILE_FIND,		  /* (blob, size, mime_type, uploaded_ms) */

@@ -7,6 +7,7 @@ enum status {
 	STATUS_BAD_PATH,
 	STATUS_UNAUTHORIZED,
 	STATUS_BAD_SIGNATURE,
+	STATUS_TICKET_NEEDED,
 	STATUS_NOT_FOUND,
 	STATUS_FILE_NOT_FOUND,
 	STATUS_ASSET_NOT_FOUND,
@@ -24,6 +25,7 @@ enum status {
 	STATUS_BAD_JSON,
 	STATUS_JSON_TOO_DEEP,
 	STATUS_JSON_NO_OBJECT,
+	STATUS_GITHUB_NOT_CONFIGURED,
 	STATUS_STORAGE_AWAY,	 /* the directory of blobs can't be used; nothing was changed */
 	STATUS_STORAGE_FULL,	 /* nothing was changed */
 	STATUS_STORAGE_FAILED,	 /* nothing was changed */

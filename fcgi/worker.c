@@ -155,9 +155,7 @@ static bool work(struct worker *w)
 
 int worker_run(const struct conf *conf, int listen_fd)
 {
-	struct worker w = { .service = { .conf = conf,
-					 .keys = { .current = conf->api_key, .previous = conf->api_key_previous },
-					 .blobs = { .root = -1, .incoming = -1 } } };
+	struct worker w = { 0 };
 	/* Large blocks go back to the system at once, so that one large answer doesn't make a large worker. */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 	autoclose int signal_fd = take_signals();
@@ -170,10 +168,11 @@ int worker_run(const struct conf *conf, int listen_fd)
 	w.epoll_fd = epoll_fd;
 	/* For the files that it makes: nginx reads them, by its group where it is another user. */
 	(void)umask(027);
+	service_init(&w.service, conf);
 	(void)service_blobs(&w.service, NULL);
 	database_init(&w.db, conf->database_url);
 	bool ok = work(&w);
 	database_close(&w.db);
-	blobs_close(&w.service.blobs);
+	service_free(&w.service);
 	return ok ? 0 : 1;
 }

@@ -14,9 +14,10 @@
 #define ALL (CONF_FCGI | CONF_BRIDGE | CONF_ADMIN)
 #define AT(field) offsetof(struct conf, field)
 
-/* DIRECTORY: an absolute path that nginx's configuration can hold in quotes. ORIGIN: http(s)://host[:port].
- * SECRET: never shown. KEY: a secret of printable characters. */
-enum conf_type { TEXT, DIRECTORY, ORIGIN, SECRET, KEY, COUNT, SIZE, OCTAL, LEVEL };
+/* DIRECTORY: an absolute path that nginx's configuration can hold in quotes. REGULAR_FILE: an absolute path.
+ * ORIGIN: http(s)://host[:port]. BASE_URL: the same with a path. SECRET: never shown. KEY: a secret of printable
+ * characters. HEX_KEY: a secret of 32 bytes in hex. */
+enum conf_type { TEXT, DIRECTORY, REGULAR_FILE, ORIGIN, BASE_URL, SECRET, KEY, HEX_KEY, COUNT, SIZE, OCTAL, LEVEL };
 
 struct conf_key {
 	const char *name;
@@ -42,13 +43,27 @@ static const struct conf_key keys[] = {
 	{ "LOG_LEVEL", LEVEL, ALL, 0, AT(log_level), "info", 0, 0, "error, warn, info or debug" },
 	{ "FCGI_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_listen), "/run/craft-agent-cloud/fcgi.sock", 1, 107, "unix socket that nginx reaches the workers by" },
 	{ "FCGI_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_workers), "4", 1, 256, "number of worker processes" },
-	{ "FCGI_SLOW_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_slow_listen), "/run/craft-agent-cloud/fcgi-slow.sock", 1, 107, "unix socket for what takes long (uploads), so that nothing else waits for it" },
-	{ "FCGI_SLOW_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_slow_workers), "4", 1, 256, "number of worker processes there: as many uploads can be taken in at once" },
+	{ "FCGI_UPLOAD_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_upload_listen), "/run/craft-agent-cloud/fcgi-upload.sock", 1, 107, "unix socket for uploads, so that nothing else waits for them" },
+	{ "FCGI_UPLOAD_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_upload_workers), "4", 1, 256, "number of worker processes there: as many uploads can be taken in at once" },
+	{ "FCGI_GITHUB_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_github_listen), "/run/craft-agent-cloud/fcgi-github.sock", 1, 107, "unix socket for what may wait for GitHub" },
+	{ "FCGI_GITHUB_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_github_workers), "2", 1, 256, "number of worker processes there" },
 	{ "BLOB_DIR", DIRECTORY, CONF_FCGI | CONF_ADMIN, 0, AT(blob_dir), "/var/lib/craft-agent-cloud/blobs", 1, 4000, "directory of the files' contents, on one file system" },
 	{ "PUBLIC_URL", ORIGIN, CONF_FCGI, 0, AT(public_url), NULL, 8, 300, "where clients reach the server, for signed URLs, e.g. https://craft.example.org; scheme and host of the request when not set" },
 	{ "MAX_UPLOAD", SIZE, CONF_FCGI, 0, AT(max_upload), "1G", 1, 16ll << 40, "largest file; above it, status 413" },
 	{ "WORKSPACE_QUOTA", SIZE, CONF_FCGI, 0, AT(workspace_quota), "0", 0, INT64_MAX, "most bytes that the files of one workspace may hold; 0: no limit" },
 	{ "SWEEP_INTERVAL", COUNT, CONF_FCGI, 0, AT(sweep_interval), "3600", 0, 2592000, "seconds between two removals of what no file names any more; 0: none" },
+	{ "ENCRYPTION_KEY", HEX_KEY, CONF_FCGI | CONF_ADMIN, CONF_FCGI, AT(encryption_key), NULL, 64, 64,
+	  "key that GitHub credentials are stored under, 64 hex digits; make one with: openssl rand -hex 32" },
+	{ "ENCRYPTION_KEY_PREVIOUS", HEX_KEY, CONF_FCGI | CONF_ADMIN, 0, AT(encryption_key_previous), NULL, 64, 64,
+	  "key of before a rotation, until craft-cloud rekey has run" },
+	{ "GITHUB_CLIENT_ID", TEXT, CONF_FCGI, 0, AT(github_client_id), NULL, 1, 255, "client id of the GitHub OAuth app" },
+	{ "GITHUB_CLIENT_SECRET", SECRET, CONF_FCGI, 0, AT(github_client_secret), NULL, 1, 1024, "client secret of the GitHub OAuth app" },
+	{ "GITHUB_URL", BASE_URL, CONF_FCGI, 0, AT(github_url), "https://github.com", 8, 300, "where people log in to GitHub and repositories are cloned from" },
+	{ "GITHUB_API_URL", BASE_URL, CONF_FCGI, 0, AT(github_api_url), "https://api.github.com", 8, 300, "GitHub's REST API; of a GitHub Enterprise Server: https://host/api/v3" },
+	{ "GITHUB_CA_FILE", REGULAR_FILE, CONF_FCGI, 0, AT(github_ca_file), NULL, 1, 4000, "PEM file of the authorities that GitHub's certificate may come from; the system's when not set" },
+	{ "GITHUB_REVOKE", COUNT, CONF_FCGI, 0, AT(github_revoke), "0", 0, 1, "1: GitHub is asked to revoke the token of a deleted credential" },
+	{ "OAUTH_REDIRECT_ALLOW", TEXT, CONF_FCGI, 0, AT(oauth_redirect_allow), NULL, 1, 8000,
+	  "URIs, with spaces between them, that may be a redirectUri, they and the paths below them, besides craft-agent://, http://localhost and http://127.0.0.1" },
 	{ "WS_LISTEN", TEXT, CONF_BRIDGE, 0, AT(ws_listen), "/run/craft-agent-cloud/ws.sock", 1, 107, "unix socket that nginx reaches the bridge by" },
 	{ "SOCKET_MODE", OCTAL, CONF_FCGI | CONF_BRIDGE, 0, AT(socket_mode), "0660", 0, 0777, "permissions of both sockets" },
 	{ "WS_MAX_MESSAGE", SIZE, CONF_BRIDGE, 0, AT(ws_max_message), "64M", 1024, 512ll << 20, "largest WebSocket message; above it, close code 1009" },
@@ -78,12 +93,12 @@ static int64_t *number_at(struct conf *conf, const struct conf_key *key)
 
 static bool is_text_type(const struct conf_key *key)
 {
-	return key->type <= KEY;
+	return key->type <= HEX_KEY;
 }
 
 static bool is_secret_type(const struct conf_key *key)
 {
-	return key->type == SECRET || key->type == KEY;
+	return key->type == SECRET || key->type == KEY || key->type == HEX_KEY;
 }
 
 static const struct conf_key *find_key(struct slice name)
@@ -156,6 +171,15 @@ static size_t directory_length(const char *s)
 	return strlen(s);
 }
 
+static size_t path_length(const char *s)
+{
+	for (const char *p = s; *p; p++) {
+		if (iscntrl((unsigned char)*p))
+			return 0;
+	}
+	return *s == '/' ? strlen(s) : 0;
+}
+
 /* The length of a host name or an IP address, IPv6 in brackets. */
 static size_t host_length(const char *s)
 {
@@ -174,15 +198,34 @@ static size_t port_length(const char *s)
 	return port >= 1 && port <= 65535 ? n + 1 : 0;
 }
 
-static size_t origin_length(const char *s)
+/* The length of http(s)://host[:port] at the beginning, 0 when there is none. */
+static size_t origin_prefix(const char *s)
 {
 	size_t scheme = strncmp(s, "https://", 8) == 0 ? 8 : strncmp(s, "http://", 7) == 0 ? 7 : 0;
 	size_t host = scheme ? host_length(s + scheme) : 0;
-	if (!host)
-		return 0;
-	size_t n = scheme + host;
-	n += port_length(s + n);
-	return s[n] == '\0' || strcmp(s + n, "/") == 0 ? n : 0;
+	return host ? scheme + host + port_length(s + scheme + host) : 0;
+}
+
+static size_t origin_length(const char *s)
+{
+	size_t n = origin_prefix(s);
+	return n && (s[n] == '\0' || strcmp(s + n, "/") == 0) ? n : 0;
+}
+
+/* The path is of RFC 3986's unreserved characters, without empty segments and without a slash at its end. */
+static size_t base_url_length(const char *s)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~";
+	size_t segment, n = origin_prefix(s);
+	while (n && s[n] == '/' && (segment = strspn(s + n + 1, letters)) > 0)
+		n += 1 + segment;
+	return n && (s[n] == '\0' || strcmp(s + n, "/") == 0) ? n : 0;
+}
+
+static size_t hex_length(const char *s)
+{
+	size_t n = strspn(s, "0123456789abcdefABCDEF");
+	return s[n] == '\0' ? n : 0;
 }
 
 static const struct {
@@ -192,10 +235,14 @@ static const struct {
 	[TEXT] = { NULL, "characters" },
 	[DIRECTORY] = { directory_length, "characters, an absolute path without quotes, backslash, dollar sign, "
 					  "semicolon, braces and control characters" },
+	[REGULAR_FILE] = { path_length, "characters, an absolute path without control characters" },
 	[ORIGIN] = { origin_length,
 		     "characters of the form http://host[:port] or https://host[:port], without a path" },
+	[BASE_URL] = { base_url_length,
+		       "characters of the form http://host[:port][/path] or https://host[:port][/path]" },
 	[SECRET] = { NULL, "characters" },
 	[KEY] = { printable_length, "printable characters" },
+	[HEX_KEY] = { hex_length, "hex digits" },
 };
 
 static bool set_text(struct conf *conf, const struct conf_key *key, const char *value, struct buf *error)
@@ -203,8 +250,10 @@ static bool set_text(struct conf *conf, const struct conf_key *key, const char *
 	size_t len = strlen(value);
 	size_t kept = text_types[key->type].length ? text_types[key->type].length(value) : len;
 	if (len < (size_t)key->min || len > (size_t)key->max || !kept) {
-		buf_addf(error, "%s must be %lld to %lld %s: %s", key->name, (long long)key->min, (long long)key->max,
-			 text_types[key->type].want, key->help);
+		buf_addf(error, "%s must be ", key->name);
+		if (key->min != key->max)
+			buf_addf(error, "%lld to ", (long long)key->min);
+		buf_addf(error, "%lld %s: %s", (long long)key->max, text_types[key->type].want, key->help);
 		return false;
 	}
 	char **at = text_at(conf, key);
@@ -415,7 +464,7 @@ void conf_help(enum conf_program program, FILE *out)
 {
 	for (size_t i = 0; i < KEY_COUNT; i++) {
 		if (keys[i].programs & (int)program)
-			(void)fprintf(out, "  %-20s %s (default: %s)\n", keys[i].name, keys[i].help,
+			(void)fprintf(out, "  %-23s %s (default: %s)\n", keys[i].name, keys[i].help,
 				      keys[i].fallback ? keys[i].fallback : "none");
 	}
 }

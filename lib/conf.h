@@ -21,13 +21,24 @@ struct conf {
 	int64_t log_level;	  /* enum log_level */
 	char *fcgi_listen;
 	int64_t fcgi_workers;
-	char *fcgi_slow_listen;
-	int64_t fcgi_slow_workers;
+	char *fcgi_upload_listen;
+	int64_t fcgi_upload_workers;
+	char *fcgi_github_listen;
+	int64_t fcgi_github_workers;
 	char *blob_dir;
 	char *public_url; /* without a slash at its end; NULL: scheme and host of the request */
 	int64_t max_upload;
-	int64_t workspace_quota; /* 0: no limit */
-	int64_t sweep_interval;	 /* seconds; 0: never */
+	int64_t workspace_quota;       /* 0: no limit */
+	int64_t sweep_interval;	       /* seconds; 0: never */
+	char *encryption_key;	       /* 64 hex digits; NULL only where it isn't needed */
+	char *encryption_key_previous; /* NULL: none */
+	char *github_client_id;	       /* NULL: none */
+	char *github_client_secret;    /* NULL: none */
+	char *github_url;	       /* without a slash at its end, as the next one */
+	char *github_api_url;
+	char *github_ca_file;	    /* NULL: the system's */
+	int64_t github_revoke;	    /* 0 or 1 */
+	char *oauth_redirect_allow; /* NULL: none */
 	char *ws_listen;
 	int64_t socket_mode;
 	int64_t ws_max_message;

@@ -1,6 +1,7 @@
 noinst_LIBRARIES += lib/libcraft.a
 lib_libcraft_a_SOURCES = \
 	lib/auth.c lib/auth.h \
+	lib/base64.c lib/base64.h \
 	lib/blob_rows.c lib/blob_rows.h \
 	lib/blobs.c lib/blobs.h \
 	lib/buf.c lib/buf.h \
@@ -15,6 +16,7 @@ lib_libcraft_a_SOURCES = \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
 	lib/orphans.c lib/orphans.h \
+	lib/seal.c lib/seal.h \
 	lib/sweep.c lib/sweep.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \

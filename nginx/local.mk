@@ -10,6 +10,7 @@ nginx_templates = \
 	nginx/craft-agent-cloud-server-errors.conf \
 	nginx/fastcgi.conf \
 	nginx/files.conf \
+	nginx/github.conf \
 	nginx/headers.conf \
 	nginx/json.conf \
 	nginx/log.conf \
@@ -24,7 +25,8 @@ EXTRA_DIST += $(nginx_templates)
 nginx_values = \
 	-e 's|@NGINX_DIR[@]|$(nginxdir)|g' \
 	-e 's|@FCGI_SOCKET[@]|/run/craft-agent-cloud/fcgi.sock|g' \
-	-e 's|@FCGI_SLOW_SOCKET[@]|/run/craft-agent-cloud/fcgi-slow.sock|g' \
+	-e 's|@FCGI_GITHUB_SOCKET[@]|/run/craft-agent-cloud/fcgi-github.sock|g' \
+	-e 's|@FCGI_UPLOAD_SOCKET[@]|/run/craft-agent-cloud/fcgi-upload.sock|g' \
 	-e 's|@BLOB_DIR[@]|/var/lib/craft-agent-cloud/blobs|g' \
 	-e 's|@MAX_UPLOAD[@]|1g|g' \
 	-e 's|@UPLOAD_MODE[@]|file|g' \

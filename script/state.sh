@@ -28,7 +28,7 @@ make_layout() {
 	chown "$run_user" "$RUN"
 	install -d -m 0711 -o "$pg_user" "$RUN/pg"
 }
-longest_socket=/run/fcgi-slow.sock.1234567
+longest_socket=/run/fcgi-upload.sock.1234567
 
 # A clone or DIR below a directory such as /root (0700) is closed to the users of the daemons. Then the
 # processes keep one capability: to pass directories and read files, or where that isn't to be had (many
@@ -60,6 +60,16 @@ configuration_keys() {
 	{ "$BUILD/fcgi/craft-fcgi" --help; "$BUILD/ws-bridge/craft-ws-bridge" --help; } | sed -n 's/^  \([A-Z][A-Z_]*\) .*/\1/p' | sort -u
 }
 
+# Secrets can be named by files (KEY_FILE).
+read_secret_files() {
+	local key file
+	for key in API_KEY API_KEY_PREVIOUS ENCRYPTION_KEY ENCRYPTION_KEY_PREVIOUS GITHUB_CLIENT_SECRET; do
+		file=${key}_FILE
+		[[ -n ${!key-} || -z ${!file-} ]] && continue
+		printf -v "$key" %s "$(<"${!file}")" && [[ ${!key} ]] || die "$file: can't read ${!file}"
+	done
+}
+
 # What was kept, with the environment over it, goes into DIR/conf. Sets api_key.
 load_configuration() {
 	local -A value=()
@@ -70,9 +80,7 @@ load_configuration() {
 			[[ $line == [A-Z]*=* ]] && value[${line%%=*}]=${line#*=}
 		done <"$file"
 	fi
-	if [[ -z ${API_KEY-} && ${API_KEY_FILE-} ]]; then
-		API_KEY=$(<"$API_KEY_FILE") || die "API_KEY_FILE: can't read $API_KEY_FILE"
-	fi
+	read_secret_files
 	for key in $(configuration_keys); do
 		[[ -z ${!key-} ]] && continue
 		[[ ${!key} != *$'\n'* ]] || die "$key may not hold a line break"
@@ -82,9 +90,11 @@ load_configuration() {
 	done
 	: "${value[API_KEY]:=$(openssl rand -hex 32)}"
 	api_key=${value[API_KEY]}
+	: "${value[ENCRYPTION_KEY]:=$(openssl rand -hex 32)}"
 	value[DATABASE_URL]="host='$RUN/pg' port=5432 dbname=craft user=craft_daemon"
 	value[FCGI_LISTEN]=$RUN/fcgi.sock
-	value[FCGI_SLOW_LISTEN]=$RUN/fcgi-slow.sock
+	value[FCGI_UPLOAD_LISTEN]=$RUN/fcgi-upload.sock
+	value[FCGI_GITHUB_LISTEN]=$RUN/fcgi-github.sock
 	value[BLOB_DIR]=$DIR/blobs
 	value[SOCKET_MODE]=0660
 	unset 'value[WS_LISTEN]' 'value[DATABASE_OWNER_URL]'
@@ -153,7 +163,7 @@ write_nginx_conf() {
 	max_files=$(ulimit -Hn)
 	[[ $max_files != unlimited ]] && ((max_files < 65536)) || max_files=65536
 	for template in "$ROOT"/nginx/*.conf; do
-		fill "NGINX_DIR=$DIR/nginx" "FCGI_SOCKET=$RUN/fcgi.sock" "FCGI_SLOW_SOCKET=$RUN/fcgi-slow.sock" "WS_PASS=$pass" "WS_SERVERS=$servers" \
+		fill "NGINX_DIR=$DIR/nginx" "FCGI_SOCKET=$RUN/fcgi.sock" "FCGI_UPLOAD_SOCKET=$RUN/fcgi-upload.sock" "FCGI_GITHUB_SOCKET=$RUN/fcgi-github.sock" "WS_PASS=$pass" "WS_SERVERS=$servers" \
 			"BLOB_DIR=$DIR/blobs" "MAX_UPLOAD=${max_upload,,}" "UPLOAD_MODE=$upload_mode" "ACCESS_LOG=\"$DIR/log/nginx-access.log\" craft_agent_cloud" "ERROR_LOG=\"$DIR/log/nginx.log\"" \
 			"MAIN_LOG=$DIR/log/nginx.log" "PID_FILE=$DIR/nginx/tmp/nginx.pid" "MAX_FILES=$max_files" \
 			"WORKER_CONNECTIONS=$((max_files / 4))" "TEMP_DIR=$DIR/nginx/tmp" "LISTEN=$listen" \

@@ -7,7 +7,8 @@ dist_sql_DATA = sql/roles.sql sql/grants.sql
 dist_sqlmigrations_DATA = \
 	sql/migrations/0001_sync.sql \
 	sql/migrations/0002_projects.sql \
-	sql/migrations/0003_files.sql
+	sql/migrations/0003_files.sql \
+	sql/migrations/0004_oauth.sql
 dist_sqlapi_DATA = \
 	sql/api/00_change.sql \
 	sql/api/10_sessions.sql \
@@ -15,6 +16,7 @@ dist_sqlapi_DATA = \
 	sql/api/30_changes.sql \
 	sql/api/40_reads.sql \
 	sql/api/50_projects.sql \
+	sql/api/55_credentials.sql \
 	sql/api/60_admin.sql \
 	sql/api/70_files.sql
 dist_sqlreport_DATA = \

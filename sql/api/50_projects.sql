@@ -1,4 +1,4 @@
--- Projects, their credentials, and sandbox sessions, as read over REST.
+-- Projects and sandbox sessions, as read over REST, and how a project is remembered.
 
 -- Stable, as extract() is: declared immutable it wouldn't be inlined.
 create or replace function app.ms(p_at timestamptz) returns bigint language sql stable as $$
@@ -11,9 +11,15 @@ create or replace function app.tag_of(p_bodies json[]) returns text language sql
 $$;
 comment on function app.tag_of(json[]) is 'ETag''s text of a small list that has no change numbers.';
 
+-- Without a search_path of its own, so that it is inlined where it is called.
+create or replace function app.repo_id(p_repo_key text) returns text language sql immutable as $$
+	select pg_catalog.lower(p_repo_key collate "C");
+$$;
+comment on function app.repo_id(text) is 'The repo_id that belongs to owner/repo.';
+
 create or replace function app.project_json(p app.project) returns json language sql stable set search_path = app, pg_temp as $$
 	select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
-		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_key = p.repo_key));
+		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null));
 $$;
 comment on function app.project_json(app.project) is 'A project as clients see it.';
 
@@ -34,25 +40,49 @@ create or replace function api.project(p_workspace text, p_repo_key text)
 returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
 	select app.tag_of(array[x.body]), x.body from (
 		select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
-			'hasGitHubAuth', c.repo_key is not null,
-			'github', case when c.repo_key is not null then json_build_object('username', c.username, 'userId', c.user_id,
+			'hasGitHubAuth', c.repo_id is not null,
+			'github', case when c.repo_id is not null then json_build_object('username', c.username, 'userId', c.user_id,
 				'scope', c.scope, 'authenticatedAt', app.ms(c.authenticated_at)) end) as body
 		from app.project p join app.workspace w on w.id = p.workspace_id
-		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_key = p.repo_key
-		where w.slug = p_workspace and p.repo_key = p_repo_key
+		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null
+		where w.slug = p_workspace and p.repo_id = app.repo_id(p_repo_key)
 	) x;
 $$;
-comment on function api.project(text, text) is 'One project with the GitHub user who granted access, never the token.';
+comment on function api.project(text, text) is 'One project with the GitHub user who granted access (unless GitHub takes the grant no longer), never the token.';
 
-create or replace function api.credential_delete(p_workspace text, p_repo_key text) returns boolean
-language sql volatile security definer set search_path = app, pg_temp as $$
-	with gone as (
-		delete from app.credential c using app.workspace w
-		where w.id = c.workspace_id and w.slug = p_workspace and c.repo_key = p_repo_key returning 1
-	)
-	select exists (select from gone);
+create or replace function app.project_begin(p_workspace text, p_repo_key text, p_repo_url text)
+returns bigint language plpgsql set search_path = app, pg_temp as $$
+declare
+	v_workspace bigint;
+begin
+	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
+		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
+	end if;
+	-- Looked up first: mostly both are there, and nothing has to be written or waited for.
+	select w.id into v_workspace from app.workspace w where w.slug = p_workspace;
+	if not found then
+		insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+		select w.id into v_workspace from app.workspace w where w.slug = p_workspace;
+	end if;
+	if not exists (select from app.project p where p.workspace_id = v_workspace and p.repo_id = app.repo_id(p_repo_key)) then
+		insert into app.project (workspace_id, repo_key, repo_url) values (v_workspace, p_repo_key, p_repo_url)
+			on conflict (workspace_id, repo_id) do nothing;
+	end if;
+	return v_workspace;
+end
 $$;
-comment on function api.credential_delete(text, text) is 'Forgets the GitHub credential of a project; tells whether there was one.';
+comment on function app.project_begin(text, text, text) is 'Makes the workspace and the project where they are missing; returns the workspace''s number.';
+
+create or replace function api.project_remember(p_workspace text, p_repo_key text, p_repo_url text)
+returns void language plpgsql volatile security definer set search_path = app, pg_temp as $$
+declare
+	v_workspace bigint := app.project_begin(p_workspace, p_repo_key, p_repo_url);
+begin
+	update app.project p set repo_url = p_repo_url
+		where p.workspace_id = v_workspace and p.repo_id = app.repo_id(p_repo_key) and p.repo_url is distinct from p_repo_url;
+end
+$$;
+comment on function api.project_remember(text, text, text) is 'Adds a repository to a workspace (and makes the workspace) where it is missing, else takes the URL over when it is another one. No synced change.';
 
 create or replace function app.sandbox_json(s app.sandbox_session) returns json language sql stable set search_path = app, pg_temp as $$
 	select case when s.error is null

@@ -225,20 +225,95 @@ ALTER FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) OW
 
 COMMENT ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) IS 'A page of a workspace''s log after p_since, in order: at most p_limit rows and about 8 MiB as stored. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
 
-CREATE FUNCTION api.credential_delete(p_workspace text, p_repo_key text) RETURNS boolean
+CREATE FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_sealed text, p_valid boolean) RETURNS void
+    LANGUAGE sql STRICT SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	update app.credential c set checked_at = statement_timestamp(), invalid_at = case when not p_valid then coalesce(c.invalid_at, statement_timestamp()) end
+	from app.workspace w
+	where w.id = c.workspace_id and w.slug = p_workspace and c.repo_id = app.repo_id(p_repo_key) and c.sealed = p_sealed;
+$$;
+
+ALTER FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_sealed text, p_valid boolean) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_sealed text, p_valid boolean) IS 'Notes whether GitHub takes the credential, unless another one took its place since. One that is refused needs to be granted anew.';
+
+CREATE FUNCTION api.credential_delete(p_workspace text, p_repo_key text) RETURNS text
     LANGUAGE sql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	with gone as (
-		delete from app.credential c using app.workspace w
-		where w.id = c.workspace_id and w.slug = p_workspace and c.repo_key = p_repo_key returning 1
-	)
-	select exists (select from gone);
+	delete from app.credential c using app.workspace w
+	where w.id = c.workspace_id and w.slug = p_workspace and c.repo_id = app.repo_id(p_repo_key) returning c.sealed;
 $$;
 
 ALTER FUNCTION api.credential_delete(p_workspace text, p_repo_key text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) IS 'Forgets the GitHub credential of a project; tells whether there was one.';
+COMMENT ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) IS 'Forgets the GitHub credential of a project; returns it sealed, so that GitHub can be asked to revoke it, or null when there was none.';
+
+CREATE FUNCTION api.credential_get(p_workspace text, p_repo_key text) RETURNS TABLE(sealed text, invalid boolean, checked_ms bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select c.sealed, c.invalid_at is not null, app.ms(c.checked_at) from app.credential c join app.workspace w on w.id = c.workspace_id
+		where w.slug = p_workspace and c.repo_id = app.repo_id(p_repo_key);
+end
+$$;
+
+ALTER FUNCTION api.credential_get(p_workspace text, p_repo_key text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_get(p_workspace text, p_repo_key text) IS 'The sealed credential of a repository, whether GitHub refused it, and when it was last asked (milliseconds since 1970; null: never); no row when there is none.';
+
+CREATE FUNCTION api.credential_put(p_workspace text, p_repo_key text, p_repo_url text, p_default_branch text, p_sealed text, p_username text, p_user_id bigint, p_scope text, p_authenticated_ms bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	-- First, because what it refuses is refused by a message that shows the row, and that row has no secret.
+	v_workspace bigint := app.project_begin(p_workspace, p_repo_key, p_repo_url);
+begin
+	update app.project p set default_branch = p_default_branch
+		where p.workspace_id = v_workspace and p.repo_id = app.repo_id(p_repo_key) and p_default_branch is not null and p.default_branch is distinct from p_default_branch;
+	insert into app.credential as c (workspace_id, repo_key, sealed, username, user_id, scope, authenticated_at, checked_at)
+		values (v_workspace, p_repo_key, p_sealed, p_username, p_user_id, p_scope,
+			coalesce(app.ms_time(p_authenticated_ms), clock_timestamp()), clock_timestamp())
+	on conflict (workspace_id, repo_id) do update set sealed = excluded.sealed, username = excluded.username, user_id = excluded.user_id,
+		scope = excluded.scope, authenticated_at = excluded.authenticated_at, checked_at = excluded.checked_at, invalid_at = null;
+end
+$$;
+
+ALTER FUNCTION api.credential_put(p_workspace text, p_repo_key text, p_repo_url text, p_default_branch text, p_sealed text, p_username text, p_user_id bigint, p_scope text, p_authenticated_ms bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_put(p_workspace text, p_repo_key text, p_repo_url text, p_default_branch text, p_sealed text, p_username text, p_user_id bigint, p_scope text, p_authenticated_ms bigint) IS 'Stores the credential that GitHub has just granted for a repository, in place of an older one. Adds the project where it is missing; one that is there keeps the URL that the client gave, and takes over the default branch (null: unknown).';
+
+CREATE FUNCTION api.credential_rekey(p_workspace_id bigint, p_repo_key text, p_old text, p_new text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	update app.credential c set sealed = p_new where c.workspace_id = p_workspace_id and c.repo_id = app.repo_id(p_repo_key) and c.sealed = p_old;
+	return found;
+end
+$$;
+
+ALTER FUNCTION api.credential_rekey(p_workspace_id bigint, p_repo_key text, p_old text, p_new text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_rekey(p_workspace_id bigint, p_repo_key text, p_old text, p_new text) IS 'Replaces a sealed text by the same sealed under another key; false when it is no longer that text, and nothing changed.';
+
+CREATE FUNCTION api.credentials_to_rekey(p_after_workspace bigint, p_after_repo text, p_limit integer) RETURNS TABLE(workspace_id bigint, repo_key text, sealed text, workspace text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select c.workspace_id, c.repo_key, c.sealed, w.slug from app.credential c join app.workspace w on w.id = c.workspace_id
+	-- No number is below 1, and no key is empty.
+	where (c.workspace_id, c.repo_id) > (coalesce(p_after_workspace, 0), coalesce(app.repo_id(p_after_repo), ''))
+	order by c.workspace_id, c.repo_id limit p_limit;
+$$;
+
+ALTER FUNCTION api.credentials_to_rekey(p_after_workspace bigint, p_after_repo text, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credentials_to_rekey(p_after_workspace bigint, p_after_repo text, p_limit integer) IS 'The sealed credentials of all workspaces, in one order, after that one (null: from the first), at most p_limit; last the workspace''s name.';
 
 CREATE FUNCTION api.epoch() RETURNS text
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -460,6 +535,33 @@ ALTER FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.re
 
 COMMENT ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) IS 'Saves the workspace''s labels.';
 
+CREATE FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_expires timestamptz := app.ms_time(p_expires_ms);
+	-- Rows stay an hour longer than the states are good: the expiry is looked at by other machines, whose clocks may be slow.
+	v_gone    timestamptz := clock_timestamp() - interval '1 hour';
+begin
+	if v_expires < v_gone then
+		-- Its row may have gone.
+		return false;
+	end if;
+	insert into app.oauth_used (nonce, expires_at) values (p_nonce, v_expires) on conflict (nonce) do nothing;
+	if not found then
+		return false;
+	end if;
+	delete from app.oauth_used u where u.nonce in (
+		select o.nonce from app.oauth_used o where o.expires_at < v_gone order by o.expires_at limit 100 for update skip locked);
+	return true;
+end
+$$;
+
+ALTER FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) IS 'Takes a state: true for the first who comes with its 16 random bytes, false for all others. p_expires_ms is when it expires by itself, in milliseconds since 1970. Forgets up to 100 that expired an hour ago.';
+
 CREATE FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -545,18 +647,34 @@ CREATE FUNCTION api.project(p_workspace text, p_repo_key text) RETURNS TABLE(tag
     AS $$
 	select app.tag_of(array[x.body]), x.body from (
 		select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
-			'hasGitHubAuth', c.repo_key is not null,
-			'github', case when c.repo_key is not null then json_build_object('username', c.username, 'userId', c.user_id,
+			'hasGitHubAuth', c.repo_id is not null,
+			'github', case when c.repo_id is not null then json_build_object('username', c.username, 'userId', c.user_id,
 				'scope', c.scope, 'authenticatedAt', app.ms(c.authenticated_at)) end) as body
 		from app.project p join app.workspace w on w.id = p.workspace_id
-		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_key = p.repo_key
-		where w.slug = p_workspace and p.repo_key = p_repo_key
+		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null
+		where w.slug = p_workspace and p.repo_id = app.repo_id(p_repo_key)
 	) x;
 $$;
 
 ALTER FUNCTION api.project(p_workspace text, p_repo_key text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.project(p_workspace text, p_repo_key text) IS 'One project with the GitHub user who granted access, never the token.';
+COMMENT ON FUNCTION api.project(p_workspace text, p_repo_key text) IS 'One project with the GitHub user who granted access (unless GitHub takes the grant no longer), never the token.';
+
+CREATE FUNCTION api.project_remember(p_workspace text, p_repo_key text, p_repo_url text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_workspace bigint := app.project_begin(p_workspace, p_repo_key, p_repo_url);
+begin
+	update app.project p set repo_url = p_repo_url
+		where p.workspace_id = v_workspace and p.repo_id = app.repo_id(p_repo_key) and p.repo_url is distinct from p_repo_url;
+end
+$$;
+
+ALTER FUNCTION api.project_remember(p_workspace text, p_repo_key text, p_repo_url text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.project_remember(p_workspace text, p_repo_key text, p_repo_url text) IS 'Adds a repository to a workspace (and makes the workspace) where it is missing, else takes the URL over when it is another one. No synced change.';
 
 CREATE FUNCTION api.projects(p_workspace text) RETURNS TABLE(tag text, body json)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -1363,6 +1481,34 @@ ALTER FUNCTION app.new_version() OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.new_version() IS 'A random session version.';
 
+CREATE FUNCTION app.project_begin(p_workspace text, p_repo_key text, p_repo_url text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_workspace bigint;
+begin
+	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
+		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
+	end if;
+	-- Looked up first: mostly both are there, and nothing has to be written or waited for.
+	select w.id into v_workspace from app.workspace w where w.slug = p_workspace;
+	if not found then
+		insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+		select w.id into v_workspace from app.workspace w where w.slug = p_workspace;
+	end if;
+	if not exists (select from app.project p where p.workspace_id = v_workspace and p.repo_id = app.repo_id(p_repo_key)) then
+		insert into app.project (workspace_id, repo_key, repo_url) values (v_workspace, p_repo_key, p_repo_url)
+			on conflict (workspace_id, repo_id) do nothing;
+	end if;
+	return v_workspace;
+end
+$$;
+
+ALTER FUNCTION app.project_begin(p_workspace text, p_repo_key text, p_repo_url text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.project_begin(p_workspace text, p_repo_key text, p_repo_url text) IS 'Makes the workspace and the project where they are missing; returns the workspace''s number.';
+
 CREATE TABLE app.project (
     workspace_id bigint NOT NULL,
     repo_key text NOT NULL,
@@ -1370,6 +1516,7 @@ CREATE TABLE app.project (
     default_branch text,
     added_at timestamp with time zone DEFAULT now() NOT NULL,
     "position" bigint NOT NULL,
+    repo_id text GENERATED ALWAYS AS (lower((repo_key COLLATE "C"))) STORED NOT NULL COLLATE pg_catalog."C",
     CONSTRAINT project_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256)))
 );
 
@@ -1379,7 +1526,7 @@ COMMENT ON TABLE app.project IS 'A repository that a workspace works on.';
 
 COMMENT ON COLUMN app.project.workspace_id IS 'The workspace it belongs to.';
 
-COMMENT ON COLUMN app.project.repo_key IS 'owner/repo.';
+COMMENT ON COLUMN app.project.repo_key IS 'owner/repo, as it was first written.';
 
 COMMENT ON COLUMN app.project.repo_url IS 'URL of the repository as the client gave it.';
 
@@ -1389,12 +1536,14 @@ COMMENT ON COLUMN app.project.added_at IS 'When it was added.';
 
 COMMENT ON COLUMN app.project."position" IS 'Order of addition.';
 
+COMMENT ON COLUMN app.project.repo_id IS 'The same in lower case: names that differ in case alone are one repository at GitHub.';
+
 CREATE FUNCTION app.project_json(p app.project) RETURNS json
     LANGUAGE sql STABLE
     SET search_path TO 'app', 'pg_temp'
     AS $$
 	select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
-		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_key = p.repo_key));
+		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null));
 $$;
 
 ALTER FUNCTION app.project_json(p app.project) OWNER TO craft_owner;
@@ -1415,6 +1564,16 @@ $$;
 ALTER FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) IS 'May the file that has blob p_old (null: there is none) be replaced, when the workspace''s files are p_bytes afterwards? ok, failed or quota.';
+
+CREATE FUNCTION app.repo_id(p_repo_key text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    AS $$
+	select pg_catalog.lower(p_repo_key collate "C");
+$$;
+
+ALTER FUNCTION app.repo_id(p_repo_key text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.repo_id(p_repo_key text) IS 'The repo_id that belongs to owner/repo.';
 
 CREATE TABLE app.sandbox_session (
     id uuid NOT NULL,
@@ -1561,6 +1720,9 @@ CREATE TABLE app.credential (
     user_id bigint,
     scope text,
     authenticated_at timestamp with time zone DEFAULT now() NOT NULL,
+    repo_id text GENERATED ALWAYS AS (lower((repo_key COLLATE "C"))) STORED NOT NULL COLLATE pg_catalog."C",
+    invalid_at timestamp with time zone,
+    checked_at timestamp with time zone,
     CONSTRAINT credential_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256)))
 );
 
@@ -1570,7 +1732,7 @@ COMMENT ON TABLE app.credential IS 'The GitHub credential for one repository of 
 
 COMMENT ON COLUMN app.credential.workspace_id IS 'The workspace it belongs to.';
 
-COMMENT ON COLUMN app.credential.repo_key IS 'owner/repo.';
+COMMENT ON COLUMN app.credential.repo_key IS 'owner/repo, as it was first written.';
 
 COMMENT ON COLUMN app.credential.sealed IS 'base64 of IV, AES-256-GCM ciphertext and tag under ENCRYPTION_KEY.';
 
@@ -1581,6 +1743,12 @@ COMMENT ON COLUMN app.credential.user_id IS 'GitHub''s number of that user.';
 COMMENT ON COLUMN app.credential.scope IS 'The scope that GitHub granted.';
 
 COMMENT ON COLUMN app.credential.authenticated_at IS 'When it was granted.';
+
+COMMENT ON COLUMN app.credential.repo_id IS 'The same in lower case, as app.project.repo_id.';
+
+COMMENT ON COLUMN app.credential.invalid_at IS 'When GitHub first refused it; null: it is good as far as is known.';
+
+COMMENT ON COLUMN app.credential.checked_at IS 'When GitHub last said whether it is good; null: not since it is stored.';
 
 CREATE TABLE app.epoch (
     one boolean DEFAULT true NOT NULL,
@@ -1662,6 +1830,20 @@ COMMENT ON COLUMN app.message.idx IS 'Position in the array, from 0, without gap
 COMMENT ON COLUMN app.message.hash IS 'XXH3-64 of the body''s bytes, as a signed number: tells whether a row differs without reading it.';
 
 COMMENT ON COLUMN app.message.body IS 'The element, byte for byte as the client sent it.';
+
+CREATE TABLE app.oauth_used (
+    nonce bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT oauth_used_nonce_check CHECK ((octet_length(nonce) = 16))
+);
+
+ALTER TABLE app.oauth_used OWNER TO craft_owner;
+
+COMMENT ON TABLE app.oauth_used IS 'States of GitHub''s OAuth that came back, so that none is taken twice, whichever worker it comes to.';
+
+COMMENT ON COLUMN app.oauth_used.nonce IS 'What is random in the state.';
+
+COMMENT ON COLUMN app.oauth_used.expires_at IS 'When the state expires by itself. The row goes an hour later or some time after that.';
 
 CREATE TABLE app.plan (
     workspace_id bigint NOT NULL,
@@ -2137,13 +2319,15 @@ CREATE VIEW report.projects AS
     p.repo_url,
     p.default_branch,
     p.added_at,
-    (c.repo_key IS NOT NULL) AS has_github_auth,
+    ((c.repo_id IS NOT NULL) AND (c.invalid_at IS NULL)) AS has_github_auth,
     c.username AS github_username,
     c.scope AS github_scope,
-    c.authenticated_at AS github_authenticated_at
+    c.authenticated_at AS github_authenticated_at,
+    c.checked_at AS github_checked_at,
+    c.invalid_at AS github_invalid_at
    FROM ((app.project p
      JOIN app.workspace w ON ((w.id = p.workspace_id)))
-     LEFT JOIN app.credential c ON (((c.workspace_id = p.workspace_id) AND (c.repo_key = p.repo_key))));
+     LEFT JOIN app.credential c ON (((c.workspace_id = p.workspace_id) AND (c.repo_id = p.repo_id))));
 
 ALTER TABLE report.projects OWNER TO craft_owner;
 
@@ -2159,13 +2343,17 @@ COMMENT ON COLUMN report.projects.default_branch IS 'The default branch, when kn
 
 COMMENT ON COLUMN report.projects.added_at IS 'When it was added.';
 
-COMMENT ON COLUMN report.projects.has_github_auth IS 'Whether a GitHub credential is stored.';
+COMMENT ON COLUMN report.projects.has_github_auth IS 'Whether a GitHub credential is stored that GitHub hasn''t refused. (Whether ENCRYPTION_KEY opens it the database can''t tell.)';
 
 COMMENT ON COLUMN report.projects.github_username IS 'GitHub login of the user who granted it.';
 
 COMMENT ON COLUMN report.projects.github_scope IS 'The scope that GitHub granted.';
 
 COMMENT ON COLUMN report.projects.github_authenticated_at IS 'When it was granted.';
+
+COMMENT ON COLUMN report.projects.github_checked_at IS 'When GitHub last said whether it is good.';
+
+COMMENT ON COLUMN report.projects.github_invalid_at IS 'When GitHub first refused it: it has to be granted anew. Null: it didn''t.';
 
 CREATE VIEW report.requests AS
  SELECT w.slug AS workspace,
@@ -2415,7 +2603,7 @@ ALTER TABLE ONLY app.change_log
     ADD CONSTRAINT change_log_pkey PRIMARY KEY (workspace_id, seq);
 
 ALTER TABLE ONLY app.credential
-    ADD CONSTRAINT credential_pkey PRIMARY KEY (workspace_id, repo_key);
+    ADD CONSTRAINT credential_pkey PRIMARY KEY (workspace_id, repo_id);
 
 ALTER TABLE ONLY app.epoch
     ADD CONSTRAINT epoch_pkey PRIMARY KEY (one);
@@ -2432,11 +2620,14 @@ ALTER TABLE ONLY app.file_usage
 ALTER TABLE ONLY app.message
     ADD CONSTRAINT message_pkey PRIMARY KEY (session_key, idx);
 
+ALTER TABLE ONLY app.oauth_used
+    ADD CONSTRAINT oauth_used_pkey PRIMARY KEY (nonce);
+
 ALTER TABLE ONLY app.plan
     ADD CONSTRAINT plan_pkey PRIMARY KEY (workspace_id, session_id, name);
 
 ALTER TABLE ONLY app.project
-    ADD CONSTRAINT project_pkey PRIMARY KEY (workspace_id, repo_key);
+    ADD CONSTRAINT project_pkey PRIMARY KEY (workspace_id, repo_id);
 
 ALTER TABLE ONLY app.sandbox_session
     ADD CONSTRAINT sandbox_session_pkey PRIMARY KEY (id);
@@ -2472,6 +2663,8 @@ ALTER TABLE ONLY app.workspace
     ADD CONSTRAINT workspace_slug_key UNIQUE (slug);
 
 CREATE INDEX blob_gone_at ON app.blob_gone USING btree (gone_at);
+
+CREATE INDEX oauth_used_expires ON app.oauth_used USING btree (expires_at);
 
 CREATE INDEX sandbox_session_workspace ON app.sandbox_session USING btree (workspace_id, created_at);
 
@@ -2538,8 +2731,23 @@ GRANT ALL ON FUNCTION api.blobs_known(p_blobs uuid[]) TO craft_daemon;
 REVOKE ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_sealed text, p_valid boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_sealed text, p_valid boolean) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credential_get(p_workspace text, p_repo_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_get(p_workspace text, p_repo_key text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credential_put(p_workspace text, p_repo_key text, p_repo_url text, p_default_branch text, p_sealed text, p_username text, p_user_id bigint, p_scope text, p_authenticated_ms bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_put(p_workspace text, p_repo_key text, p_repo_url text, p_default_branch text, p_sealed text, p_username text, p_user_id bigint, p_scope text, p_authenticated_ms bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credential_rekey(p_workspace_id bigint, p_repo_key text, p_old text, p_new text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_rekey(p_workspace_id bigint, p_repo_key text, p_old text, p_new text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credentials_to_rekey(p_after_workspace bigint, p_after_repo text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credentials_to_rekey(p_after_workspace bigint, p_after_repo text, p_limit integer) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.epoch() FROM PUBLIC;
 GRANT ALL ON FUNCTION api.epoch() TO craft_daemon;
@@ -2574,6 +2782,9 @@ GRANT ALL ON FUNCTION api.labels(p_workspace text) TO craft_daemon;
 REVOKE ALL ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) TO craft_daemon;
 
@@ -2588,6 +2799,9 @@ GRANT ALL ON FUNCTION api.plans(p_workspace text, p_session text) TO craft_daemo
 
 REVOKE ALL ON FUNCTION api.project(p_workspace text, p_repo_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.project(p_workspace text, p_repo_key text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.project_remember(p_workspace text, p_repo_key text, p_repo_url text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.project_remember(p_workspace text, p_repo_key text, p_repo_url text) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.projects(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.projects(p_workspace text) TO craft_daemon;
@@ -2689,9 +2903,13 @@ REVOKE ALL ON FUNCTION app.ms_time(p_ms bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.new_version() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.project_begin(p_workspace text, p_repo_key text, p_repo_url text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.project_json(p app.project) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.repo_id(p_repo_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.sandbox_json(s app.sandbox_session) FROM PUBLIC;
 

@@ -2,7 +2,7 @@
 # nothing else, anybody else nothing.
 # shellcheck shell=bash source=tests/sql/lib.sh
 . "$TEST_LIB"
-plan 35
+plan 52
 
 # as ROLE STATEMENT
 as() {
@@ -27,10 +27,20 @@ as craft_daemon "select api.prune(1, 1, 1)"
 is "$code:$out" 0:0 "and prunes"
 as craft_daemon "select status from api.file_put('w', 's', 'attachments', 'f', 'aaaaaaaa-0000-4000-8000-000000000000', 7, 'image/png', sha256('x'))"
 is "$out" ok "and makes a file"
-for table in session message workspace credential epoch schema_migration file file_usage blob_gone; do
+as craft_daemon "select api.project_remember('w', 'o/r', 'https://github.com/o/r'), api.credential_put('w', 'o/r', 'https://github.com/o/r', 'main', 'SEALED', 'octocat', 7, 'repo', 1)"
+is "$code" 0 "and stores a credential"
+as craft_daemon "select sealed from api.credential_get('w', 'o/r')"
+is "$out" SEALED "which only a function returns"
+as craft_daemon "select api.oauth_use(decode(md5('x'), 'hex'), 4102444800000)"
+is "$out" t "and uses an OAuth state"
+for table in session message workspace project credential oauth_used epoch schema_migration file file_usage blob_gone; do
 	denied craft_daemon "select * from app.$table"
 done
 denied craft_daemon "update app.workspace set seq = 0"
+denied craft_daemon "select sealed from app.credential"
+denied craft_daemon "update app.credential set invalid_at = null"
+denied craft_daemon "delete from app.oauth_used"
+denied craft_daemon "copy app.credential to stdout"
 denied craft_daemon "select * from report.sessions"
 denied craft_daemon "select * from report.files"
 denied craft_daemon "select app.epoch_text()"
@@ -45,15 +55,33 @@ as some_dba "select sessions, messages, changes from report.workspaces"
 is "$out" "1|1|1" "and the workspaces"
 as some_dba "select workspace, session, type, name, size, mime_type, sha256, blob_id, uploaded_at > now() - interval '1 hour' from report.files"
 is "$out" "w|s|attachments|f|7|image/png|$(printf x | sha256sum | cut -d' ' -f1)|aaaaaaaa-0000-4000-8000-000000000000|t" "and the files"
-failed=""
+as some_dba "select workspace, repo_key, has_github_auth, github_username, github_invalid_at is null from report.projects"
+is "$out" "w|o/r|t|octocat|t" "and the projects"
+sql "$TEST_DB" "analyze app.credential" >/dev/null
+failed="" shown=""
 for view in $(sql "$TEST_DB" "select viewname from pg_views where schemaname = 'report'"); do
 	as some_dba "select * from report.$view"
 	[ "$code" = 0 ] || failed="$failed $view"
+	[[ $out != *SEALED* ]] || shown="$shown $view"
 done
 is "$failed" "" "and every view"
+for view in pg_stats pg_stat_activity pg_stat_statements pg_prepared_statements; do
+	as some_dba "select * from $view"
+	[[ $out != *SEALED* ]] || shown="$shown $view"
+done
+is "$shown" "" "none of which shows a credential, nor does one of the system's"
+dump=$(PGUSER=some_dba pg_dump -d "$TEST_DB" 2>&1)
+like "$?:$dump" "^1:.*permission denied" "a DBA can't make a dump"
+dump=$(PGUSER=some_dba pg_dump -n report -d "$TEST_DB" 2>&1)
+[[ $dump == *report.projects* && $dump != *SEALED* ]]
+ok $? "but one of the views, without a credential in it" || tail -n 3 <<<"$dump" | sed 's/^/# /'
 denied some_dba "select * from app.session"
 denied some_dba "select * from app.file"
 denied some_dba "select * from app.credential"
+denied some_dba "select sealed from app.credential"
+denied some_dba "select sealed from api.credential_get('w', 'o/r')"
+denied some_dba "select sealed from api.credentials_to_rekey(null, null, 1)"
+denied some_dba "select api.credential_delete('w', 'o/r')"
 denied some_dba "select api.labels_save('w', '{}')"
 denied some_dba "update app.session set name = null"
 as some_dba "delete from report.messages"

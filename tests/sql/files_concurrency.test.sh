@@ -12,28 +12,6 @@ put() {
 	echo "api.file_put('w', 's', 'attachments', '$1', gen_random_uuid(), $2, 'text/plain', sha256('$2'), $3)"
 }
 
-# at_once STATEMENT…: each by a client of its own, all of which begin only when the last one is there. What they
-# answer, counted, is left in $answers.
-at_once() {
-	local i=0 pids=() statement waiting="select count(*) = $# from pg_locks where relation = 'app.file_usage'::regclass and not granted"
-	rm -f "$work"/out* "$work/gate" "$work/holder"
-	mkfifo "$work/gate"
-	psql -XqAt -d "$TEST_DB" <"$work/gate" >"$work/holder" 2>&1 &
-	local holder=$!
-	exec 7>"$work/gate"
-	echo "begin; lock table app.file_usage in access exclusive mode; select 'held';" >&7
-	wait_for 60 grep -q held "$work/holder"
-	for statement in "$@"; do
-		PGUSER=craft_daemon psql -XqAt -v ON_ERROR_STOP=1 -d "$TEST_DB" -c "$statement" >"$work/out$i" 2>&1 7>&- &
-		pids+=($!) i=$((i + 1))
-	done
-	wait_for 120 there "$waiting" || echo "# not all clients came"
-	exec 7>&-
-	wait "$holder" "${pids[@]}"
-	answers=$(cat "$work"/out* | sort | uniq -c | tr -s ' ' | tr '\n' ';')
-}
-there() { [ "$(sql "$TEST_DB" "$1")" = t ]; }
-
 # of_each STATEMENT: the statement, with # as the client's number, into $statements
 of_each() {
 	statements=()
@@ -46,8 +24,8 @@ counted() { sql "$TEST_DB" "select count(*), coalesce(sum(size), 0) from app.fil
 
 # A workspace that isn't there yet.
 of_each "select status from $(put one "#" "null, null, 0")"
-at_once "${statements[@]}"
-is "$answers" " $clients ok;" "$clients uploads to one name" || tail -n 2 "$work"/out* | sed 's/^/# /'
+at_once app.file_usage "${statements[@]}"
+is "$answers" " $clients ok;" "$clients uploads to one name" || tail -n 2 "$TEST_DIR"/at_once/out* | sed 's/^/# /'
 is "$(counted | cut -d'|' -f1)" 1 "leave one file"
 is "$(usage)" "$(counted)" "counted once, with its own bytes"
 is "$(sql "$TEST_DB" "select encode(sha256, 'hex') = encode(sha256(size::text::bytea), 'hex') from app.file")" t "which is one of them whole"
@@ -60,30 +38,30 @@ is "$(sql "$TEST_DB" "select count(*) from app.workspace")" 1 "of one workspace"
 clients=30
 tag=$(sql "$TEST_DB" "select blob from app.file")
 of_each "select status from $(put one "#" "array['$tag'], null, 0")"
-at_once "${statements[@]}"
+at_once app.file_usage "${statements[@]}"
 is "$answers" " $((clients - 1)) failed; 1 ok;" "of $clients that replace the same version one does"
 of_each "select status from $(put two "#" "null, '{*}', 0")"
-at_once "${statements[@]}"
+at_once app.file_usage "${statements[@]}"
 is "$answers" " $((clients - 1)) failed; 1 ok;" "of $clients that make a file one does"
 tag=$(sql "$TEST_DB" "select blob from app.file where name = 'two'")
 of_each "select api.file_delete('w', 's', 'attachments', 'two', array['$tag'])"
-at_once "${statements[@]}"
+at_once app.file_usage "${statements[@]}"
 is "$answers" " $((clients - 1)) failed; 1 ok;" "of $clients that delete that version one does"
 is "$(usage)" "$(counted)" "and the counts are right"
 
 # The last bytes of a quota, by files of their own.
 room=$(sql "$TEST_DB" "select api.files_room('w')")
 of_each "select status from $(put "new#" 10 "null, null, $((room + 10 * 12 + 9))")"
-at_once "${statements[@]}"
+at_once app.file_usage "${statements[@]}"
 is "$answers" " 12 ok; $((clients - 12)) quota;" "as many find room as there is for"
 is "$(usage)" "13|$((room + 120))" "and not a byte more is used"
 
 # Deletions.
 of_each "select api.file_delete('w', 's', 'attachments', 'one')"
-at_once "${statements[@]}"
+at_once app.file_usage "${statements[@]}"
 is "$answers" " $((clients - 1)) missing; 1 ok;" "of $clients that delete a file one does"
 of_each "select api.files_delete_session('w', 's')"
-at_once "${statements[@]}"
+at_once app.file_usage "${statements[@]}"
 is "$answers" " $((clients - 1)) 0; 1 12;" "of $clients that delete a session one does"
 is "$(usage)" "0|0" "nothing is left"
 

@@ -68,7 +68,11 @@ for ((n = 1; n <= head; n++)); do
 	echo "create view report.workspaces as select 1 as another_column; create view report.gone as select * from report.workspaces;" >"$work/old/report/x.sql"
 	empty_db "old_$n"
 	craft_cloud "old_$n" migrate --sql-dir "$work/old" && [ "$code" = 0 ] || failed="$failed $n(make: $out)"
+	((n < 2)) || sql "old_$n" "with w as (insert into app.workspace (slug) values ('w') returning id), p as (insert into app.project (workspace_id, repo_key, repo_url) select id, 'O/r', 'u' from w)
+		insert into app.credential (workspace_id, repo_key, sealed) select id, 'O/r', 'sealed' from w"
 	craft_cloud "old_$n" migrate --sql-dir "$SQL_DIR" && [ "$code" = 0 ] || failed="$failed $n($out)"
+	((n < 2)) || [ "$(sql "old_$n" "select sealed, invalid, (select body ->> 'hasGitHubAuth' from api.project('w', 'o/r')) from api.credential_get('w', 'o/R')")" = "sealed|f|true" ] ||
+		failed="$failed $n(credential)"
 	dump_schema "old_$n" >"$work/upgraded"
 	diff -u "$work/fresh" "$work/upgraded" >>"$work/diff" || failed="$failed $n(differs)"
 	dropdb "old_$n"

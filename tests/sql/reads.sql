@@ -1,6 +1,6 @@
 -- What REST reads: order of lists, ETags that change when and only when the thing does, parts of bounded size, defaults.
 begin;
-select plan(44);
+select plan(45);
 
 -- Never written to.
 select results_eq($$ select body::text from api.statuses('none') $$, $$ values ('{"version":1,"statuses":[],"defaultStatusId":"todo"}') $$, 'default statuses');
@@ -10,10 +10,10 @@ insert into list values ('sessions(''none'')'), ('plans(''none'', ''s'')'), ('so
 select results_eq('select tag is not null, body::text from api.' || call, 'values (true, null::text)', call || ' is an ETag alone') from list;
 create temp table single (call text);
 insert into single values ('session_parts(''none'', ''s'')'), ('plan_parts(''none'', ''s'', ''p'')'), ('source(''none'', ''s'')'), ('project(''none'', ''o/r'')'),
-	('sandbox(''none'', ''x'')');
+	('credential_get(''none'', ''o/r'')'), ('sandbox(''none'', ''x'')');
 select is_empty('select * from api.' || call, call || ' has no row') from single;
 select is(api.session_tag('none', 's'), null, 'no session, no ETag');
-select is(api.credential_delete('none', 'o/r'), false, 'no credential to delete');
+select is(api.credential_delete('none', 'o/r'), null, 'no credential to delete');
 select is((select count(*) from app.workspace), 0::bigint, 'reading makes no workspace');
 
 -- Order.
@@ -97,7 +97,7 @@ select is((select count(*) from (select body from api.projects('w') union all se
 select results_eq($$ select has_github_auth, github_username from report.projects where repo_key = 'o/first' $$, $$ values (true, 'octocat') $$, 'the view shows whose credential it is');
 select is((select string_agg(body::text, '') from api.sandboxes('w')), (select body::text from api.sandbox('w', '11111111-2222-3333-4444-555555555555')), 'a sandbox reads alike in the list and alone');
 select tag as tag from api.project('w', 'o/first') \gset
-select is(api.credential_delete('w', 'o/first'), true, 'deleting a credential');
+select is(api.credential_delete('w', 'o/first'), 'SEALED', 'deleting a credential');
 select is((select (body ->> 'hasGitHubAuth') || coalesce(body ->> 'github', ' null') from api.project('w', 'o/first')), 'false null', 'leaves the project without one');
 select isnt((select tag from api.project('w', 'o/first')), :'tag', 'with another ETag');
 

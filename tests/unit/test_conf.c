@@ -51,6 +51,7 @@ static bool load(struct fixture *f, const char *text)
 	return conf_load(&f->conf, CONF_BRIDGE, f->path, &f->error);
 }
 
+#define HEX_62 "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEE"
 #define MINIMUM "API_KEY=0123456789\nDATABASE_URL=postgresql:///x\n"
 
 static void reads_keys_comments_and_sizes(void **state)
@@ -122,6 +123,14 @@ static void refuses_with_file_and_line(void **state)
 		{ MINIMUM "WORKSPACE_QUOTA=8388608T\n", ":3: WORKSPACE_QUOTA" },
 		{ MINIMUM "SWEEP_INTERVAL=1K\n", ":3: SWEEP_INTERVAL" },
 		{ MINIMUM "SWEEP_INTERVAL=-1\n", ":3: SWEEP_INTERVAL" },
+		{ MINIMUM "ENCRYPTION_KEY=" HEX_62 "\n", ":3: ENCRYPTION_KEY must be 64 hex digits: key that" },
+		{ MINIMUM "ENCRYPTION_KEY=" HEX_62 "eff\n", ":3: ENCRYPTION_KEY must be 64 hex digits" },
+		{ MINIMUM "ENCRYPTION_KEY=" HEX_62 "fg\n", ":3: ENCRYPTION_KEY must be 64 hex digits" },
+		{ MINIMUM "ENCRYPTION_KEY_PREVIOUS=" HEX_62 "\n", ":3: ENCRYPTION_KEY_PREVIOUS must be 64 hex digits" },
+		{ MINIMUM "GITHUB_CA_FILE=ca.pem\n", ":3: GITHUB_CA_FILE must be 1 to 4000 characters, an absolute" },
+		{ MINIMUM "GITHUB_CA_FILE=/ca\t.pem\n", ":3: GITHUB_CA_FILE must be" },
+		{ MINIMUM "GITHUB_REVOKE=2\n", ":3: GITHUB_REVOKE has a malformed value" },
+		{ MINIMUM "GITHUB_REVOKE=yes\n", ":3: GITHUB_REVOKE has a malformed value" },
 		{ "DATABASE_URL=x\n", "API_KEY is not set" },
 		{ "API_KEY=0123456789\n", "DATABASE_URL is not set" },
 	};
@@ -217,6 +226,87 @@ static void public_urls_are_origins(void **state)
 	}
 }
 
+static void reads_the_keys_of_github(void **state)
+{
+	struct fixture *f = *state;
+	assert_true(load(f, MINIMUM));
+	assert_null(f->conf.encryption_key);
+	assert_null(f->conf.encryption_key_previous);
+	assert_null(f->conf.github_client_id);
+	assert_null(f->conf.github_client_secret);
+	assert_string_equal(f->conf.github_url, "https://github.com");
+	assert_string_equal(f->conf.github_api_url, "https://api.github.com");
+	assert_null(f->conf.github_ca_file);
+	assert_int_equal(f->conf.github_revoke, 0);
+	assert_null(f->conf.oauth_redirect_allow);
+	assert_true(load(f, MINIMUM "ENCRYPTION_KEY=" HEX_62 "FF\nENCRYPTION_KEY_PREVIOUS=" HEX_62
+				    "00\nGITHUB_CLIENT_ID=Iv1.x\nGITHUB_CLIENT_SECRET=hush=#\nGITHUB_CA_FILE=/c a.pem\n"
+				    "GITHUB_REVOKE=1\nOAUTH_REDIRECT_ALLOW=https://a/b myapp://c\n"));
+	assert_string_equal(f->conf.encryption_key, HEX_62 "FF");
+	assert_string_equal(f->conf.encryption_key_previous, HEX_62 "00");
+	assert_string_equal(f->conf.github_client_id, "Iv1.x");
+	assert_string_equal(f->conf.github_client_secret, "hush=#");
+	assert_string_equal(f->conf.github_ca_file, "/c a.pem");
+	assert_int_equal(f->conf.github_revoke, 1);
+	assert_string_equal(f->conf.oauth_redirect_allow, "https://a/b myapp://c");
+}
+
+static void github_urls_may_have_a_path(void **state)
+{
+	static const char *const good[][2] = {
+		{ "https://ghe.example", "https://ghe.example" },
+		{ "https://ghe.example/", "https://ghe.example" },
+		{ "https://ghe.example/api/v3", "https://ghe.example/api/v3" },
+		{ "http://127.0.0.1:3000/a-b.c_d~/", "http://127.0.0.1:3000/a-b.c_d~" },
+		{ "https://[::1]:8443/x", "https://[::1]:8443/x" },
+	};
+	static const char *const bad[] = {
+		"ghe.example",
+		"ftp://ghe.example",
+		"https:///x",
+		"https://u@ghe.example",
+		"https://ghe.example//",
+		"https://ghe.example/x//",
+		"https://ghe.example//x",
+		"https://ghe.example/x?y",
+		"https://ghe.example/x#y",
+		"https://ghe.example/x y",
+		"https://ghe.example/%41",
+		"https://ghe.example:0/x",
+		"https://ghe.example:x",
+		"https://ghe.example\\x",
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
+		if (!load_pair(f, "GITHUB_API_URL", good[i][0]))
+			fail_msg("%s", buf_cstr(&f->error));
+		assert_string_equal(f->conf.github_api_url, good[i][1]);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		if (load_pair(f, "GITHUB_URL", bad[i]) || !strstr(buf_cstr(&f->error), ":3: GITHUB_URL must be") ||
+		    !strstr(buf_cstr(&f->error), "http://host[:port][/path]"))
+			fail_msg("%s: %s", bad[i], buf_cstr(&f->error));
+	}
+}
+
+static bool load_as(struct fixture *f, enum conf_program program, const char *text)
+{
+	conf_free(&f->conf);
+	buf_clear(&f->error);
+	write_file(f->path, text);
+	return conf_load(&f->conf, program, f->path, &f->error);
+}
+
+static void only_craft_fcgi_needs_the_encryption_key(void **state)
+{
+	struct fixture *f = *state;
+	assert_false(load_as(f, CONF_FCGI, MINIMUM));
+	assert_non_null(strstr(buf_cstr(&f->error), "ENCRYPTION_KEY is not set"));
+	assert_non_null(strstr(buf_cstr(&f->error), "openssl rand -hex 32"));
+	assert_true(load_as(f, CONF_FCGI, MINIMUM "ENCRYPTION_KEY=" HEX_62 "00\n"));
+	assert_true(load_as(f, CONF_ADMIN, MINIMUM));
+}
+
 static void blob_dirs_fit_into_nginx(void **state)
 {
 	static const char *const bad[] = { "relative", "./x",  "",    "/a'b", "/a\"b", "/a\\b",
@@ -235,6 +325,8 @@ static void errors_and_prints_never_show_secrets(void **state)
 	size_t size = 0;
 	assert_false(load(f, "API_KEY=sesame7\n"));
 	assert_null(strstr(buf_cstr(&f->error), "sesame"));
+	assert_false(load(f, MINIMUM "ENCRYPTION_KEY=" HEX_62 "\n"));
+	assert_null(strstr(buf_cstr(&f->error), "22334455"));
 	assert_true(
 		load(f, "API_KEY=sesame-open\nAPI_KEY_PREVIOUS=sesame-before\nDATABASE_URL=postgresql://u:hush@h/x\n"));
 	FILE *out = open_memstream(&text, &size);
@@ -250,15 +342,45 @@ static void errors_and_prints_never_show_secrets(void **state)
 	free(text);
 }
 
+static void prints_of_craft_fcgi_never_show_secrets(void **state)
+{
+	struct fixture *f = *state;
+	char *text = NULL;
+	size_t size = 0;
+	assert_true(load_as(f, CONF_FCGI,
+			    MINIMUM "ENCRYPTION_KEY=" HEX_62 "00\nENCRYPTION_KEY_PREVIOUS=" HEX_62
+				    "11\nGITHUB_CLIENT_ID=Iv1.x\nGITHUB_CLIENT_SECRET=hush\n"));
+	FILE *out = open_memstream(&text, &size);
+	assert_non_null(out);
+	conf_print(&f->conf, CONF_FCGI, out);
+	assert_int_equal(fclose(out), 0);
+	assert_null(strstr(text, "22334455"));
+	assert_null(strstr(text, "hush"));
+	assert_non_null(strstr(text, "ENCRYPTION_KEY=(set)"));
+	assert_non_null(strstr(text, "ENCRYPTION_KEY_PREVIOUS=(set)"));
+	assert_non_null(strstr(text, "GITHUB_CLIENT_SECRET=(set)"));
+	assert_non_null(strstr(text, "GITHUB_CLIENT_ID=Iv1.x"));
+	assert_non_null(strstr(text, "GITHUB_CA_FILE=\n"));
+	free(text);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(reads_keys_comments_and_sizes), TEST(the_environment_wins_and_secrets_are_wiped_from_it),
-		TEST(secrets_come_from_files_too),   TEST(refuses_with_file_and_line),
-		TEST(reads_the_keys_of_files),	     TEST(public_urls_are_origins),
-		TEST(blob_dirs_fit_into_nginx),	     TEST(errors_and_prints_never_show_secrets),
+		TEST(reads_keys_comments_and_sizes),
+		TEST(the_environment_wins_and_secrets_are_wiped_from_it),
+		TEST(secrets_come_from_files_too),
+		TEST(refuses_with_file_and_line),
+		TEST(reads_the_keys_of_files),
+		TEST(public_urls_are_origins),
+		TEST(blob_dirs_fit_into_nginx),
+		TEST(errors_and_prints_never_show_secrets),
+		TEST(reads_the_keys_of_github),
+		TEST(github_urls_may_have_a_path),
+		TEST(only_craft_fcgi_needs_the_encryption_key),
+		TEST(prints_of_craft_fcgi_never_show_secrets),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,149 @@
+/* rekey.c: brings the credentials under ENCRYPTION_KEY that were sealed with ENCRYPTION_KEY_PREVIOUS. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include <openssl/crypto.h>
+
+#include "cleanup.h"
+#include "cli.h"
+#include "seal.h"
+
+#define PAGE "500"
+
+static const char sql_page[] = "select workspace_id::text, repo_key, sealed, workspace "
+			       "from api.credentials_to_rekey($1::bigint, $2, $3::integer)";
+enum column { WORKSPACE_ID, REPO, SEALED, WORKSPACE };
+static const char sql_replace[] = "select api.credential_rekey($1::bigint, $2, $3, $4)";
+
+struct rekey {
+	PGconn *conn;
+	struct seal_key current, previous;
+	bool has_previous;
+	int64_t already, changed, lost, overtaken;
+};
+
+static void wipe_keys(struct rekey *r)
+{
+	OPENSSL_cleanse(&r->current, sizeof(r->current));
+	OPENSSL_cleanse(&r->previous, sizeof(r->previous));
+}
+#define autorekey autocall(wipe_keys) struct rekey
+
+static void wipe_buf(struct buf *b)
+{
+	if (b->data)
+		OPENSSL_cleanse(b->data, b->cap);
+	buf_free(b);
+}
+
+static bool load_keys(struct rekey *r, const struct conf *conf)
+{
+	if (!conf->encryption_key || !seal_key_parse(conf->encryption_key, &r->current)) {
+		(void)cli_fail("ENCRYPTION_KEY is not set: it is that of craft-fcgi");
+		return false;
+	}
+	r->has_previous = conf->encryption_key_previous && seal_key_parse(conf->encryption_key_previous, &r->previous);
+	return true;
+}
+
+/* ---- one credential ---- */
+
+static void print_lost(struct rekey *r, const PGresult *page, int row)
+{
+	r->lost++;
+	(void)printf("neither ");
+	cli_print_text(PQgetvalue(page, row, WORKSPACE), 0);
+	(void)putchar(' ');
+	cli_print_text(PQgetvalue(page, row, REPO), 0);
+	(void)putchar('\n');
+}
+
+/* Stores the new text, unless craft-fcgi was faster: what it stored is under the current key, or gone. */
+static bool replace(struct rekey *r, const PGresult *page, int row, const char *sealed, struct buf *error)
+{
+	const char *const values[] = { PQgetvalue(page, row, WORKSPACE_ID), PQgetvalue(page, row, REPO),
+				       PQgetvalue(page, row, SEALED), sealed };
+	autoresult *done = cli_query(r->conn, sql_replace, 4, values, error);
+	if (!done)
+		return false;
+	if (PQgetvalue(done, 0, 0)[0] == 't')
+		r->changed++;
+	else
+		r->overtaken++;
+	return true;
+}
+
+static bool rekey_row(struct rekey *r, const PGresult *page, int row, struct buf *error)
+{
+	struct slice old = slice_of(PQgetvalue(page, row, SEALED));
+	autocall(wipe_buf) struct buf plain = { 0 };
+	autobuf sealed = { 0 };
+	if (unseal(&r->current, old, &plain)) {
+		r->already++;
+		return true;
+	}
+	if (!r->has_previous || !unseal(&r->previous, old, &plain)) {
+		print_lost(r, page, row);
+		return true;
+	}
+	if (!seal(&r->current, buf_slice(&plain), &sealed)) {
+		buf_add_str(error, "OpenSSL could not encrypt");
+		return false;
+	}
+	return replace(r, page, row, buf_cstr(&sealed), error);
+}
+
+/* ---- all ---- */
+
+/* Each row is a transaction of its own: what was done before an end stays, and the next run skips it. */
+static bool rekey_all(struct rekey *r, struct buf *error)
+{
+	autofree char *workspace = NULL;
+	autofree char *repo = NULL;
+	for (;;) {
+		const char *const values[] = { workspace, repo, PAGE };
+		autoresult *page = cli_query(r->conn, sql_page, 3, values, error);
+		int rows = page ? PQntuples(page) : 0;
+		for (int i = 0; i < rows; i++) {
+			if (!rekey_row(r, page, i, error))
+				return false;
+		}
+		if (rows == 0)
+			return page != NULL;
+		free(workspace);
+		free(repo);
+		workspace = xstrdup(PQgetvalue(page, rows - 1, WORKSPACE_ID));
+		repo = xstrdup(PQgetvalue(page, rows - 1, REPO));
+	}
+}
+
+static void print_counts(const struct rekey *r)
+{
+	(void)printf("%-18s %" PRId64 "\n%-18s %" PRId64 "\n%-18s %" PRId64 "\n", "already", r->already, "re-encrypted",
+		     r->changed, "neither", r->lost);
+	if (r->overtaken)
+		(void)printf("%-18s %" PRId64 "\n", "changed meanwhile", r->overtaken);
+	/* Before what is said on stderr. */
+	(void)fflush(stdout);
+}
+
+enum cli_exit cli_rekey(const struct conf *conf, const struct cli_options *options)
+{
+	(void)options;
+	autobuf error = { 0 };
+	autorekey r = { 0 };
+	if (!load_keys(&r, conf))
+		return CLI_USAGE;
+	autoconn *conn = cli_connect(conf->database_url);
+	if (!conn)
+		return CLI_FAILED;
+	r.conn = conn;
+	bool ok = rekey_all(&r, &error);
+	print_counts(&r);
+	if (!ok)
+		return cli_fail("%s; what was done stays done, run it again", buf_cstr(&error));
+	if (!r.lost)
+		return CLI_OK;
+	return cli_fail("%s", r.has_previous ? "some open with neither key: those need a new authorisation"
+					     : "some don't open, and ENCRYPTION_KEY_PREVIOUS is not set");
+}

@@ -1,0 +1,54 @@
+/* github.h: what is asked of GitHub (its REST API, and the web application flow of OAuth), over one kept connection per
+ * worker. Answers are bounded, TLS is verified, and no request or token goes to another host than the configured ones.
+ */
+#ifndef CRAFT_FCGI_GITHUB_H
+#define CRAFT_FCGI_GITHUB_H
+
+#include "buf.h"
+#include "conf.h"
+
+#define GITHUB_TIMEOUT 15000 /* ms for a whole request; 5,000 of them for the connection */
+#define GITHUB_MAX_TOKEN 512 /* bytes */
+
+struct github;
+
+/* conf must outlive it. NULL: libcurl can't be used. */
+struct github *github_new(const struct conf *conf);
+void github_free(struct github *g);
+
+/* Can users be sent to GitHub: are id and secret of the OAuth application configured? */
+bool github_configured(const struct conf *conf);
+
+enum github_result {
+	GITHUB_OK,
+	GITHUB_REFUSED,	    /* 401: the token is worth nothing (any more); of an exchange: see error */
+	GITHUB_NO_ACCESS,   /* another answer than 2xx */
+	GITHUB_UNREACHABLE, /* no answer, a broken one, or none that can be understood; logged */
+};
+
+struct github_grant {
+	struct buf token; /* wiped by github_grant_free() */
+	struct buf scope;
+	struct buf
+		error; /* GitHub's own code when the exchange was refused, such as bad_verification_code; else empty */
+};
+void github_grant_free(struct github_grant *grant);
+
+/* Exchanges the code of a callback. request_id: for log lines, here and below. */
+enum github_result github_exchange(struct github *g, const char *request_id, struct slice code,
+				   struct slice redirect_uri, struct github_grant *grant)
+	__attribute__((warn_unused_result));
+
+/* Whose token is it? login: UTF-8. */
+enum github_result github_user(struct github *g, const char *request_id, struct slice token, struct buf *login,
+			       int64_t *user_id) __attribute__((warn_unused_result));
+
+/* May the token read the repository (a valid key)? branch gets the default branch; may be NULL. timeout: ms. */
+enum github_result github_repo(struct github *g, const char *request_id, struct slice token, struct slice repo_key,
+			       int64_t timeout, struct buf *branch) __attribute__((warn_unused_result));
+
+/* Makes the token worthless. */
+enum github_result github_revoke(struct github *g, const char *request_id, struct slice token)
+	__attribute__((warn_unused_result));
+
+#endif
