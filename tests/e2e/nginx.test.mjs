@@ -22,7 +22,8 @@ before(async () => {
 	server = await startServer({ env: { API_KEY: KEY } });
 	const sockets = [
 		["/run/craft-agent-cloud/fcgi.sock", `${server.runDir}/fcgi.sock`],
-		["/run/craft-agent-cloud/fcgi-slow.sock", `${server.runDir}/fcgi-slow.sock`],
+		["/run/craft-agent-cloud/fcgi-upload.sock", `${server.runDir}/fcgi-upload.sock`],
+		["/run/craft-agent-cloud/fcgi-github.sock", `${server.runDir}/fcgi-github.sock`],
 		["/run/craft-agent-cloud/ws.sock", `${server.runDir}/ws-1.sock`],
 		// By a link, as state directories often are.
 		["/var/lib/craft-agent-cloud/blobs", linkTo(server.dir, `${server.dir}/blobs`)],
@@ -35,7 +36,7 @@ before(async () => {
 	chmodSync(stuckSocket, 0o777);
 	stuckSnippet = installSnippet([
 		["/run/craft-agent-cloud/fcgi.sock", stuckSocket], ["/run/craft-agent-cloud/ws.sock", stuckSocket],
-		["/run/craft-agent-cloud/fcgi-slow.sock", stuckSocket], sockets[3], ["fastcgi_read_timeout 60s", "fastcgi_read_timeout 300ms"], ["proxy_read_timeout 3600s", "proxy_read_timeout 300ms"],
+		["/run/craft-agent-cloud/fcgi-upload.sock", stuckSocket], sockets[4], ["fastcgi_read_timeout 60s", "fastcgi_read_timeout 300ms"], ["proxy_read_timeout 3600s", "proxy_read_timeout 300ms"],
 	]);
 	[port, barePort, stuckPort] = [await freePort(), await freePort(), await freePort()];
 	site = await startNginx(port, siteConfiguration);
@@ -188,6 +189,19 @@ test("files work below the site", async () => {
 	checkOurs(await ask(port, "/assets/w/a.php", { method: "DELETE", headers: auth }), 200, "DELETE");
 	assert.equal((await ask(port, "/_craft_blob/00/", { headers: auth })).status, 404, "blobs by themselves");
 	assert.equal((await ask(port, "/_craft_upload_check", { headers: auth })).status, 404, "the question whether a body may come");
+});
+
+test("what GitHub is needed for works below the site", async () => {
+	const wish = { workspaceSlug: "w", repoKey: "o/r", repoUrl: "https://github.com/o/r" };
+	const check = await ask(port, "/api/sandbox/check", { method: "POST", headers: { ...auth, "Content-Type": "application/json" },
+		body: JSON.stringify(wish) });
+	checkOurs(check, 200, "check");
+	const { authUrl } = JSON.parse(check.text);
+	checkOurs(await ask(port, authUrl.slice(new URL(authUrl).origin.length)), 503, "a good ticket without a client id");
+	checkOurs(await ask(port, "/oauth/github/callback?code=x&state=y"), 400, "callback");
+	checkOurs(await ask(port, "/api/sandbox/nothing", { headers: auth }), 404, "unknown");
+	checkOurs(await ask(port, "/workspace/w/projects/o%2Fr/credential", { method: "DELETE", headers: auth }), 200, "DELETE");
+	assert.equal((await ask(port, "/oauth/other")).text, "the site is sorry");
 });
 
 test("a WebSocket works below the site", async () => {

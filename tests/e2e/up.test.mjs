@@ -58,9 +58,13 @@ test("up, again, down, and up with the data", async () => {
 	assert.equal(statSync(`${base}/life/tls/key.pem`).mode & 0o777, 0o600);
 
 	// No secret in what anybody can list.
+	const encryptionKey = () => readFileSync(`${base}/life/conf/craft-agent-cloud.conf`, "utf8").match(/^ENCRYPTION_KEY=([0-9a-f]{64})$/m)?.[1];
+	const madeUp = encryptionKey();
+	assert.ok(madeUp && madeUp !== ready.apiKey, "an encryption key is made up");
 	for (const pid of pidsOf(server))
 		for (const file of ["cmdline", "environ"])
-			assert.ok(!readFileSync(`/proc/${pid}/${file}`, "utf8").includes(ready.apiKey), `${file} of ${pid}`);
+			for (const secret of [ready.apiKey, madeUp])
+				assert.ok(!readFileSync(`/proc/${pid}/${file}`, "utf8").includes(secret), `${file} of ${pid}`);
 
 	const again = await script("up", ["--dir", `${base}/life`, "--port", "0", "--detach"]);
 	assert.equal(again.code, 0, again.stderr);
@@ -74,6 +78,7 @@ test("up, again, down, and up with the data", async () => {
 	assert.deepEqual(processesOf(`${base}/life`), []);
 	await server.up();
 	assert.equal(server.apiKey, ready.apiKey, "the key is kept");
+	assert.equal(encryptionKey(), madeUp, "and so is the other one");
 	assert.equal(server.url, ready.url);
 	const list = await server.request("/workspace/w/sessions");
 	assert.equal(list.json[0].name, "kept");
@@ -82,19 +87,25 @@ test("up, again, down, and up with the data", async () => {
 });
 
 test("configuration of the environment is kept, and the next one wins", async () => {
-	const server = await startServer({ dir: `${base}/conf`, env: { API_KEY: "key-of-the-environment", WS_MAX_MESSAGE: "2M", WS_PING_INTERVAL: "5000" } });
+	writeFileSync(`${base}/key`, `${"0f".repeat(32)}\n`, { mode: 0o600 });
+	const server = await startServer({ dir: `${base}/conf`, env: { API_KEY: "key-of-the-environment", ENCRYPTION_KEY_FILE: `${base}/key`, WS_MAX_MESSAGE: "2M", WS_PING_INTERVAL: "5000" } });
 	assert.equal(server.apiKey, "key-of-the-environment");
 	const conf = () => readFileSync(`${base}/conf/conf/craft-agent-cloud.conf`, "utf8");
 	assert.match(conf(), /^WS_MAX_MESSAGE=2M$/m);
+	assert.match(conf(), /^ENCRYPTION_KEY=(0f){32}$/m, "secrets come from files too");
 	server.env = {};
 	await server.restart({ env: { WS_MAX_MESSAGE: "3M" } });
 	assert.equal(server.apiKey, "key-of-the-environment");
 	assert.match(conf(), /^WS_MAX_MESSAGE=3M$/m);
 	assert.match(conf(), /^WS_PING_INTERVAL=5000$/m);
+	assert.match(conf(), /^ENCRYPTION_KEY=(0f){32}$/m);
 	await server.stop();
 	const { code, stderr } = await script("up", ["--dir", `${base}/conf`, "--port", "0", "--detach"], { WS_MAX_MESSAGE: "plenty" });
 	assert.notEqual(code, 0);
 	assert.match(stderr, /WS_MAX_MESSAGE/);
+	const unreadable = await script("up", ["--dir", `${base}/conf`, "--port", "0", "--detach"], { ENCRYPTION_KEY_FILE: `${base}/none` });
+	assert.notEqual(unreadable.code, 0);
+	assert.match(unreadable.stderr, /ENCRYPTION_KEY_FILE: can't read/);
 	assert.deepEqual(processesOf(`${base}/conf`), []);
 });
 

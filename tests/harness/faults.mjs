@@ -61,7 +61,7 @@ function listensTo(pid, socket) {
 
 /** The workers; slow: those that take uploads in, or (false) the others. */
 export const workersOf = (server, slow) => childrenOf(server.ready.pids["craft-fcgi"][0]).filter((pid) =>
-	slow === undefined || listensTo(pid, path.join(server.runDir, slow ? "fcgi-slow.sock" : "fcgi.sock")));
+	slow === undefined || listensTo(pid, path.join(server.runDir, slow ? "fcgi-upload.sock" : "fcgi.sock")));
 export const nginxWorkersOf = (server) => childrenOf(server.ready.pids.nginx[0]);
 
 export async function killed(pids) {
@@ -291,7 +291,7 @@ export async function bothModes(suite, { disk } = {}) {
 		mkdirSync(`${dir}/blobs`, { recursive: true });
 		const unmounted = disk ? mountBlobs(`${dir}/blobs`, disk) : "";
 		if (unmounted === false) mounts.push(`${dir}/blobs`);
-		const env = { UPLOAD_MODE: mode, FCGI_WORKERS: "1", FCGI_SLOW_WORKERS: "1", SWEEP_INTERVAL: "0" };
+		const env = { UPLOAD_MODE: mode, FCGI_WORKERS: "1", FCGI_UPLOAD_WORKERS: "1", SWEEP_INTERVAL: "0" };
 		modes.push({ mode, unmounted, server: await startServer({ dir, env }) });
 	}));
 	const failed = starts.find(({ status }) => status === "rejected");

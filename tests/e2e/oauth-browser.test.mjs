@@ -1,0 +1,132 @@
+// The story of GitHub OAuth in headless Chromium: the link that check gives is opened, GitHub's own pages ask for a login and
+// consent, the browser ends at the app's scheme (or at a program on this machine), and the credential that is stored clones
+// a private repository.
+
+import assert from "node:assert/strict";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import http from "node:http";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, test } from "node:test";
+import { chromium } from "playwright-core";
+import { APP_URI, CALLBACK, git, startRig } from "../harness/oauth.mjs";
+import { waitFor } from "../harness/server.mjs";
+
+const CHROMIUM = process.env.CRAFT_CHROMIUM ?? "/usr/bin/chromium";
+const skip = existsSync(CHROMIUM) || process.env.CI ? false : `no ${CHROMIUM}: apt-get install chromium`;
+const slug = "browser équipe";
+const repoKey = "alice/notes";
+const work = mkdtempSync(path.join(tmpdir(), "craft-oauth-browser-"));
+let rig, browser, program;
+const came = []; // what the program on this machine was sent
+
+after(async () => {
+	await browser?.close();
+	program?.closeAllConnections();
+	program?.close();
+	rmSync(work, { recursive: true, force: true });
+	await rig?.stop();
+});
+
+if (!skip) {
+	rig = await startRig();
+	await rig.github.addRepo(repoKey, { private: true, collaborators: { bob: "read" }, files: { "a.txt": "private\n" } });
+	program = http.createServer((request, response) => {
+		if (request.url.startsWith("/cb")) came.push({ url: request.url, referer: request.headers.referer });
+		response.writeHead(200, { "Content-Type": "text/html" });
+		response.end("<title>back in the program</title><h1>You can close this page.</h1>");
+	});
+	await new Promise((resolve) => program.listen(0, "127.0.0.1", resolve));
+	browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+		"--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+}
+
+// A browser of its own, with what it was told at each redirection: {url, status, location}.
+async function openBrowser(t) {
+	const context = await browser.newContext({ ignoreHTTPSErrors: true });
+	t.after(() => context.close());
+	const page = await context.newPage();
+	const seen = [];
+	page.on("response", (response) => {
+		rig.note(response.url());
+		seen.push({ url: response.url(), status: response.status(), location: response.headers().location });
+	});
+	// Where a scheme that no web page has ends, Chromium reports no response: the protocol below tells of the redirection.
+	const cdp = await context.newCDPSession(page);
+	await cdp.send("Network.enable");
+	const left = [];
+	cdp.on("Network.responseReceivedExtraInfo", ({ statusCode, headers }) => {
+		const location = Object.entries(headers).find(([name]) => name.toLowerCase() === "location")?.[1];
+		if (statusCode === 302 && location?.startsWith("craft-agent:")) left.push(location);
+	});
+	return { page, seen, left };
+}
+
+function screenshot(page, name) {
+	const dir = process.env.CRAFT_TEST_ARTIFACTS ?? path.join(rig.server.dir, "artifacts");
+	mkdirSync(dir, { recursive: true });
+	return page.screenshot({ path: path.join(dir, name) });
+}
+
+test("from check to a clone: the link, GitHub's login, consent, the app, ready", { skip }, async (t) => {
+	const { github, server } = rig;
+	const { authUrl } = (await rig.check(slug, repoKey)).json;
+	const { page, seen, left } = await openBrowser(t);
+	await page.goto(authUrl);
+	assert.ok(page.url().startsWith(`${github.url}/login?`), page.url());
+	assert.ok(seen.some(({ url, status }) => url === authUrl && status === 302));
+	await page.getByLabel("Username or email address").fill("alice");
+	await page.getByLabel("Password").fill(github.users.get("alice").password);
+	await page.getByRole("button", { name: "Sign in" }).click();
+	await page.getByRole("button", { name: "Authorize craft-agents" }).waitFor();
+	assert.match(await page.locator("main").innerText(), /Craft Agent Cloud by craft-agents wants to access your alice account[^]*repo/);
+	assert.ok((await page.locator("main").innerText()).includes(`Authorizing will redirect to ${server.url}`));
+	await screenshot(page, "oauth-consent.png");
+	await page.getByRole("button", { name: "Authorize craft-agents" }).click();
+	await waitFor(() => left.length > 0, { what: "the way back to the app" });
+	assert.deepEqual(left, [`${APP_URI}?success=true&repo=alice%2Fnotes&username=alice`]);
+
+	assert.equal((await rig.check(slug, repoKey)).text, '{"ready":true}');
+	const { text, json } = await server.request(`/workspace/${encodeURIComponent(slug)}/projects/alice%2Fnotes`);
+	assert.deepEqual([json.github.username, json.github.scope], ["alice", "repo"]);
+	const { accessToken } = rig.credential(slug, repoKey).plain;
+	assert.ok(!text.includes(accessToken) && !text.includes("gho_"));
+	const cloned = await git(work, github.caFile, "clone", "-q", github.cloneUrl(repoKey, accessToken), "notes");
+	assert.ok(cloned.ok, cloned.err);
+	assert.equal(readFileSync(path.join(work, "notes/a.txt"), "utf8"), "private\n");
+});
+
+test("to a program on this machine, whose query stays; nothing of the callback goes with it", { skip }, async (t) => {
+	const { page, seen } = await openBrowser(t);
+	const redirectUri = `http://localhost:${program.address().port}/cb?from=a%26b`;
+	await page.goto(await rig.toGitHub(slug, repoKey, { redirectUri }));
+	await Promise.all([page.waitForURL(/\/cb\?/), rig.github.consentIn(page, "bob")]);
+	assert.equal(await page.title(), "back in the program");
+	assert.equal(page.url(), rig.success(repoKey, "bob", `${redirectUri}&`));
+	assert.deepEqual(came, [{ url: rig.success(repoKey, "bob", "/cb?from=a%26b&"), referer: undefined }]);
+	assert.equal((await rig.project(slug, repoKey)).json.github.username, "bob");
+
+	// Back and forth, or a page that is opened again, doesn't do it twice.
+	const { url: callback } = seen.find(({ url }) => url.includes(CALLBACK));
+	const answer = await page.goto(callback);
+	assert.equal(answer.status(), 400);
+	assert.match(await page.locator("body").innerText(), /used already/);
+	assert.equal(came.length, 1);
+});
+
+test("who cancels comes back with access_denied", { skip }, async (t) => {
+	rig.github.addUser("carol");
+	const { page, left } = await openBrowser(t);
+	await page.goto(await rig.authUrl("cancelled", repoKey));
+	await rig.github.consentIn(page, "carol", { deny: true });
+	await waitFor(() => left.length > 0, { what: "the way back to the app" });
+	assert.deepEqual(left, [`${APP_URI}?error=access_denied&repo=alice%2Fnotes`]);
+	assert.equal(await rig.isReady("cancelled", repoKey), false);
+});
+
+test("a link without a ticket shows in the browser what to do", { skip }, async (t) => {
+	const { page } = await openBrowser(t);
+	const answer = await page.goto(rig.server.url + rig.startPath("nobody", repoKey));
+	assert.equal(answer.status(), 403);
+	assert.match(await page.locator("body").innerText(), /\/api\/sandbox\/check/);
+});
