@@ -29,13 +29,6 @@ static void wipe_keys(struct rekey *r)
 }
 #define autorekey autocall(wipe_keys) struct rekey
 
-static void wipe_buf(struct buf *b)
-{
-	if (b->data)
-		OPENSSL_cleanse(b->data, b->cap);
-	buf_free(b);
-}
-
 static bool load_keys(struct rekey *r, const struct conf *conf)
 {
 	if (!conf->encryption_key || !seal_key_parse(conf->encryption_key, &r->current)) {
@@ -76,7 +69,7 @@ static bool replace(struct rekey *r, const PGresult *page, int row, const char *
 static bool rekey_row(struct rekey *r, const PGresult *page, int row, struct buf *error)
 {
 	struct slice old = slice_of(PQgetvalue(page, row, SEALED));
-	autocall(wipe_buf) struct buf plain = { 0 };
+	autowiped plain = { 0 };
 	autobuf sealed = { 0 };
 	if (unseal(&r->current, old, &plain)) {
 		r->already++;

@@ -1,25 +1,16 @@
 /* credential.c: GitHub credentials of projects. */
 #include "credential.h"
 
-#include <openssl/crypto.h>
 #include <time.h>
 
 #include "json.h"
 #include "log.h"
 #include "seal.h"
 
-static void wipe(struct buf *b)
-{
-	if (b->data)
-		OPENSSL_cleanse(b->data, b->cap);
-	buf_free(b);
-}
-#define autowiped __attribute__((cleanup(wipe))) struct buf
-
 void credential_found_free(struct credential_found *f)
 {
 	buf_free(&f->sealed);
-	wipe(&f->token);
+	buf_wipe(&f->token);
 }
 
 static int64_t now_ms(void)

@@ -1,11 +1,13 @@
 /* documents.c: lists and single documents: whatever a statement answers as rows (tag, body). */
+#include "documents.h"
+
 #include "conditional.h"
 #include "handlers.h"
 #include "log.h"
 
 enum { COL_TAG, COL_BODY };
 
-static enum status write_elements(struct response *res, struct database *db)
+enum status documents_write_rows(struct response *res, struct database *db)
 {
 	const PGresult *row;
 	const char *separator = "[";
@@ -40,7 +42,7 @@ enum status documents_list(struct request *req, struct response *res, struct dat
 	}
 	if (!conditional_begin(req, res, db_get(row, 0, COL_TAG), TYPE_JSON))
 		return STATUS_OK;
-	return write_elements(res, db);
+	return documents_write_rows(res, db);
 }
 
 enum status documents_get(struct request *req, struct response *res, struct database *db)

@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "database.h"
+#include "documents.h"
 #include "etag.h"
 #include "file_key.h"
 #include "handlers.h"
@@ -51,24 +52,6 @@ static enum status parse_page(struct request *req, struct page *p)
 	if (uri_query_find(query, "limit", &limit) && !parse_limit(limit, &p->limit))
 		return request_bad_field(req, "Invalid limit: must be a whole number from 1 to %d", MAX_PAGE);
 	return STATUS_OK;
-}
-
-/* Answers whole lists as the rows come. */
-static enum status write_all(struct response *res, struct database *db)
-{
-	const PGresult *row;
-	const char *separator = "[";
-	for (;;) {
-		enum status status = database_row(db, &row);
-		if (status != STATUS_OK)
-			return status;
-		if (!row)
-			break;
-		if (!response_write(res, slice_make(separator, 1)) || !response_write(res, db_get(row, 0, COL_BODY)))
-			return STATUS_BROKEN;
-		separator = ",";
-	}
-	return response_write(res, *separator == '[' ? SLICE_LIT("[]") : SLICE_LIT("]")) ? STATUS_OK : STATUS_BROKEN;
 }
 
 /* Link: <…>; rel="next" (RFC 8288), percent-encoded as a URI must be. */
@@ -151,5 +134,5 @@ enum status files_list(struct request *req, struct response *res, struct databas
 	}
 	response_begin(res, 200, TYPE_JSON);
 	response_etag(res, tag);
-	return page.limit ? write_page(req, res, db, &page) : write_all(res, db);
+	return page.limit ? write_page(req, res, db, &page) : documents_write_rows(res, db);
 }

@@ -38,21 +38,15 @@ struct call {
 
 static void call_free(struct call *c)
 {
-	struct buf *const secret[] = { &c->body, &c->answer };
-	for (size_t i = 0; i < 2; i++) {
-		if (secret[i]->data)
-			OPENSSL_cleanse(secret[i]->data, secret[i]->cap);
-		buf_free(secret[i]);
-	}
+	buf_wipe(&c->body);
+	buf_wipe(&c->answer);
 	buf_free(&c->url);
 }
 #define autocalled __attribute__((cleanup(call_free))) struct call
 
 void github_grant_free(struct github_grant *grant)
 {
-	if (grant->token.data)
-		OPENSSL_cleanse(grant->token.data, grant->token.cap);
-	buf_free(&grant->token);
+	buf_wipe(&grant->token);
 	buf_free(&grant->scope);
 	buf_free(&grant->error);
 }

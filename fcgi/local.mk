@@ -8,7 +8,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/database.c fcgi/database.h \
 	fcgi/digest.c fcgi/digest.h \
 	fcgi/dispatch.c fcgi/dispatch.h \
-	fcgi/documents.c \
+	fcgi/documents.c fcgi/documents.h \
 	fcgi/download.c fcgi/download.h \
 	fcgi/etag.c fcgi/etag.h \
 	fcgi/file_name.c fcgi/file_name.h \

@@ -1,6 +1,4 @@
 /* projects.c: a project and its credential. Its key owner/repo comes as one segment (owner%2Frepo) or as two. */
-#include <openssl/crypto.h>
-
 #include "credential.h"
 #include "github.h"
 #include "handlers.h"
@@ -29,13 +27,12 @@ enum status projects_get(struct request *req, struct response *res, struct datab
  * gone in any case. */
 static void revoke(struct request *req, struct slice sealed)
 {
-	autobuf token = { 0 };
+	autowiped token = { 0 };
 	struct github *github = service_github(req->service);
 	if (!github || !github_configured(req->service->conf) || !credential_open(req->service, sealed, &token))
 		return;
 	if (github_revoke(github, req->id, buf_slice(&token)) != GITHUB_OK)
 		log_warn(req->id, "a token was forgotten, but GitHub was not told");
-	OPENSSL_cleanse(token.data, token.cap);
 }
 
 enum status projects_delete_credential(struct request *req, struct response *res, struct database *db)

@@ -3,21 +3,6 @@
 
 #include "utf8.h"
 
-/* Next "name=value" off the query. */
-static bool next_pair(struct slice *query, struct slice *name, struct slice *value)
-{
-	if (query->len == 0)
-		return false;
-	const char *amp = memchr(query->ptr, '&', query->len);
-	size_t len = amp ? (size_t)(amp - query->ptr) : query->len;
-	const char *equals = memchr(query->ptr, '=', len);
-	size_t name_len = equals ? (size_t)(equals - query->ptr) : len;
-	*name = slice_make(query->ptr, name_len);
-	*value = equals ? slice_make(equals + 1, len - name_len - 1) : slice_make(query->ptr + len, 0);
-	*query = slice_make(query->ptr + len + (amp != NULL), query->len - len - (amp != NULL));
-	return true;
-}
-
 static bool decode(struct slice raw, struct buf *out)
 {
 	autobuf spaced = { 0 };
@@ -35,15 +20,9 @@ static bool decode(struct slice raw, struct buf *out)
 
 enum query_result query_once(const struct request *req, const char *name, struct buf *value)
 {
-	struct slice query = uri_query(req->target), found_name, found, raw = slice_make("", 0);
-	size_t count = 0, start = value->len;
-	while (next_pair(&query, &found_name, &found)) {
-		if (slice_eq_str(found_name, name)) {
-			raw = found;
-			count++;
-		}
-	}
-	if (count > 1)
+	struct slice raw = slice_make("", 0);
+	size_t start = value->len;
+	if (uri_query_find(uri_query(req->target), name, &raw) > 1)
 		return QUERY_REPEATED;
 	if (!decode(raw, value))
 		return QUERY_MALFORMED;

@@ -4,6 +4,8 @@
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 
+#include "uri.h"
+
 #define SIGNATURE_BYTES 32
 #define EXPIRES_DIGITS 12
 
@@ -24,25 +26,6 @@ bool signature_make(const char *key, struct slice path, int64_t expires, struct 
 		buf_add_char(out, hex[bytes[i] & 15]);
 	}
 	return true;
-}
-
-/* The value of a parameter, raw: what we write there needs no escapes. Returns how often it is there. */
-static size_t find_parameter(struct slice query, const char *name, struct slice *value)
-{
-	size_t count = 0, name_len = strlen(name);
-	while (query.len) {
-		const char *amp = memchr(query.ptr, '&', query.len);
-		size_t len = amp ? (size_t)(amp - query.ptr) : query.len;
-		if (len >= name_len && memcmp(query.ptr, name, name_len) == 0 &&
-		    (len == name_len || query.ptr[name_len] == '=')) {
-			size_t skip = len == name_len ? len : name_len + 1;
-			*value = slice_make(query.ptr + skip, len - skip);
-			count++;
-		}
-		len += amp != NULL;
-		query = slice_make(query.ptr + len, query.len - len);
-	}
-	return count;
 }
 
 /* No sign, no space and no leading zero: one number has one spelling, the one that was signed. */
@@ -70,8 +53,9 @@ enum signature_result signature_check(const struct auth_keys *keys, struct slice
 {
 	struct slice exp, sig;
 	int64_t expires;
-	size_t exp_count = find_parameter(query, "exp", &exp);
-	size_t sig_count = find_parameter(query, "sig", &sig);
+	/* Raw: what we write there needs no escapes. */
+	size_t exp_count = uri_query_find(query, "exp", &exp);
+	size_t sig_count = uri_query_find(query, "sig", &sig);
 	if (exp_count == 0 && sig_count == 0)
 		return SIGNATURE_NONE;
 	if (exp_count != 1 || sig_count != 1 || !parse_expires(exp, &expires))

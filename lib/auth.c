@@ -47,11 +47,8 @@ enum auth_result auth_check(const struct auth_keys *keys, struct slice authoriza
 	struct slice token;
 	if (bearer_token(authorization, &token))
 		return compare(keys, token);
-	autobuf key = { 0 };
+	autowiped key = { 0 };
 	if (!uri_query_get(query, "apiKey", &key))
 		return AUTH_NONE;
-	enum auth_result result = compare(keys, slice_make(key.data ? key.data : "", key.len));
-	if (key.data)
-		OPENSSL_cleanse(key.data, key.len);
-	return result;
+	return compare(keys, slice_make(key.data ? key.data : "", key.len));
 }

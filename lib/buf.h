@@ -41,9 +41,12 @@ struct buf {
 	size_t cap;
 };
 
+/* For secrets: it is overwritten when its scope ends. */
+#define autowiped __attribute__((cleanup(buf_wipe))) struct buf
 #define autobuf __attribute__((cleanup(buf_free))) struct buf
 
 void buf_free(struct buf *b);		       /* releases the memory; the buffer is empty and usable again */
+void buf_wipe(struct buf *b);		       /* buf_free() of a secret: its memory is overwritten first */
 void buf_clear(struct buf *b);		       /* empties it, keeps the memory */
 char *buf_reserve(struct buf *b, size_t more); /* room for `more` bytes behind the content; returns where they go */
 void buf_add(struct buf *b, const void *p, size_t n);

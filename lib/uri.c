@@ -124,18 +124,17 @@ struct slice uri_query(struct slice target)
 	return until(after(target, before.len + 1), "#");
 }
 
-bool uri_query_find(struct slice query, const char *name, struct slice *value)
+size_t uri_query_find(struct slice query, const char *name, struct slice *value)
 {
+	size_t count = 0;
 	while (query.len) {
 		struct slice pair = until(query, "&");
 		struct slice key = until(pair, "=");
-		if (slice_eq_str(key, name)) {
+		if (slice_eq_str(key, name) && count++ == 0)
 			*value = after(pair, pair.len == key.len ? key.len : key.len + 1);
-			return true;
-		}
 		query = after(query, pair.len < query.len ? pair.len + 1 : pair.len);
 	}
-	return false;
+	return count;
 }
 
 bool uri_query_get(struct slice query, const char *name, struct buf *out)

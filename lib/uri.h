@@ -27,8 +27,8 @@ struct slice uri_query(struct slice target);
 /* Appends text percent-encoded so that it is one segment of a path, or one value of a query: all but RFC 3986's
  * unreserved characters. */
 void uri_encode(struct buf *out, struct slice text);
-/* Raw value of the first parameter called name. False: not there. */
-bool uri_query_find(struct slice query, const char *name, struct slice *value);
+/* How often a parameter called name is there. *value: the first one's raw value, unchanged when there is none. */
+size_t uri_query_find(struct slice query, const char *name, struct slice *value);
 /* Value of the first parameter called name, decoded behind what out holds ('+' stays '+'). False: not there, or
  * malformed. */
 bool uri_query_get(struct slice query, const char *name, struct buf *out);
