@@ -11,7 +11,9 @@
 #include "log.h"
 
 #define DEFAULT_FILE SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf"
-#define ALL (CONF_FCGI | CONF_BRIDGE | CONF_ADMIN)
+#define ALL (CONF_FCGI | CONF_BRIDGE | CONF_ADMIN | CONF_SANDBOX)
+#define SERVING (CONF_FCGI | CONF_BRIDGE | CONF_SANDBOX)
+#define BOX CONF_SANDBOX
 #define AT(field) offsetof(struct conf, field)
 
 /* DIRECTORY: an absolute path that nginx's configuration can hold in quotes. REGULAR_FILE: an absolute path.
@@ -32,9 +34,9 @@ struct conf_key {
 
 /* clang-format off */
 static const struct conf_key keys[] = {
-	{ "API_KEY", KEY, CONF_FCGI | CONF_BRIDGE, CONF_FCGI | CONF_BRIDGE, AT(api_key), NULL, 8, 1024,
+	{ "API_KEY", KEY, SERVING, SERVING, AT(api_key), NULL, 8, 1024,
 	  "key that opens everything; make one with: openssl rand -hex 32" },
-	{ "API_KEY_PREVIOUS", KEY, CONF_FCGI | CONF_BRIDGE, 0, AT(api_key_previous), NULL, 8, 1024,
+	{ "API_KEY_PREVIOUS", KEY, SERVING, 0, AT(api_key_previous), NULL, 8, 1024,
 	  "key of before a rotation, good as well until it is removed from here" },
 	{ "DATABASE_URL", SECRET, ALL, ALL, AT(database_url), NULL, 1, 8192,
 	  "PostgreSQL for the daemons' role, as a libpq URI or conninfo, e.g. postgresql://craft_daemon@/craft?host=/run/postgresql" },
@@ -52,15 +54,15 @@ static const struct conf_key keys[] = {
 	{ "MAX_UPLOAD", SIZE, CONF_FCGI, 0, AT(max_upload), "1G", 1, 16ll << 40, "largest file; above it, status 413" },
 	{ "WORKSPACE_QUOTA", SIZE, CONF_FCGI, 0, AT(workspace_quota), "0", 0, INT64_MAX, "most bytes that the files of one workspace may hold; 0: no limit" },
 	{ "SWEEP_INTERVAL", COUNT, CONF_FCGI, 0, AT(sweep_interval), "3600", 0, 2592000, "seconds between two removals of what no file names any more; 0: none" },
-	{ "ENCRYPTION_KEY", HEX_KEY, CONF_FCGI | CONF_ADMIN, CONF_FCGI, AT(encryption_key), NULL, 64, 64,
+	{ "ENCRYPTION_KEY", HEX_KEY, CONF_FCGI | CONF_ADMIN | BOX, CONF_FCGI | BOX, AT(encryption_key), NULL, 64, 64,
 	  "key that GitHub credentials are stored under, 64 hex digits; make one with: openssl rand -hex 32" },
-	{ "ENCRYPTION_KEY_PREVIOUS", HEX_KEY, CONF_FCGI | CONF_ADMIN, 0, AT(encryption_key_previous), NULL, 64, 64,
+	{ "ENCRYPTION_KEY_PREVIOUS", HEX_KEY, CONF_FCGI | CONF_ADMIN | BOX, 0, AT(encryption_key_previous), NULL, 64, 64,
 	  "key of before a rotation, until craft-cloud rekey has run" },
 	{ "GITHUB_CLIENT_ID", TEXT, CONF_FCGI, 0, AT(github_client_id), NULL, 1, 255, "client id of the GitHub OAuth app" },
 	{ "GITHUB_CLIENT_SECRET", SECRET, CONF_FCGI, 0, AT(github_client_secret), NULL, 1, 1024, "client secret of the GitHub OAuth app" },
-	{ "GITHUB_URL", BASE_URL, CONF_FCGI, 0, AT(github_url), "https://github.com", 8, 300, "where people log in to GitHub and repositories are cloned from" },
+	{ "GITHUB_URL", BASE_URL, CONF_FCGI | BOX, 0, AT(github_url), "https://github.com", 8, 300, "where people log in to GitHub and repositories are cloned from" },
 	{ "GITHUB_API_URL", BASE_URL, CONF_FCGI, 0, AT(github_api_url), "https://api.github.com", 8, 300, "GitHub's REST API; of a GitHub Enterprise Server: https://host/api/v3" },
-	{ "GITHUB_CA_FILE", REGULAR_FILE, CONF_FCGI, 0, AT(github_ca_file), NULL, 1, 4000, "PEM file of the authorities that GitHub's certificate may come from; the system's when not set" },
+	{ "GITHUB_CA_FILE", REGULAR_FILE, CONF_FCGI | BOX, 0, AT(github_ca_file), NULL, 1, 4000, "PEM file of the authorities that GitHub's certificate may come from; the system's when not set" },
 	{ "GITHUB_REVOKE", COUNT, CONF_FCGI, 0, AT(github_revoke), "0", 0, 1, "1: GitHub is asked to revoke the token of a deleted credential" },
 	{ "OAUTH_REDIRECT_ALLOW", TEXT, CONF_FCGI, 0, AT(oauth_redirect_allow), NULL, 1, 8000,
 	  "URIs, with spaces between them, that may be a redirectUri, they and the paths below them, besides craft-agent://, http://localhost and http://127.0.0.1" },
@@ -77,6 +79,30 @@ static const struct conf_key keys[] = {
 	{ "CHANGE_LOG_KEEP", COUNT, CONF_BRIDGE, 0, AT(change_log_keep), "100000", 1, INT64_MAX, "changes of a workspace that the log keeps for resuming clients" },
 	{ "CHANGE_LOG_DAYS", COUNT, CONF_BRIDGE, 0, AT(change_log_days), "30", 1, 36500, "days that the log reaches back" },
 	{ "RETRY_HOURS", COUNT, CONF_BRIDGE, 0, AT(retry_hours), "24", 1, 8760, "hours that a request of a named client (?client=) is remembered" },
+	{ "ANTHROPIC_API_KEY", SECRET, BOX, 0, AT(anthropic_api_key), NULL, 1, 1024, "key for the model API of tasks whose client sends none" },
+	{ "ANTHROPIC_BASE_URL", BASE_URL, BOX, 0, AT(anthropic_base_url), "https://api.anthropic.com", 8, 300, "the model API" },
+	{ "ANTHROPIC_CA_FILE", REGULAR_FILE, BOX, 0, AT(anthropic_ca_file), NULL, 1, 4000, "PEM file of the authorities that the model API's certificate may come from; the system's when not set" },
+	{ "SANDBOX_DIR", DIRECTORY, BOX, 0, AT(sandbox_dir), "/var/lib/craft-agent-cloud/sandboxes", 1, 1000, "directory of the sandboxes' files and the cache of repositories; one daemon's own" },
+	{ "SANDBOX_LIBEXEC", DIRECTORY, BOX, 0, AT(sandbox_libexec), PKGLIBEXECDIR, 1, 1000, "directory of craft-box, craft-sandbox-launch and craft-sandbox-gateway" },
+	{ "SANDBOX_AGENT", REGULAR_FILE, BOX, 0, AT(sandbox_agent), "/usr/local/bin/claude", 1, 4000, "Claude Code's program (npm: @anthropic-ai/claude-code)" },
+	{ "SANDBOX_MAX", COUNT, BOX, 0, AT(sandbox_max), "20", 1, 1000, "sandboxes that this host runs at once" },
+	{ "SANDBOX_WORKSPACE_MAX", COUNT, CONF_FCGI, 0, AT(sandbox_workspace_max), "10", 1, 1000000, "sandboxes that one workspace may have at once" },
+	{ "SANDBOX_IDLE_TIMEOUT", COUNT, SERVING, 0, AT(sandbox_idle_timeout), "1800", 1, 31536000, "seconds without a heartbeat, a message or running work after which a sandbox ends" },
+	{ "SANDBOX_TASK_TIMEOUT", COUNT, BOX, 0, AT(sandbox_task_timeout), "3600", 1, 31536000, "seconds after which a task is ended" },
+	{ "SANDBOX_AGENT_IDLE", COUNT, BOX, 0, AT(sandbox_agent_idle), "300", 1, 31536000, "seconds after which the agent's process of a sandbox without work ends, to free its memory; the next task goes on with the conversation" },
+	{ "SANDBOX_STREAM_KEEP", COUNT, BOX, 0, AT(sandbox_stream_keep), "86400", 1, 31536000, "seconds for which the messages of a sandbox are kept for clients that come back" },
+	{ "SANDBOX_CLONE_TIMEOUT", COUNT, BOX, 0, AT(sandbox_clone_timeout), "600", 1, 86400, "seconds that a clone may take" },
+	{ "SANDBOX_REPO_MAX", SIZE, BOX, 0, AT(sandbox_repo_max), "2G", 1 << 20, 1ll << 40, "largest repository, as it is transferred" },
+	{ "SANDBOX_DIFF_MAX", SIZE, BOX, 0, AT(sandbox_diff_max), "32M", 1024, 256ll << 20, "largest diff; a longer one is cut and says so" },
+	{ "SANDBOX_OUTPUT_MAX", SIZE, BOX, 0, AT(sandbox_output_max), "64M", 1024, 256ll << 20, "most output of one tool call; more is cut and says so" },
+	{ "SANDBOX_MEMORY", SIZE, BOX, 0, AT(sandbox_memory), "2G", 0, 1ll << 44, "memory of one sandbox; 0: no limit" },
+	{ "SANDBOX_CPU", COUNT, BOX, 0, AT(sandbox_cpu), "200", 0, 100000, "percent of one CPU that a sandbox gets; 0: no limit" },
+	{ "SANDBOX_DISK", SIZE, BOX, 0, AT(sandbox_disk), "4G", 0, 1ll << 44, "disk space of one sandbox; 0: no limit" },
+	{ "SANDBOX_PIDS", COUNT, BOX, 0, AT(sandbox_pids), "512", 16, 1000000, "processes and threads of one sandbox" },
+	{ "SANDBOX_UID_BASE", COUNT, BOX, 0, AT(sandbox_uid_base), "700000", 1000, 4000000000, "first of SANDBOX_MAX + 2 user ids that belong to nobody else, for a daemon that is root" },
+	{ "SANDBOX_EGRESS", TEXT, BOX, 0, AT(sandbox_egress), NULL, 1, 8000, "hosts (host, host:port, *.domain), with spaces between them, that sandboxes may reach besides the model API and GITHUB_URL" },
+	{ "SANDBOX_PERMISSION_MODE", TEXT, BOX, 0, AT(sandbox_permission_mode), "bypassPermissions", 1, 64, "Claude Code's permission mode: bypassPermissions, acceptEdits, plan, default or dontAsk" },
+	{ "SANDBOX_REQUIRE", TEXT, BOX, 0, AT(sandbox_require), "user-namespace pid-namespace network-namespace seccomp read-only-root", 1, 1000, "protections, with spaces between them, without which the daemon refuses to start, or none; it logs those in force" },
 };
 /* clang-format on */
 #define KEY_COUNT (sizeof(keys) / sizeof(*keys))

@@ -10,7 +10,7 @@
 #include "buf.h"
 
 /* Which programs need a key; also names the program that loads. */
-enum conf_program { CONF_FCGI = 1, CONF_BRIDGE = 2, CONF_ADMIN = 4 };
+enum conf_program { CONF_FCGI = 1, CONF_BRIDGE = 2, CONF_ADMIN = 4, CONF_SANDBOX = 8 };
 
 /* Values as loaded. Texts belong to the struct until conf_free(). Sizes in bytes, times in the unit named. */
 struct conf {
@@ -52,6 +52,30 @@ struct conf {
 	int64_t change_log_keep;
 	int64_t change_log_days;
 	int64_t retry_hours;
+	char *anthropic_api_key;  /* NULL: clients bring their own */
+	char *anthropic_base_url; /* without a slash at its end */
+	char *anthropic_ca_file;  /* NULL: the system's */
+	char *sandbox_dir;
+	char *sandbox_libexec;
+	char *sandbox_agent;
+	int64_t sandbox_max;
+	int64_t sandbox_workspace_max;
+	int64_t sandbox_idle_timeout; /* seconds, as all times of the sandbox */
+	int64_t sandbox_task_timeout;
+	int64_t sandbox_agent_idle;
+	int64_t sandbox_stream_keep;
+	int64_t sandbox_clone_timeout;
+	int64_t sandbox_repo_max;
+	int64_t sandbox_diff_max;
+	int64_t sandbox_output_max;
+	int64_t sandbox_memory; /* 0: no limit, as the next two */
+	int64_t sandbox_cpu;	/* percent of one CPU */
+	int64_t sandbox_disk;
+	int64_t sandbox_pids;
+	int64_t sandbox_uid_base;
+	char *sandbox_egress; /* NULL: nothing more */
+	char *sandbox_permission_mode;
+	char *sandbox_require;
 };
 
 /* Loads defaults, then the file, then the environment (KEY, and KEY_FILE=path for secrets). path NULL:

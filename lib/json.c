@@ -177,6 +177,19 @@ void json_decode_lossy(struct slice string, struct buf *out, size_t max)
 	}
 }
 
+/* A diff has a line break in every line: the short forms of RFC 8259 section 7 take a third. */
+static void encode_special(struct buf *out, char c)
+{
+	static const char specials[] = "\"\\\n\t\r", letters[] = "\"\\ntr";
+	const char *found = c ? strchr(specials, c) : NULL;
+	if (!found) {
+		buf_addf(out, "\\u%04x", (unsigned)(unsigned char)c);
+		return;
+	}
+	buf_add_char(out, '\\');
+	buf_add_char(out, letters[found - specials]);
+}
+
 void json_encode(struct buf *out, struct slice utf8)
 {
 	const char *p = utf8.ptr, *end = utf8.ptr + utf8.len;
@@ -186,12 +199,7 @@ void json_encode(struct buf *out, struct slice utf8)
 		buf_add(out, p, (size_t)(plain - p));
 		if (plain == end)
 			break;
-		if (*plain == '"' || *plain == '\\') {
-			buf_add_char(out, '\\');
-			buf_add_char(out, *plain);
-		} else {
-			buf_addf(out, "\\u%04x", (unsigned)(unsigned char)*plain);
-		}
+		encode_special(out, *plain);
 		p = plain + 1;
 	}
 	buf_add_char(out, '"');

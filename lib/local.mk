@@ -6,8 +6,11 @@ lib_libcraft_a_SOURCES = \
 	lib/blobs.c lib/blobs.h \
 	lib/buf.c lib/buf.h \
 	lib/cleanup.h \
+	lib/client_key.c lib/client_key.h \
 	lib/conf.c lib/conf.h \
 	lib/db.c lib/db.h \
+	lib/git_ref.c lib/git_ref.h \
+	lib/github_token.c lib/github_token.h \
 	lib/header.c lib/header.h \
 	lib/json.c lib/json.h lib/json_scan.h \
 	lib/json_check.c \
@@ -16,9 +19,10 @@ lib_libcraft_a_SOURCES = \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
 	lib/orphans.c lib/orphans.h \
+	lib/pglink.c lib/pglink.h \
 	lib/seal.c lib/seal.h \
 	lib/sweep.c lib/sweep.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \
 	lib/uuid.c lib/uuid.h
-lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS)
+lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS)
