@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include "github_token.h"
 #include "json.h"
 #include "log.h"
 #include "seal.h"
@@ -63,17 +64,7 @@ enum status credential_store(struct request *req, struct database *db, const str
 
 bool credential_open(const struct service *s, struct slice sealed, struct buf *token)
 {
-	autowiped plain = { 0 };
-	struct slice value;
-	bool opened = false;
-	(void)buf_reserve(&plain, sealed.len + 1);
-	for (size_t i = 0; !opened && i < s->seal_key_count; i++)
-		opened = unseal(&s->seal_keys[i], sealed, &plain);
-	(void)buf_reserve(token, plain.len + 1);
-	return opened && json_check(buf_slice(&plain), NULL) &&
-	       json_kind_of(json_trim(buf_slice(&plain))) == JSON_OBJECT &&
-	       json_get(json_trim(buf_slice(&plain)), "accessToken", &value) && json_kind_of(value) == JSON_STRING &&
-	       json_decode(value, token) && token->len > 0;
+	return github_token_open(s->seal_keys, s->seal_key_count, sealed, token);
 }
 
 enum status credential_find(struct request *req, struct database *db, struct slice workspace, struct slice repo_key,

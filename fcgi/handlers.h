@@ -12,7 +12,7 @@ route_handler projects_get, projects_delete_credential;
 route_handler actions_new_chat, actions_flag_session, actions_unflag_session, actions_rename_session,
 	actions_delete_session;
 route_handler oauth_start, oauth_callback;
-route_handler sandbox_check_post;
+route_handler sandbox_check_post, sandbox_create_post, sandbox_status_get, sandbox_delete, sandbox_heartbeat_post;
 route_handler files_put, files_get, files_delete, files_sign, files_list, files_delete_session;
 route_check files_sign_check;
 

@@ -13,6 +13,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/etag.c fcgi/etag.h \
 	fcgi/file_name.c fcgi/file_name.h \
 	fcgi/file_key.c fcgi/file_key.h \
+	fcgi/fields.c fcgi/fields.h \
 	fcgi/files.c \
 	fcgi/files_list.c \
 	fcgi/files_sign.c \
@@ -32,6 +33,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/request.c fcgi/request.h \
 	fcgi/response.c fcgi/response.h \
 	fcgi/routes.c fcgi/routes.h \
+	fcgi/sandbox.c \
 	fcgi/sandbox_check.c \
 	fcgi/service.c fcgi/service.h \
 	fcgi/sessions.c \

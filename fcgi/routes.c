@@ -9,6 +9,7 @@
 #define W "/workspace/:slug"
 #define F "/files/:workspace/:session/:type/:filename"
 #define A "/assets/:workspace/*path"
+#define S "/api/sandbox/:workspace/:sessionId"
 #define ACTION_BODY (1u << 20)
 #define SMALL_BODY (64u << 10)
 
@@ -46,6 +47,10 @@ const struct route routes[] = {
 	{ METHOD_GET, "/oauth/github", KEY_IF_SENT, 0, oauth_start, SQL_NONE, SQL_NONE, false, NULL },
 	{ METHOD_GET, "/oauth/github/callback", KEY_NOT_ASKED, 0, oauth_callback, SQL_OAUTH_USE, SQL_NONE, false, NULL },
 	{ METHOD_POST, "/api/sandbox/check", KEY_REQUIRED, SMALL_BODY, sandbox_check_post, SQL_PROJECT_REMEMBER, SQL_NONE, false, NULL },
+	{ METHOD_POST, "/api/sandbox/create", KEY_REQUIRED, SMALL_BODY, sandbox_create_post, SQL_SANDBOX_CREATE, SQL_NONE, false, NULL },
+	{ READ, S "/status", KEY_REQUIRED, 0, sandbox_status_get, SQL_SANDBOX, SQL_NONE, false, NULL },
+	{ METHOD_DELETE, S, KEY_REQUIRED, 0, sandbox_delete, SQL_SANDBOX_DELETE, SQL_NONE, false, NULL },
+	{ METHOD_POST, S "/heartbeat", KEY_REQUIRED, 0, sandbox_heartbeat_post, SQL_SANDBOX_TOUCH, SQL_NONE, false, NULL },
 
 	{ METHOD_DELETE, "/files/:workspace/:session", KEY_REQUIRED, 0, files_delete_session, SQL_FILES_DELETE_SESSION, SQL_NONE, true, file_key_check },
 	{ READ, "/files/:workspace/:session/:type", KEY_REQUIRED, 0, files_list, SQL_FILES, SQL_NONE, true, file_key_check },

@@ -3,6 +3,7 @@
 
 #include "cleanup.h"
 #include "credential.h"
+#include "fields.h"
 #include "github.h"
 #include "handlers.h"
 #include "json.h"
@@ -29,27 +30,17 @@ static void wish_free(struct wish *w)
 
 static enum status read_wish(struct request *req, struct wish *w)
 {
-	struct {
-		const char *name;
-		struct buf *value;
-	} wanted[] = { { "workspaceSlug", &w->workspace }, { "repoKey", &w->repo_key }, { "repoUrl", &w->repo_url } };
-	for (size_t i = 0; i < 3; i++) {
-		struct slice value;
-		if (!json_get(json_trim(buf_slice(&req->body)), wanted[i].name, &value) ||
-		    json_kind_of(value) == JSON_NULL)
-			return request_bad_field(req, "Missing required parameters");
-		if (json_kind_of(value) != JSON_STRING || !json_decode(value, wanted[i].value))
-			return request_bad_field(req, "Invalid %s: must be a text", wanted[i].name);
-		if (wanted[i].value->len == 0)
-			return request_bad_field(req, "Missing required parameters");
-	}
-	return STATUS_OK;
+	const struct field fields[] = { { "workspaceSlug", &w->workspace },
+					{ "repoKey", &w->repo_key },
+					{ "repoUrl", &w->repo_url } };
+	return fields_read(req, fields, 3);
 }
 
 static enum status check_wish(struct request *req, const struct wish *w)
 {
-	if (w->workspace.len > REQUEST_MAX_NAME)
-		return request_bad_field(req, "Invalid workspaceSlug: longer than %d bytes", REQUEST_MAX_NAME);
+	enum status status = fields_check_workspace(req, buf_slice(&w->workspace));
+	if (status != STATUS_OK)
+		return status;
 	if (!repo_key_valid(buf_slice(&w->repo_key)))
 		return request_bad_field(req, "Invalid repoKey: must be owner/repo as GitHub names it");
 	if (w->repo_url.len > MAX_URL ||

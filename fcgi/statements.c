@@ -38,6 +38,10 @@ const struct db_statement statements[SQL_COUNT] = {
 	[SQL_CREDENTIAL_GET] = { "credential_get", "select sealed, invalid, checked_ms from api.credential_get($1::text, $2::text)", 2 },
 	[SQL_CREDENTIAL_CHECKED] = { "credential_checked", "select api.credential_checked($1::text, $2::text, $3::text, $4::boolean)", 4 },
 	[SQL_CREDENTIAL_DELETE] = { "credential_delete", "select api.credential_delete($1::text, $2::text)", 2 },
+	[SQL_SANDBOX_CREATE] = { "sandbox_create",
+		"select status, session, in_use::bigint from api.sandbox_create($1::text, $2::text, $3::text, $4::bigint, $5::bigint::integer)", 5 },
+	[SQL_SANDBOX_DELETE] = { "sandbox_delete", "select api.sandbox_delete($1::text, $2::text)", 2 },
+	[SQL_SANDBOX_TOUCH] = { "sandbox_touch", "select api.sandbox_touch($1::text, $2::text, $3::bigint)", 3 },
 	[SQL_FILE_PUT] = { "file_put",
 		"select status, uploaded_ms from api.file_put($1::text, $2::text, $3::text, $4::text, $5::text::uuid, $6::bigint, $7::text, $8::bytea, "
 		"$9::text[], $10::text[], $11::bigint)", 11 },

@@ -36,6 +36,10 @@ enum statement {
 	SQL_CREDENTIAL_GET, /* (sealed, invalid, checked_ms or null), or no row */
 	SQL_CREDENTIAL_CHECKED,
 	SQL_CREDENTIAL_DELETE, /* (sealed, or null) */
+	/* Sandboxes. */
+	SQL_SANDBOX_CREATE, /* (status, session, in_use) */
+	SQL_SANDBOX_DELETE, /* (status) */
+	SQL_SANDBOX_TOUCH,  /* (status) */
 	/* Files and assets. */
 	SQL_FILE_PUT,		  /* (status, uploaded_ms) */
 	SQL_FILE_FIND,		  /* (blob, size, mime_type, uploaded_ms) */

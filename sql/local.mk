@@ -8,7 +8,8 @@ dist_sqlmigrations_DATA = \
 	sql/migrations/0001_sync.sql \
 	sql/migrations/0002_projects.sql \
 	sql/migrations/0003_files.sql \
-	sql/migrations/0004_oauth.sql
+	sql/migrations/0004_oauth.sql \
+	sql/migrations/0005_sandboxes.sql
 dist_sqlapi_DATA = \
 	sql/api/00_change.sql \
 	sql/api/10_sessions.sql \
@@ -18,9 +19,13 @@ dist_sqlapi_DATA = \
 	sql/api/50_projects.sql \
 	sql/api/55_credentials.sql \
 	sql/api/60_admin.sql \
-	sql/api/70_files.sql
+	sql/api/70_files.sql \
+	sql/api/80_sandboxes.sql \
+	sql/api/85_sandbox_hosts.sql \
+	sql/api/90_sandbox_sweep.sql
 dist_sqlreport_DATA = \
 	sql/report/10_workspaces.sql \
 	sql/report/20_documents.sql \
 	sql/report/30_projects.sql \
-	sql/report/40_files.sql
+	sql/report/40_files.sql \
+	sql/report/50_sandboxes.sql

@@ -84,6 +84,12 @@ end
 $$;
 comment on function api.project_remember(text, text, text) is 'Adds a repository to a workspace (and makes the workspace) where it is missing, else takes the URL over when it is another one. No synced change.';
 
+-- Without a search_path of its own, so that it is inlined where it is called.
+create or replace function app.to_uuid(p_text text) returns uuid language sql immutable as $$
+	select case when p_text ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_text::uuid end;
+$$;
+comment on function app.to_uuid(text) is 'A UUID as PostgreSQL writes it; null when the text is anything else.';
+
 create or replace function app.sandbox_json(s app.sandbox_session) returns json language sql stable set search_path = app, pg_temp as $$
 	select case when s.error is null
 		then json_build_object('sessionId', s.id, 'repoKey', s.repo_key, 'sandboxId', s.sandbox_id, 'branch', s.branch, 'status', s.status,
@@ -98,7 +104,7 @@ create or replace function api.sandboxes(p_workspace text)
 returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
 	with list as (
 		select app.sandbox_json(s) as body, row_number() over (order by s.created_at, s.id) as position
-		from app.sandbox_session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+		from app.sandbox_session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace and s.gone_at is null
 	)
 	select x.tag, x.body from (
 		select app.tag_of((select array_agg(l.body order by l.position) from list l)) as tag, null::json as body, null::bigint as pos
@@ -112,7 +118,7 @@ create or replace function api.sandbox(p_workspace text, p_session text)
 returns table (tag text, body json) language sql stable security definer set search_path = app, pg_temp as $$
 	select app.tag_of(array[x.body]), x.body from (
 		select app.sandbox_json(s) as body from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
-		where w.slug = p_workspace and s.id::text = p_session
+		where w.slug = p_workspace and s.id = app.to_uuid(p_session) and s.gone_at is null
 	) x;
 $$;
 comment on function api.sandbox(text, text) is 'One sandbox session.';

@@ -1,4 +1,4 @@
--- Projects and sandboxes. Of credentials only whose they are: the sealed token is in no view.
+-- Projects. Of credentials only whose they are: the sealed token is in no view.
 
 create or replace view report.projects as
 	select w.slug as workspace, p.repo_key, p.repo_url, p.default_branch, p.added_at,
@@ -19,19 +19,3 @@ comment on column report.projects.github_scope is 'The scope that GitHub granted
 comment on column report.projects.github_authenticated_at is 'When it was granted.';
 comment on column report.projects.github_checked_at is 'When GitHub last said whether it is good.';
 comment on column report.projects.github_invalid_at is 'When GitHub first refused it: it has to be granted anew. Null: it didn''t.';
-
-create or replace view report.sandboxes as
-	select w.slug as workspace, s.id as sandbox_session, s.sandbox_id, s.repo_key, s.branch, s.status, s.error, s.created_at,
-		s.last_activity_at, s.expires_at
-	from app.sandbox_session s join app.workspace w on w.id = s.workspace_id;
-comment on view report.sandboxes is 'The sandbox sessions: running isolated checkouts.';
-comment on column report.sandboxes.workspace is 'The workspace it belongs to.';
-comment on column report.sandboxes.sandbox_session is 'The sandbox session''s id.';
-comment on column report.sandboxes.sandbox_id is 'First 8 characters of the id.';
-comment on column report.sandboxes.repo_key is 'owner/repo.';
-comment on column report.sandboxes.branch is 'The branch that was checked out.';
-comment on column report.sandboxes.status is 'provisioning, cloning, ready, idle or expired.';
-comment on column report.sandboxes.error is 'Why it failed; null when it didn''t.';
-comment on column report.sandboxes.created_at is 'When it was asked for.';
-comment on column report.sandboxes.last_activity_at is 'Last heartbeat, message or end of a task.';
-comment on column report.sandboxes.expires_at is 'When it ends if nothing happens.';

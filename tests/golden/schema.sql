@@ -509,6 +509,65 @@ ALTER FUNCTION api.heads(p_workspaces text[]) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.heads(p_workspaces text[]) IS 'Number of the latest change of each of these workspaces; those never written to are left out.';
 
+CREATE FUNCTION api.host_beat(p_host uuid, p_busy text[], p_idle_seconds bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_now timestamptz := clock_timestamp();
+begin
+	update app.sandbox_host h set seen_at = v_now where h.id = p_host;
+	if not found then
+		return false;
+	end if;
+	with busy as (
+		-- Not at every beat, but long before it would expire.
+		select s.id from app.sandbox_session s
+		where s.id = any (p_busy::uuid[]) and s.host_id = p_host and s.ended_at is null
+			and s.expires_at < v_now + make_interval(secs => p_idle_seconds * 0.9)
+		order by s.id for no key update
+	)
+	update app.sandbox_session s set last_activity_at = v_now, expires_at = v_now + make_interval(secs => p_idle_seconds), idle_seconds = p_idle_seconds
+		from busy b where s.id = b.id and s.ended_at is null;
+	return true;
+end
+$$;
+
+ALTER FUNCTION api.host_beat(p_host uuid, p_busy text[], p_idle_seconds bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.host_beat(p_host uuid, p_busy text[], p_idle_seconds bigint) IS 'The host lives, and these sandboxes work: they live for p_idle_seconds from now. Called every few seconds: a host that is silent for 30 s gets no new sandboxes, one silent for 120 s loses those that it has. False: the host is unknown.';
+
+CREATE FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p_capacity integer, p_protection text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_now timestamptz := clock_timestamp();
+begin
+	insert into app.sandbox_host as h (id, name, version, capacity, protection, started_at, seen_at)
+		values (p_host, p_name, p_version, p_capacity, p_protection, v_now, v_now)
+	on conflict (id) do update set name = excluded.name, version = excluded.version, capacity = excluded.capacity,
+		protection = excluded.protection, started_at = excluded.started_at, seen_at = excluded.seen_at, stopped_at = null;
+end
+$$;
+
+ALTER FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p_capacity integer, p_protection text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p_capacity integer, p_protection text) IS 'A host was started, and runs up to p_capacity sandboxes under these protections.';
+
+CREATE FUNCTION api.host_end(p_host uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	update app.sandbox_host h set stopped_at = clock_timestamp() where h.id = p_host;
+end
+$$;
+
+ALTER FUNCTION api.host_end(p_host uuid) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.host_end(p_host uuid) IS 'The host stops in good order.';
+
 CREATE FUNCTION api.labels(p_workspace text) RETURNS TABLE(tag text, body json)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -742,7 +801,7 @@ CREATE FUNCTION api.sandbox(p_workspace text, p_session text) RETURNS TABLE(tag 
     AS $$
 	select app.tag_of(array[x.body]), x.body from (
 		select app.sandbox_json(s) as body from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
-		where w.slug = p_workspace and s.id::text = p_session
+		where w.slug = p_workspace and s.id = app.to_uuid(p_session) and s.gone_at is null
 	) x;
 $$;
 
@@ -750,13 +809,449 @@ ALTER FUNCTION api.sandbox(p_workspace text, p_session text) OWNER TO craft_owne
 
 COMMENT ON FUNCTION api.sandbox(p_workspace text, p_session text) IS 'One sandbox session.';
 
+CREATE FUNCTION api.sandbox_announce(p_host text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+	perform pg_notify('craft_sandbox', coalesce(p_host, '*'));
+end
+$$;
+
+ALTER FUNCTION api.sandbox_announce(p_host text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_announce(p_host text) IS 'Tells a host (null: all) that there is work: NOTIFY craft_sandbox. Call it after the job''s COMMIT, in a transaction of its own. Only a hint.';
+
+CREATE FUNCTION api.sandbox_append(p_host uuid, p_session text, p_after bigint, p_targets text[], p_bodies text[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_id    uuid := app.to_uuid(p_session);
+	v_seq   bigint;
+	v_known bigint;
+begin
+	select s.seq into v_seq from app.sandbox_session s where s.id = v_id and s.host_id = p_host and s.cleaned_at is null for no key update;
+	v_known := v_seq - p_after;
+	if v_known is null or v_known < 0 then
+		return null;
+	end if;
+	if v_known >= cardinality(p_bodies) then
+		return v_seq;
+	end if;
+	v_seq := p_after + cardinality(p_bodies);
+	update app.sandbox_session s set seq = v_seq where s.id = v_id;
+	insert into app.sandbox_message (session_id, seq, target, body)
+		select v_id, p_after + u.n, nullif(u.target, ''), u.body from unnest(p_targets, p_bodies) with ordinality u (target, body, n) where u.n > v_known;
+	return v_seq;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_append(p_host uuid, p_session text, p_after bigint, p_targets text[], p_bodies text[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_append(p_host uuid, p_session text, p_after bigint, p_targets text[], p_bodies text[]) IS 'Appends messages (JSON objects) to a sandbox of the host, ended or not, each for the one client that its target names, or with an empty target for all; returns the number of the latest one. p_after is the number of the latest one that the caller knows: of messages beyond it as many are taken for stored by an earlier try as there are, so that it may be asked again. Null, and nothing is stored: it isn''t this host''s, is cleaned, or has fewer messages than the caller knows. Then api.stream_announce() is called.';
+
+CREATE FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+	v_now  timestamptz := clock_timestamp();
+	v_room bigint;
+begin
+	select h.capacity - (select count(*) from app.sandbox_session s where s.host_id = p_host and s.cleaned_at is null) into v_room
+		from app.sandbox_host h where h.id = p_host and h.stopped_at is null;
+	if not found then
+		return;
+	end if;
+	return query
+	with wanted as (
+		select s.id from app.sandbox_session s
+		where s.host_id is null and s.ended_at is null and s.status = 'provisioning' and s.expires_at > v_now
+		order by s.created_at limit greatest(least(v_room, p_limit), 0) for update skip locked
+	), claimed as (
+		update app.sandbox_session s set host_id = p_host, claimed_at = v_now, status = 'cloning' from wanted t where s.id = t.id
+		returning s.*
+	)
+	select c.id::text, w.slug, c.repo_key, c.branch, c.seq from claimed c join app.workspace w on w.id = c.workspace_id
+	order by c.created_at;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) IS 'Gives the host sandboxes that no host has, the oldest first, at most p_limit and as many as it has room for. They are cloning then. None to a host that hasn''t begun or was stopped.';
+
+CREATE FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_now timestamptz := clock_timestamp();
+begin
+	update app.sandbox_session s set cleaned_at = coalesce(s.cleaned_at, v_now)
+		where s.id = app.to_uuid(p_session) and s.host_id = p_host and s.ended_at is not null;
+	if not found then
+		return false;
+	end if;
+	update app.sandbox_job j set ended_at = v_now, outcome = 'expired', payload = null
+		where j.session_id = app.to_uuid(p_session) and j.ended_at is null;
+	return true;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) IS 'Of a sandbox that ended nothing is left on the host. Ends the jobs that are still open. False: it isn''t this host''s or hasn''t ended.';
+
+CREATE FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_now       timestamptz;
+	v_workspace bigint;
+	v_capacity  bigint;
+	v_id        uuid := gen_random_uuid();
+begin
+	-- Two who make sandboxes at once must not both find the last place.
+	perform pg_advisory_xact_lock(hashtext('craft-agent-cloud'), hashtext('sandbox_create'));
+	v_now := clock_timestamp();
+	select p.workspace_id into v_workspace from app.project p join app.workspace w on w.id = p.workspace_id
+		where w.slug = p_workspace and p.repo_id = app.repo_id(p_repo_key);
+	if not found then
+		raise exception 'the workspace has no such project' using errcode = '22023';
+	end if;
+	select sum(h.capacity) into v_capacity from app.sandbox_host h where h.stopped_at is null and h.seen_at > v_now - interval '30 s';
+	select count(*) into in_use from app.sandbox_session s where s.workspace_id = v_workspace and s.ended_at is null;
+	if v_capacity is null then
+		status := 'no_host';
+	elsif in_use >= p_workspace_max then
+		status := 'workspace_full';
+	else
+		status := 'ok';
+		in_use := in_use + 1;
+		if v_capacity <= (select count(*) from app.sandbox_session s left join app.sandbox_host h on h.id = s.host_id
+			where s.ended_at is null and (h.id is null or h.stopped_at is null and h.seen_at > v_now - interval '30 s')) then
+			status := 'host_full';
+			in_use := v_capacity;
+		end if;
+	end if;
+	if status = 'ok' then
+		insert into app.sandbox_session (id, workspace_id, repo_key, sandbox_id, branch, status, created_at, last_activity_at, expires_at, idle_seconds)
+			values (v_id, v_workspace, p_repo_key, left(v_id::text, 8), p_branch, 'provisioning', v_now, v_now,
+				v_now + make_interval(secs => p_idle_seconds), p_idle_seconds);
+		session := v_id;
+		perform pg_notify('craft_sandbox', '*');
+	end if;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) IS 'Makes a sandbox of a project''s branch, which a host claims soon after (NOTIFY craft_sandbox: *). Status ok, session being its id; or nothing is made: no_host (none has been seen for 30 s), workspace_full (the workspace has p_workspace_max), host_full (all living hosts are). in_use is the number of the workspace''s sandboxes, with host_full that of all.';
+
+CREATE FUNCTION api.sandbox_delete(p_workspace text, p_session text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_id   uuid := (app.sandbox_find(p_workspace, p_session)).id;
+	v_host uuid;
+begin
+	if v_id is null then
+		return 'unknown';
+	end if;
+	if app.sandbox_finish(v_id, 'user', null) then
+		select s.host_id into v_host from app.sandbox_session s where s.id = v_id;
+		perform pg_notify('craft_sandbox', v_host::text) where v_host is not null;
+	end if;
+	return 'ok';
+end
+$$;
+
+ALTER FUNCTION api.sandbox_delete(p_workspace text, p_session text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_delete(p_workspace text, p_session text) IS 'Ends a sandbox; its host, which is told (NOTIFY craft_sandbox), stops all that runs in it and removes its files. ok (also when it has ended already) or unknown.';
+
+CREATE FUNCTION api.sandbox_end(p_host uuid, p_session text, p_reason text, p_error text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_id uuid;
+begin
+	select s.id into v_id from app.sandbox_session s where s.id = app.to_uuid(p_session) and s.host_id = p_host;
+	return found and app.sandbox_finish(v_id, p_reason, p_error);
+end
+$$;
+
+ALTER FUNCTION api.sandbox_end(p_host uuid, p_session text, p_reason text, p_error text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_end(p_host uuid, p_session text, p_reason text, p_error text) IS 'Ends a sandbox of the host: user, idle, time, oom, disk, crash, clone or host; p_error is what went wrong, in words (null: nothing). Jobs that the host took stay open until it ends them. False: it isn''t this host''s or has ended.';
+
+CREATE FUNCTION api.sandbox_ending(p_host uuid) RETURNS TABLE(session text, reason text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	perform app.sandbox_finish(x.id, 'idle', null) from (
+		select s.id from app.sandbox_session s
+		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null and s.expires_at <= clock_timestamp()
+		order by s.id for update skip locked) x;
+	return query select s.id::text, s.end_reason from app.sandbox_session s
+		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is not null order by s.ended_at;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_ending(p_host uuid) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_ending(p_host uuid) IS 'Ends those of the host''s sandboxes whose time is over, and returns all that ended and aren''t cleaned yet: the host stops what runs in them, removes their files and calls api.sandbox_cleaned().';
+
+CREATE FUNCTION api.sandbox_heads(p_sessions text[]) RETURNS TABLE(session text, seq bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select s.id::text, s.seq from app.sandbox_session s where s.id = any (p_sessions::uuid[]) and s.gone_at is null;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_heads(p_sessions text[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_heads(p_sessions text[]) IS 'Number of the latest message of each of these sandboxes; those that are unknown or gone are left out.';
+
+CREATE FUNCTION api.sandbox_job_end(p_job bigint, p_outcome text, p_exit integer, p_bytes_out bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_now     timestamptz := clock_timestamp();
+	v_session uuid;
+begin
+	select j.session_id into v_session from app.sandbox_job j where j.id = p_job and j.ended_at is null;
+	perform from app.sandbox_session s where s.id = v_session for no key update;
+	update app.sandbox_job j set ended_at = v_now, outcome = p_outcome, exit_code = p_exit, bytes_out = p_bytes_out, payload = null
+		where j.id = p_job and j.ended_at is null;
+	if not found then
+		return false;
+	end if;
+	update app.sandbox_session s set last_activity_at = v_now, expires_at = greatest(s.expires_at, v_now + make_interval(secs => s.idle_seconds))
+		where s.id = v_session and s.ended_at is null;
+	return true;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_job_end(p_job bigint, p_outcome text, p_exit integer, p_bytes_out bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_job_end(p_job bigint, p_outcome text, p_exit integer, p_bytes_out bigint) IS 'A job is over: success, failure, error, cancelled, timeout, oom, host or expired. Its sandbox lives on for as long as after a heartbeat. False: it was over already.';
+
+CREATE FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean DEFAULT false) RETURNS TABLE(job bigint, session text, client text, kind text, tool_id text, name text, payload text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query
+	with wanted as (
+		select j.id from app.sandbox_job j join app.sandbox_session s on s.id = j.session_id
+		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null and j.ended_at is null and (p_again or j.taken_at is null)
+		order by j.id limit p_limit for update of j skip locked
+	), taken as (
+		update app.sandbox_job j set taken_at = coalesce(j.taken_at, clock_timestamp()) from wanted t where j.id = t.id
+		returning j.*
+	)
+	select t.id, t.session_id::text, t.client, t.kind, t.tool_id, t.name, t.payload from taken t order by t.id;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) IS 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer.';
+
+CREATE FUNCTION api.sandbox_jobs_lost(p_host uuid) RETURNS TABLE(job bigint, session text, client text, kind text, tool_id text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	perform from app.sandbox_session s where s.host_id = p_host and s.cleaned_at is null order by s.id for no key update;
+	return query
+	with lost as (
+		update app.sandbox_job j set ended_at = clock_timestamp(), outcome = 'host', payload = null
+		from app.sandbox_session s
+		where s.id = j.session_id and s.host_id = p_host and s.cleaned_at is null and j.taken_at is not null and j.ended_at is null
+		returning j.*
+	)
+	select t.id, t.session_id::text, t.client, t.kind, t.tool_id from lost t order by t.id;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_jobs_lost(p_host uuid) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_jobs_lost(p_host uuid) IS 'Called by a host that starts: ends the jobs that it had taken before, and returns them, so that their clients can be told.';
+
+CREATE FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) RETURNS TABLE(head bigint, floor bigint, seq bigint, target text, body text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select s.seq, s.floor, c.seq, c.target, c.body
+	from (select) one
+	left join app.sandbox_session s on s.id = app.to_uuid(p_session) and s.gone_at is null
+	left join lateral (
+		select p.* from (
+			-- The size as sent: a text's length is known without reading it, and what is stored may be far smaller.
+			select m.*, sum(octet_length(m.body)) over (order by m.seq) - octet_length(m.body) as before
+			from (select * from app.sandbox_message m where m.session_id = s.id and m.seq > p_since order by m.seq limit p_limit) m
+		) p where p.before < 8388608
+	) c on true
+	order by c.seq;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) IS 'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
+
+CREATE FUNCTION api.sandbox_mine(p_host uuid) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint, status text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select s.id::text, w.slug, s.repo_key, s.branch, s.seq, s.status
+	from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
+	where s.host_id = p_host and s.cleaned_at is null
+	order by s.created_at;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_mine(p_host uuid) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_mine(p_host uuid) IS 'The host''s sandboxes of which it hasn''t said yet that all is removed, ended ones too (status expired): what a host that starts adopts or ends.';
+
+CREATE FUNCTION api.sandbox_open(p_workspace text, p_session text, OUT status text, OUT head bigint, OUT floor bigint, OUT state text) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_session app.sandbox_session := app.sandbox_find(p_workspace, p_session);
+begin
+	status := case when v_session.id is null then 'unknown' when v_session.ended_at is not null then 'expired' else 'ok' end;
+	head := v_session.seq;
+	floor := v_session.floor;
+	state := v_session.status;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_open(p_workspace text, p_session text, OUT status text, OUT head bigint, OUT floor bigint, OUT state text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_open(p_workspace text, p_session text, OUT status text, OUT head bigint, OUT floor bigint, OUT state text) IS 'May a client connect? ok, unknown or expired; with the number of the latest message, that up to which they were pruned, and the sandbox''s status.';
+
+CREATE FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_now timestamptz := clock_timestamp();
+begin
+	if p_status is null or p_status not in ('cloning', 'ready', 'idle') then
+		raise exception 'status must be cloning, ready or idle' using errcode = '22023';
+	end if;
+	update app.sandbox_session s set status = p_status, error = p_error, commit_id = coalesce(p_commit, s.commit_id),
+		ready_at = case when p_status = 'ready' then coalesce(s.ready_at, v_now) else s.ready_at end,
+		-- Who waited for the clone has all the time from now on.
+		expires_at = case when p_status = 'ready' and s.ready_at is null
+			then greatest(s.expires_at, v_now + make_interval(secs => s.idle_seconds)) else s.expires_at end
+		where s.id = app.to_uuid(p_session) and s.host_id = p_host and s.ended_at is null;
+	return found;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) IS 'A sandbox is cloning, ready or idle now; p_commit (null: as before) is what is checked out. False: it isn''t this host''s or has ended.';
+
+CREATE FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_renewed record := app.sandbox_renew(p_workspace, p_session, p_idle_seconds);
+	v_open    bigint;
+begin
+	status := v_renewed.status;
+	if status <> 'ok' then
+		return;
+	end if;
+	select count(*) into v_open from app.sandbox_job j where j.session_id = v_renewed.id and j.ended_at is null;
+	if p_kind = 'execute' and exists (select from app.sandbox_job j where j.session_id = v_renewed.id and j.kind = 'execute' and j.ended_at is null) then
+		status := 'busy';
+	-- Who has too much under way must still be able to cancel it.
+	elsif v_open >= (case p_kind when 'cancel' then 200 else 100 end) then
+		status := 'too_many';
+	else
+		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in)
+			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0));
+		host := v_renewed.host;
+	end if;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) IS 'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat.';
+
+CREATE FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_gone record;
+begin
+	messages := 0;
+	sessions := 0;
+	lost := 0;
+	if pg_try_advisory_xact_lock(hashtext('craft-agent-cloud'), hashtext('sandbox_sweep')) then
+		lost := app.sandbox_lost(100);
+		messages := app.sandbox_prune(p_stream_keep_seconds, 10000);
+		v_gone := app.sandbox_forget(p_row_keep_seconds, 10000);
+		messages := messages + v_gone.messages;
+		sessions := v_gone.sessions;
+		perform app.sandbox_drop();
+	end if;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) IS 'Housekeeping, run by the hosts: ends sandboxes whose host is silent for 120 s (lost) and tells their clients; ends those that nobody claimed in time; removes messages older than p_stream_keep_seconds; forgets sandboxes that ended more than p_row_keep_seconds ago. Some 10,000 messages a call. After the database was away, hosts wait two minutes before they call it, so that the others can say that they live.';
+
+CREATE FUNCTION api.sandbox_touch(p_workspace text, p_session text, p_idle_seconds bigint) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	return (app.sandbox_renew(p_workspace, p_session, p_idle_seconds)).status;
+end
+$$;
+
+ALTER FUNCTION api.sandbox_touch(p_workspace text, p_session text, p_idle_seconds bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox_touch(p_workspace text, p_session text, p_idle_seconds bigint) IS 'A heartbeat: the sandbox lives for p_idle_seconds from now. ok, unknown or expired.';
+
 CREATE FUNCTION api.sandboxes(p_workspace text) RETURNS TABLE(tag text, body json)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
 	with list as (
 		select app.sandbox_json(s) as body, row_number() over (order by s.created_at, s.id) as position
-		from app.sandbox_session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+		from app.sandbox_session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace and s.gone_at is null
 	)
 	select x.tag, x.body from (
 		select app.tag_of((select array_agg(l.body order by l.position) from list l)) as tag, null::json as body, null::bigint as pos
@@ -1254,6 +1749,20 @@ ALTER FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.
 
 COMMENT ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) IS 'Saves the workspace''s statuses.';
 
+CREATE FUNCTION api.stream_announce(p_pairs text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+	perform pg_notify('craft_streams', string_agg(x.pair, ',' order by x.n))
+	from string_to_table(p_pairs, ',') with ordinality x (pair, n) where x.pair <> '' group by x.n / 130;
+end
+$$;
+
+ALTER FUNCTION api.stream_announce(p_pairs text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.stream_announce(p_pairs text) IS 'Tells the bridges at once that sandboxes said something: NOTIFY craft_streams with session:seq pairs separated by commas. Call it after the messages'' COMMIT, in a transaction of its own. Only a hint.';
+
 CREATE FUNCTION api.workspace_tag(p_workspace text) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -1575,6 +2084,25 @@ ALTER FUNCTION app.repo_id(p_repo_key text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.repo_id(p_repo_key text) IS 'The repo_id that belongs to owner/repo.';
 
+CREATE FUNCTION app.sandbox_drop() RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_before timestamptz := clock_timestamp() - interval '30 days';
+	v_ids    uuid[];
+begin
+	v_ids := array(select s.id from app.sandbox_session s where s.gone_at < v_before order by s.gone_at limit 100 for update skip locked);
+	delete from app.sandbox_job j where j.session_id = any (v_ids);
+	delete from app.sandbox_session s where s.id = any (v_ids);
+	delete from app.sandbox_host h where h.seen_at < v_before and not exists (select from app.sandbox_session s where s.host_id = h.id);
+end
+$$;
+
+ALTER FUNCTION app.sandbox_drop() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_drop() IS 'Removes what the DBAs'' views have shown for 30 days since it was gone: sandboxes with their jobs, and hosts.';
+
 CREATE TABLE app.sandbox_session (
     id uuid NOT NULL,
     workspace_id bigint NOT NULL,
@@ -1586,13 +2114,28 @@ CREATE TABLE app.sandbox_session (
     created_at timestamp with time zone DEFAULT now() NOT NULL,
     last_activity_at timestamp with time zone DEFAULT now() NOT NULL,
     expires_at timestamp with time zone NOT NULL,
+    host_id uuid,
+    claimed_at timestamp with time zone,
+    seq bigint DEFAULT 0 NOT NULL,
+    floor bigint DEFAULT 0 NOT NULL,
+    commit_id text,
+    ready_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    end_reason text,
+    cleaned_at timestamp with time zone,
+    gone_at timestamp with time zone,
+    idle_seconds bigint DEFAULT 1800 NOT NULL,
+    CONSTRAINT sandbox_session_check CHECK (((floor >= 0) AND (floor <= seq))),
+    CONSTRAINT sandbox_session_check1 CHECK (((ended_at IS NULL) = (end_reason IS NULL))),
+    CONSTRAINT sandbox_session_end_reason_check CHECK ((end_reason = ANY (ARRAY['user'::text, 'idle'::text, 'time'::text, 'oom'::text, 'disk'::text, 'crash'::text, 'clone'::text, 'host'::text]))),
     CONSTRAINT sandbox_session_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256))),
     CONSTRAINT sandbox_session_status_check CHECK ((status = ANY (ARRAY['provisioning'::text, 'cloning'::text, 'ready'::text, 'idle'::text, 'expired'::text])))
-);
+)
+WITH (fillfactor='30');
 
 ALTER TABLE app.sandbox_session OWNER TO craft_owner;
 
-COMMENT ON TABLE app.sandbox_session IS 'A running isolated checkout of one repository.';
+COMMENT ON TABLE app.sandbox_session IS 'A sandbox: an isolated checkout of one repository, running or ended.';
 
 COMMENT ON COLUMN app.sandbox_session.id IS 'The sandbox session''s id.';
 
@@ -1614,6 +2157,121 @@ COMMENT ON COLUMN app.sandbox_session.last_activity_at IS 'Last heartbeat, messa
 
 COMMENT ON COLUMN app.sandbox_session.expires_at IS 'When it ends if nothing happens.';
 
+COMMENT ON COLUMN app.sandbox_session.host_id IS 'The host that runs it; null: none has claimed it yet.';
+
+COMMENT ON COLUMN app.sandbox_session.claimed_at IS 'When the host claimed it.';
+
+COMMENT ON COLUMN app.sandbox_session.seq IS 'Number of its latest message; each adds one, without gaps.';
+
+COMMENT ON COLUMN app.sandbox_session.floor IS 'Messages up to this number were pruned from app.sandbox_message.';
+
+COMMENT ON COLUMN app.sandbox_session.commit_id IS 'The commit that was checked out.';
+
+COMMENT ON COLUMN app.sandbox_session.ready_at IS 'When it was first ready.';
+
+COMMENT ON COLUMN app.sandbox_session.ended_at IS 'When it ended (its status is expired since); null: it hasn''t.';
+
+COMMENT ON COLUMN app.sandbox_session.end_reason IS 'Why: user (deleted), idle, time, oom (memory), disk, crash, clone (no checkout), host (the host is gone).';
+
+COMMENT ON COLUMN app.sandbox_session.cleaned_at IS 'When the host had removed all that it had of it; at once where no host had claimed it.';
+
+COMMENT ON COLUMN app.sandbox_session.gone_at IS 'Since when clients are told that they never heard of it; the row stays for the DBAs'' views for 30 days.';
+
+COMMENT ON COLUMN app.sandbox_session.idle_seconds IS 'For how long it lives on after anything happened.';
+
+CREATE FUNCTION app.sandbox_find(p_workspace text, p_session text) RETURNS app.sandbox_session
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_session app.sandbox_session;
+begin
+	select s.* into v_session from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.id = app.to_uuid(p_session) and s.gone_at is null;
+	return v_session;
+end
+$$;
+
+ALTER FUNCTION app.sandbox_find(p_workspace text, p_session text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_find(p_workspace text, p_session text) IS 'A sandbox of a workspace; all null when there is none.';
+
+CREATE FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) RETURNS boolean
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_now     timestamptz := clock_timestamp();
+	v_session app.sandbox_session;
+	-- Is there no host that tells the clients?
+	v_alone   boolean;
+	v_message text := coalesce(p_error, 'The sandbox has ended');
+	v_targets text[];
+	v_bodies  text[];
+begin
+	select s.* into v_session from app.sandbox_session s where s.id = p_id and s.ended_at is null for update;
+	if not found then
+		return false;
+	end if;
+	v_alone := v_session.host_id is null or p_reason = 'host';
+	update app.sandbox_session s set status = 'expired', ended_at = v_now, end_reason = p_reason, error = coalesce(p_error, s.error),
+		expires_at = least(s.expires_at, v_now), cleaned_at = case when s.host_id is null then v_now end
+		where s.id = p_id;
+	with mine as (
+		-- One that is being taken is the host's.
+		select j.id from app.sandbox_job j where j.session_id = p_id and j.ended_at is null and (j.taken_at is null or v_alone)
+		for update skip locked
+	), over as (
+		update app.sandbox_job j set ended_at = v_now, outcome = case p_reason when 'host' then 'host' else 'expired' end, payload = null
+		from mine m where j.id = m.id
+		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, v_message) as body
+	)
+	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
+	if v_alone then
+		perform app.sandbox_say(p_id, v_targets || null::text,
+			v_bodies || ('{"type":"status","status":"expired"' || coalesce(',"error":' || to_json(p_error), '') || '}'));
+	end if;
+	return true;
+end
+$$;
+
+ALTER FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) IS 'Ends a sandbox, unless it has ended: false. Ends the jobs that its host hasn''t taken. Where no host has claimed it or the host is gone, ends the other jobs too, tells their clients, and says that the sandbox expired: else only its host, which counts the messages, says anything.';
+
+CREATE FUNCTION app.sandbox_forget(p_keep_seconds bigint, p_limit integer, OUT messages bigint, OUT sessions bigint) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_now timestamptz := clock_timestamp();
+	v_id  uuid;
+	v_n   bigint;
+begin
+	messages := 0;
+	sessions := 0;
+	for v_id in
+		select s.id from app.sandbox_session s left join app.sandbox_host h on h.id = s.host_id
+		where s.gone_at is null and s.ended_at < v_now - make_interval(secs => p_keep_seconds)
+			and (s.cleaned_at is not null or h.seen_at < v_now - interval '120 s')
+		order by s.ended_at limit 1000 for update of s skip locked
+	loop
+		delete from app.sandbox_message m where m.session_id = v_id and m.seq in (
+			select x.seq from app.sandbox_message x where x.session_id = v_id order by x.seq limit p_limit - messages);
+		get diagnostics v_n = row_count;
+		messages := messages + v_n;
+		exit when messages >= p_limit;
+		update app.sandbox_job j set ended_at = v_now, outcome = 'host', payload = null where j.session_id = v_id and j.ended_at is null;
+		update app.sandbox_session s set gone_at = v_now, floor = s.seq where s.id = v_id;
+		sessions := sessions + 1;
+	end loop;
+end
+$$;
+
+ALTER FUNCTION app.sandbox_forget(p_keep_seconds bigint, p_limit integer, OUT messages bigint, OUT sessions bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_forget(p_keep_seconds bigint, p_limit integer, OUT messages bigint, OUT sessions bigint) IS 'Removes the messages, at most p_limit, of sandboxes that ended more than p_keep_seconds ago; those that have none left are gone for clients. Not yet those that a living host has still to clean.';
+
 CREATE FUNCTION app.sandbox_json(s app.sandbox_session) RETURNS json
     LANGUAGE sql STABLE
     SET search_path TO 'app', 'pg_temp'
@@ -1629,6 +2287,178 @@ $$;
 ALTER FUNCTION app.sandbox_json(s app.sandbox_session) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.sandbox_json(s app.sandbox_session) IS 'A sandbox session as clients see it.';
+
+CREATE FUNCTION app.sandbox_lost(p_limit integer) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_lost bigint;
+begin
+	select count(*) filter (where app.sandbox_finish(x.id, 'host', 'The sandbox host is gone')) into v_lost from (
+		select s.id from app.sandbox_session s join app.sandbox_host h on h.id = s.host_id
+		where s.ended_at is null and h.seen_at < clock_timestamp() - interval '120 s'
+		order by s.id limit p_limit for update of s skip locked) x;
+	-- Nobody came for these.
+	perform app.sandbox_finish(x.id, 'idle', null) from (
+		select s.id from app.sandbox_session s
+		where s.host_id is null and s.ended_at is null and s.expires_at <= clock_timestamp()
+		order by s.id limit p_limit for update skip locked) x;
+	return v_lost;
+end
+$$;
+
+ALTER FUNCTION app.sandbox_lost(p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_lost(p_limit integer) IS 'Ends sandboxes whose host is gone, and counts them; and those that no host claimed in time.';
+
+CREATE FUNCTION app.sandbox_prune(p_keep_seconds bigint, p_limit integer) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_before  timestamptz := clock_timestamp() - make_interval(secs => p_keep_seconds);
+	v_row     record;
+	v_cut     bigint;
+	v_n       bigint;
+	v_removed bigint := 0;
+begin
+	for v_row in
+		select s.id from app.sandbox_session s
+		where s.gone_at is null and s.seq > s.floor
+			and (select m.created_at from app.sandbox_message m where m.session_id = s.id order by m.seq limit 1) < v_before
+	loop
+		exit when v_removed >= p_limit;
+		select max(c.seq) into v_cut from (
+			select m.seq, m.created_at from app.sandbox_message m where m.session_id = v_row.id order by m.seq limit p_limit - v_removed) c
+		where c.created_at < v_before;
+		-- A writer holds the lock: this one waits for the next run.
+		perform from app.sandbox_session s where s.id = v_row.id for no key update skip locked;
+		if found then
+			update app.sandbox_session s set floor = v_cut where s.id = v_row.id;
+			delete from app.sandbox_message m where m.session_id = v_row.id and m.seq <= v_cut;
+			get diagnostics v_n = row_count;
+			v_removed := v_removed + v_n;
+		end if;
+	end loop;
+	return v_removed;
+end
+$$;
+
+ALTER FUNCTION app.sandbox_prune(p_keep_seconds bigint, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_prune(p_keep_seconds bigint, p_limit integer) IS 'Removes messages older than p_keep_seconds, at most p_limit, moving floor up.';
+
+CREATE TABLE app.sandbox_job (
+    id bigint NOT NULL,
+    session_id uuid NOT NULL,
+    client text NOT NULL,
+    kind text NOT NULL,
+    tool_id text,
+    name text,
+    payload text,
+    queued_at timestamp with time zone DEFAULT now() NOT NULL,
+    taken_at timestamp with time zone,
+    ended_at timestamp with time zone,
+    outcome text,
+    exit_code integer,
+    bytes_in bigint NOT NULL,
+    bytes_out bigint,
+    CONSTRAINT sandbox_job_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
+    CONSTRAINT sandbox_job_check1 CHECK (((ended_at IS NULL) OR (payload IS NULL))),
+    CONSTRAINT sandbox_job_kind_check CHECK ((kind = ANY (ARRAY['execute'::text, 'tool'::text, 'cancel'::text, 'diff'::text]))),
+    CONSTRAINT sandbox_job_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'error'::text, 'cancelled'::text, 'timeout'::text, 'oom'::text, 'host'::text, 'expired'::text])))
+)
+WITH (fillfactor='70');
+ALTER TABLE ONLY app.sandbox_job ALTER COLUMN payload SET COMPRESSION lz4;
+
+ALTER TABLE app.sandbox_job OWNER TO craft_owner;
+
+COMMENT ON TABLE app.sandbox_job IS 'What clients ask of sandboxes. Of a session at most one execute is under way.';
+
+COMMENT ON COLUMN app.sandbox_job.id IS 'Internal number; the order in which jobs came.';
+
+COMMENT ON COLUMN app.sandbox_job.session_id IS 'The sandbox it is for.';
+
+COMMENT ON COLUMN app.sandbox_job.client IS 'Name of the connection that asked.';
+
+COMMENT ON COLUMN app.sandbox_job.kind IS 'execute, tool, cancel or diff.';
+
+COMMENT ON COLUMN app.sandbox_job.tool_id IS 'The id that the client gave a tool call, as JSON text; of a cancel, that of the call to cancel.';
+
+COMMENT ON COLUMN app.sandbox_job.name IS 'The tool''s name.';
+
+COMMENT ON COLUMN app.sandbox_job.payload IS 'The client''s whole message, until the job ends.';
+
+COMMENT ON COLUMN app.sandbox_job.queued_at IS 'When it came.';
+
+COMMENT ON COLUMN app.sandbox_job.taken_at IS 'When the host took it.';
+
+COMMENT ON COLUMN app.sandbox_job.ended_at IS 'When it was over.';
+
+COMMENT ON COLUMN app.sandbox_job.outcome IS 'success; failure (it ran and failed); error (it couldn''t run); cancelled; timeout; oom; host (the host was stopped or is gone); expired (the sandbox ended).';
+
+COMMENT ON COLUMN app.sandbox_job.exit_code IS 'Exit code of what ran.';
+
+COMMENT ON COLUMN app.sandbox_job.bytes_in IS 'Bytes of the client''s message.';
+
+COMMENT ON COLUMN app.sandbox_job.bytes_out IS 'Bytes of the answers.';
+
+CREATE FUNCTION app.sandbox_refusal(p_job app.sandbox_job, p_message text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	-- By hand: no SQL function may look into an id that has a \u0000.
+	select case p_job.kind
+		when 'tool' then '{"type":"tool_result","id":' || coalesce(p_job.tool_id, 'null') || ',"success":false,"error":' || to_json(p_message) || '}'
+		when 'cancel' then null
+		else '{"type":"error","message":' || to_json(p_message) || '}'
+	end;
+$$;
+
+ALTER FUNCTION app.sandbox_refusal(p_job app.sandbox_job, p_message text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_refusal(p_job app.sandbox_job, p_message text) IS 'What the client of a job that will never run is told; null: nothing.';
+
+CREATE FUNCTION app.sandbox_renew(p_workspace text, p_session text, p_idle_seconds bigint, OUT status text, OUT id uuid, OUT host uuid) RETURNS record
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_now timestamptz := clock_timestamp();
+begin
+	update app.sandbox_session s set last_activity_at = v_now, expires_at = v_now + make_interval(secs => p_idle_seconds), idle_seconds = p_idle_seconds
+		from app.workspace w
+		where w.id = s.workspace_id and w.slug = p_workspace and s.id = app.to_uuid(p_session) and s.ended_at is null
+		returning 'ok', s.id, s.host_id into status, id, host;
+	if not found then
+		status := case when (app.sandbox_find(p_workspace, p_session)).id is null then 'unknown' else 'expired' end;
+	end if;
+end
+$$;
+
+ALTER FUNCTION app.sandbox_renew(p_workspace text, p_session text, p_idle_seconds bigint, OUT status text, OUT id uuid, OUT host uuid) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_renew(p_workspace text, p_session text, p_idle_seconds bigint, OUT status text, OUT id uuid, OUT host uuid) IS 'Something happened: the sandbox lives for p_idle_seconds from now. Takes the lock of its row. Status ok, unknown or expired.';
+
+CREATE FUNCTION app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_n   bigint := cardinality(p_bodies);
+	v_seq bigint;
+begin
+	update app.sandbox_session s set seq = s.seq + v_n where s.id = p_id returning s.seq into v_seq;
+	insert into app.sandbox_message (session_id, seq, target, body)
+		select p_id, v_seq - v_n + u.n, u.target, u.body from unnest(p_targets, p_bodies) with ordinality u (target, body, n);
+	perform pg_notify('craft_streams', p_id || ':' || v_seq);
+end
+$$;
+
+ALTER FUNCTION app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) IS 'Appends messages to a sandbox that no host says anything for, and tells the bridges when this transaction commits.';
 
 CREATE FUNCTION app.tag_matches(p_tags text[], p_blob uuid) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -1650,6 +2480,16 @@ $$;
 ALTER FUNCTION app.tag_of(p_bodies json[]) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.tag_of(p_bodies json[]) IS 'ETag''s text of a small list that has no change numbers.';
+
+CREATE FUNCTION app.to_uuid(p_text text) RETURNS uuid
+    LANGUAGE sql IMMUTABLE
+    AS $_$
+	select case when p_text ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_text::uuid end;
+$_$;
+
+ALTER FUNCTION app.to_uuid(p_text text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.to_uuid(p_text text) IS 'A UUID as PostgreSQL writes it; null when the text is anything else.';
 
 CREATE FUNCTION app.workspace_tag(p_seq bigint) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -1881,6 +2721,71 @@ ALTER TABLE app.project ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE TABLE app.sandbox_host (
+    id uuid NOT NULL,
+    name text NOT NULL,
+    version text NOT NULL,
+    capacity integer NOT NULL,
+    protection text NOT NULL,
+    started_at timestamp with time zone DEFAULT now() NOT NULL,
+    seen_at timestamp with time zone DEFAULT now() NOT NULL,
+    stopped_at timestamp with time zone,
+    CONSTRAINT sandbox_host_capacity_check CHECK ((capacity >= 0))
+)
+WITH (fillfactor='30');
+
+ALTER TABLE app.sandbox_host OWNER TO craft_owner;
+
+COMMENT ON TABLE app.sandbox_host IS 'A craft-sandboxd that runs or ran.';
+
+COMMENT ON COLUMN app.sandbox_host.id IS 'Made once for its directory: it stays the same when the daemon is started again.';
+
+COMMENT ON COLUMN app.sandbox_host.name IS 'The machine''s name.';
+
+COMMENT ON COLUMN app.sandbox_host.version IS 'The program''s version.';
+
+COMMENT ON COLUMN app.sandbox_host.capacity IS 'How many sandboxes it runs at once.';
+
+COMMENT ON COLUMN app.sandbox_host.protection IS 'The protections that are in force there, as its self-check found them.';
+
+COMMENT ON COLUMN app.sandbox_host.started_at IS 'When the daemon was last started.';
+
+COMMENT ON COLUMN app.sandbox_host.seen_at IS 'When it last said that it lives.';
+
+COMMENT ON COLUMN app.sandbox_host.stopped_at IS 'When it was stopped in good order; null: it wasn''t.';
+
+ALTER TABLE app.sandbox_job ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.sandbox_job_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.sandbox_message (
+    session_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    target text,
+    body text NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY app.sandbox_message ALTER COLUMN body SET COMPRESSION lz4;
+
+ALTER TABLE app.sandbox_message OWNER TO craft_owner;
+
+COMMENT ON TABLE app.sandbox_message IS 'What sandboxes say to their WebSocket clients. Stored before it is sent; pruned by age (app.sandbox_session.floor). No foreign key: this is the hot path.';
+
+COMMENT ON COLUMN app.sandbox_message.session_id IS 'app.sandbox_session.id.';
+
+COMMENT ON COLUMN app.sandbox_message.seq IS 'Number of the message: 1, 2, 3… without gaps.';
+
+COMMENT ON COLUMN app.sandbox_message.target IS 'Name of the only client that gets it; null: all that are connected.';
+
+COMMENT ON COLUMN app.sandbox_message.body IS 'One JSON object, byte for byte as sent but for the number that is added.';
+
+COMMENT ON COLUMN app.sandbox_message.created_at IS 'When it was stored.';
 
 CREATE TABLE app.schema_code (
     one boolean DEFAULT true NOT NULL,
@@ -2381,6 +3286,50 @@ COMMENT ON COLUMN report.requests.at IS 'When it was applied.';
 
 COMMENT ON COLUMN report.requests.answer_bytes IS 'Bytes of the remembered answer; null when that is {"success":true}.';
 
+CREATE VIEW report.sandbox_hosts AS
+ SELECT h.name AS host,
+    h.id AS host_id,
+    h.version,
+    h.protection,
+    h.capacity,
+    ( SELECT count(*) AS count
+           FROM app.sandbox_session s
+          WHERE ((s.host_id = h.id) AND (s.cleaned_at IS NULL) AND (s.ended_at IS NULL))) AS sandboxes,
+    ( SELECT count(*) AS count
+           FROM app.sandbox_session s
+          WHERE ((s.host_id = h.id) AND (s.cleaned_at IS NULL) AND (s.ended_at IS NOT NULL))) AS to_clean,
+    ((h.stopped_at IS NULL) AND (h.seen_at > (now() - '00:00:30'::interval))) AS alive,
+    h.started_at,
+    h.seen_at,
+    h.stopped_at
+   FROM app.sandbox_host h;
+
+ALTER TABLE report.sandbox_hosts OWNER TO craft_owner;
+
+COMMENT ON VIEW report.sandbox_hosts IS 'The machines that run sandboxes, or did in the last 30 days.';
+
+COMMENT ON COLUMN report.sandbox_hosts.host IS 'The machine''s name.';
+
+COMMENT ON COLUMN report.sandbox_hosts.host_id IS 'Its id, made once for its SANDBOX_DIR.';
+
+COMMENT ON COLUMN report.sandbox_hosts.version IS 'Version of craft-sandboxd.';
+
+COMMENT ON COLUMN report.sandbox_hosts.protection IS 'The protections in force, as its self-check found them.';
+
+COMMENT ON COLUMN report.sandbox_hosts.capacity IS 'How many sandboxes it runs at once (SANDBOX_MAX).';
+
+COMMENT ON COLUMN report.sandbox_hosts.sandboxes IS 'How many it runs now.';
+
+COMMENT ON COLUMN report.sandbox_hosts.to_clean IS 'How many ended whose files it has not removed yet.';
+
+COMMENT ON COLUMN report.sandbox_hosts.alive IS 'Whether it said so in the last 30 seconds: only then it gets new sandboxes.';
+
+COMMENT ON COLUMN report.sandbox_hosts.started_at IS 'When the daemon was last started.';
+
+COMMENT ON COLUMN report.sandbox_hosts.seen_at IS 'When it last said that it lives.';
+
+COMMENT ON COLUMN report.sandbox_hosts.stopped_at IS 'When it was stopped in good order; null: it wasn''t.';
+
 CREATE VIEW report.sandboxes AS
  SELECT w.slug AS workspace,
     s.id AS sandbox_session,
@@ -2391,13 +3340,22 @@ CREATE VIEW report.sandboxes AS
     s.error,
     s.created_at,
     s.last_activity_at,
-    s.expires_at
-   FROM (app.sandbox_session s
-     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+    s.expires_at,
+    h.name AS host,
+    s.claimed_at,
+    s.ready_at,
+    s.commit_id,
+    s.ended_at,
+    s.end_reason,
+    s.cleaned_at,
+    s.seq AS messages
+   FROM ((app.sandbox_session s
+     JOIN app.workspace w ON ((w.id = s.workspace_id)))
+     LEFT JOIN app.sandbox_host h ON ((h.id = s.host_id)));
 
 ALTER TABLE report.sandboxes OWNER TO craft_owner;
 
-COMMENT ON VIEW report.sandboxes IS 'The sandbox sessions: running isolated checkouts.';
+COMMENT ON VIEW report.sandboxes IS 'The sandbox sessions: isolated checkouts that run, or ended in the last 30 days.';
 
 COMMENT ON COLUMN report.sandboxes.workspace IS 'The workspace it belongs to.';
 
@@ -2418,6 +3376,22 @@ COMMENT ON COLUMN report.sandboxes.created_at IS 'When it was asked for.';
 COMMENT ON COLUMN report.sandboxes.last_activity_at IS 'Last heartbeat, message or end of a task.';
 
 COMMENT ON COLUMN report.sandboxes.expires_at IS 'When it ends if nothing happens.';
+
+COMMENT ON COLUMN report.sandboxes.host IS 'Name of the host that runs it; null: none has claimed it.';
+
+COMMENT ON COLUMN report.sandboxes.claimed_at IS 'When the host claimed it.';
+
+COMMENT ON COLUMN report.sandboxes.ready_at IS 'When its checkout was first ready.';
+
+COMMENT ON COLUMN report.sandboxes.commit_id IS 'The commit that was checked out.';
+
+COMMENT ON COLUMN report.sandboxes.ended_at IS 'When it ended; null: it runs.';
+
+COMMENT ON COLUMN report.sandboxes.end_reason IS 'user (deleted), idle, time, oom (memory), disk, crash, clone (no checkout), host (the host is gone).';
+
+COMMENT ON COLUMN report.sandboxes.cleaned_at IS 'When the host had removed all of it.';
+
+COMMENT ON COLUMN report.sandboxes.messages IS 'How many messages it sent its clients.';
 
 CREATE VIEW report.sessions AS
  SELECT w.slug AS workspace,
@@ -2548,6 +3522,54 @@ COMMENT ON COLUMN report.statuses.updated_at IS 'When they were last saved.';
 
 COMMENT ON COLUMN report.statuses.config IS 'The config as JSON text, as the client wrote it.';
 
+CREATE VIEW report.tasks AS
+ SELECT w.slug AS workspace,
+    j.session_id AS sandbox_session,
+    j.id AS task,
+    j.client,
+    j.kind,
+    j.name AS tool,
+    j.queued_at,
+    j.taken_at,
+    j.ended_at,
+    j.outcome,
+    j.exit_code,
+    j.bytes_in,
+    j.bytes_out
+   FROM ((app.sandbox_job j
+     JOIN app.sandbox_session s ON ((s.id = j.session_id)))
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.tasks OWNER TO craft_owner;
+
+COMMENT ON VIEW report.tasks IS 'What was asked of sandboxes: tasks for the agent, tool calls, diffs, cancellations.';
+
+COMMENT ON COLUMN report.tasks.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.tasks.sandbox_session IS 'The sandbox (report.sandboxes) that it was for.';
+
+COMMENT ON COLUMN report.tasks.task IS 'Its number, in the order in which they came.';
+
+COMMENT ON COLUMN report.tasks.client IS 'Name of the connection that asked.';
+
+COMMENT ON COLUMN report.tasks.kind IS 'execute, tool, cancel or diff.';
+
+COMMENT ON COLUMN report.tasks.tool IS 'The tool''s name; null where it is none.';
+
+COMMENT ON COLUMN report.tasks.queued_at IS 'When it came.';
+
+COMMENT ON COLUMN report.tasks.taken_at IS 'When the host took it.';
+
+COMMENT ON COLUMN report.tasks.ended_at IS 'When it was over; null: it runs or waits.';
+
+COMMENT ON COLUMN report.tasks.outcome IS 'success; failure (it ran and failed); error (it couldn''t run); cancelled; timeout; oom; host (the host was stopped or is gone); expired (the sandbox ended).';
+
+COMMENT ON COLUMN report.tasks.exit_code IS 'Exit code of what ran.';
+
+COMMENT ON COLUMN report.tasks.bytes_in IS 'Bytes of the client''s message.';
+
+COMMENT ON COLUMN report.tasks.bytes_out IS 'Bytes of the answers.';
+
 CREATE VIEW report.workspaces AS
  SELECT w.slug AS workspace,
     COALESCE(s.sessions, (0)::bigint) AS sessions,
@@ -2629,6 +3651,15 @@ ALTER TABLE ONLY app.plan
 ALTER TABLE ONLY app.project
     ADD CONSTRAINT project_pkey PRIMARY KEY (workspace_id, repo_id);
 
+ALTER TABLE ONLY app.sandbox_host
+    ADD CONSTRAINT sandbox_host_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY app.sandbox_job
+    ADD CONSTRAINT sandbox_job_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY app.sandbox_message
+    ADD CONSTRAINT sandbox_message_pkey PRIMARY KEY (session_id, seq);
+
 ALTER TABLE ONLY app.sandbox_session
     ADD CONSTRAINT sandbox_session_pkey PRIMARY KEY (id);
 
@@ -2666,7 +3697,23 @@ CREATE INDEX blob_gone_at ON app.blob_gone USING btree (gone_at);
 
 CREATE INDEX oauth_used_expires ON app.oauth_used USING btree (expires_at);
 
-CREATE INDEX sandbox_session_workspace ON app.sandbox_session USING btree (workspace_id, created_at);
+CREATE UNIQUE INDEX sandbox_job_execute ON app.sandbox_job USING btree (session_id) WHERE ((kind = 'execute'::text) AND (ended_at IS NULL));
+
+CREATE INDEX sandbox_job_open ON app.sandbox_job USING btree (session_id, id) WHERE (ended_at IS NULL);
+
+CREATE INDEX sandbox_job_session ON app.sandbox_job USING btree (session_id, id);
+
+CREATE INDEX sandbox_session_ended ON app.sandbox_session USING btree (ended_at) WHERE (gone_at IS NULL);
+
+CREATE INDEX sandbox_session_gone ON app.sandbox_session USING btree (gone_at) WHERE (gone_at IS NOT NULL);
+
+CREATE INDEX sandbox_session_host ON app.sandbox_session USING btree (host_id) WHERE (cleaned_at IS NULL);
+
+CREATE INDEX sandbox_session_open ON app.sandbox_session USING btree (workspace_id) WHERE (ended_at IS NULL);
+
+CREATE INDEX sandbox_session_unclaimed ON app.sandbox_session USING btree (created_at) WHERE ((host_id IS NULL) AND (ended_at IS NULL));
+
+CREATE INDEX sandbox_session_workspace ON app.sandbox_session USING btree (workspace_id, created_at) WHERE (gone_at IS NULL);
 
 CREATE INDEX seen_request_at ON app.seen_request USING brin (at);
 
@@ -2684,6 +3731,12 @@ ALTER TABLE ONLY app.plan
 
 ALTER TABLE ONLY app.project
     ADD CONSTRAINT project_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.sandbox_job
+    ADD CONSTRAINT sandbox_job_session_id_fkey FOREIGN KEY (session_id) REFERENCES app.sandbox_session(id);
+
+ALTER TABLE ONLY app.sandbox_session
+    ADD CONSTRAINT sandbox_session_host_id_fkey FOREIGN KEY (host_id) REFERENCES app.sandbox_host(id);
 
 ALTER TABLE ONLY app.sandbox_session
     ADD CONSTRAINT sandbox_session_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
@@ -2776,6 +3829,15 @@ GRANT ALL ON FUNCTION api.files_room(p_workspace text, p_session text, p_type te
 REVOKE ALL ON FUNCTION api.heads(p_workspaces text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.heads(p_workspaces text[]) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.host_beat(p_host uuid, p_busy text[], p_idle_seconds bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_beat(p_host uuid, p_busy text[], p_idle_seconds bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p_capacity integer, p_protection text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p_capacity integer, p_protection text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.host_end(p_host uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_end(p_host uuid) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.labels(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.labels(p_workspace text) TO craft_daemon;
 
@@ -2811,6 +3873,63 @@ GRANT ALL ON FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours int
 
 REVOKE ALL ON FUNCTION api.sandbox(p_workspace text, p_session text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox(p_workspace text, p_session text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_announce(p_host text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_announce(p_host text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_append(p_host uuid, p_session text, p_after bigint, p_targets text[], p_bodies text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_append(p_host uuid, p_session text, p_after bigint, p_targets text[], p_bodies text[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_delete(p_workspace text, p_session text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_delete(p_workspace text, p_session text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_end(p_host uuid, p_session text, p_reason text, p_error text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_end(p_host uuid, p_session text, p_reason text, p_error text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_ending(p_host uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_ending(p_host uuid) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_heads(p_sessions text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_heads(p_sessions text[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_job_end(p_job bigint, p_outcome text, p_exit integer, p_bytes_out bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_job_end(p_job bigint, p_outcome text, p_exit integer, p_bytes_out bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_jobs_lost(p_host uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_jobs_lost(p_host uuid) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_mine(p_host uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_mine(p_host uuid) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_open(p_workspace text, p_session text, OUT status text, OUT head bigint, OUT floor bigint, OUT state text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_open(p_workspace text, p_session text, OUT status text, OUT head bigint, OUT floor bigint, OUT state text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox_touch(p_workspace text, p_session text, p_idle_seconds bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_touch(p_workspace text, p_session text, p_idle_seconds bigint) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.sandboxes(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandboxes(p_workspace text) TO craft_daemon;
@@ -2878,6 +3997,9 @@ GRANT ALL ON FUNCTION api.statuses(p_workspace text) TO craft_daemon;
 REVOKE ALL ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.stream_announce(p_pairs text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.stream_announce(p_pairs text) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.workspace_tag(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.workspace_tag(p_workspace text) TO craft_daemon;
 
@@ -2911,11 +4033,31 @@ REVOKE ALL ON FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_
 
 REVOKE ALL ON FUNCTION app.repo_id(p_repo_key text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.sandbox_drop() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_find(p_workspace text, p_session text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_forget(p_keep_seconds bigint, p_limit integer, OUT messages bigint, OUT sessions bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.sandbox_json(s app.sandbox_session) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_lost(p_limit integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_prune(p_keep_seconds bigint, p_limit integer) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_refusal(p_job app.sandbox_job, p_message text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_renew(p_workspace text, p_session text, p_idle_seconds bigint, OUT status text, OUT id uuid, OUT host uuid) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tag_matches(p_tags text[], p_blob uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tag_of(p_bodies json[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.to_uuid(p_text text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.workspace_tag(p_seq bigint) FROM PUBLIC;
 
@@ -2935,6 +4077,8 @@ GRANT SELECT ON TABLE report.projects TO craft_dba;
 
 GRANT SELECT ON TABLE report.requests TO craft_dba;
 
+GRANT SELECT ON TABLE report.sandbox_hosts TO craft_dba;
+
 GRANT SELECT ON TABLE report.sandboxes TO craft_dba;
 
 GRANT SELECT ON TABLE report.sessions TO craft_dba;
@@ -2944,6 +4088,8 @@ GRANT SELECT ON TABLE report.skills TO craft_dba;
 GRANT SELECT ON TABLE report.sources TO craft_dba;
 
 GRANT SELECT ON TABLE report.statuses TO craft_dba;
+
+GRANT SELECT ON TABLE report.tasks TO craft_dba;
 
 GRANT SELECT ON TABLE report.workspaces TO craft_dba;
 

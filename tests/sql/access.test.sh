@@ -2,7 +2,7 @@
 # nothing else, anybody else nothing.
 # shellcheck shell=bash source=tests/sql/lib.sh
 . "$TEST_LIB"
-plan 52
+plan 62
 
 # as ROLE STATEMENT
 as() {
@@ -33,7 +33,19 @@ as craft_daemon "select sealed from api.credential_get('w', 'o/r')"
 is "$out" SEALED "which only a function returns"
 as craft_daemon "select api.oauth_use(decode(md5('x'), 'hex'), 4102444800000)"
 is "$out" t "and uses an OAuth state"
-for table in session message workspace project credential oauth_used epoch schema_migration file file_usage blob_gone; do
+host=aaaaaaaa-0000-4000-8000-000000000001
+as craft_daemon "select api.host_begin('$host', 'h', '1', 1, 'all'); select status from api.sandbox_create('w', 'o/r', 'main', 60, 1)"
+is "$out" "
+ok" "and makes a sandbox"
+sandbox=$(sql "$TEST_DB" "select id from app.sandbox_session")
+as craft_daemon "select branch from api.sandbox_claim('$host', 1); select status from api.sandbox_submit('w', '$sandbox', 'c', 'execute', null, null, 'SEALED-task', 60)"
+is "$out" "main
+ok" "and gives it a job"
+as craft_daemon "select api.sandbox_append('$host', '$sandbox', 0, '{\"\"}', '{SEALED-answer}'); select payload from api.sandbox_jobs('$host', 9, false)"
+is "$out" "1
+SEALED-task" "and answers it"
+for table in session message workspace project credential oauth_used epoch schema_migration file file_usage blob_gone \
+	sandbox_session sandbox_host sandbox_job sandbox_message; do
 	denied craft_daemon "select * from app.$table"
 done
 denied craft_daemon "update app.workspace set seq = 0"
@@ -57,7 +69,9 @@ as some_dba "select workspace, session, type, name, size, mime_type, sha256, blo
 is "$out" "w|s|attachments|f|7|image/png|$(printf x | sha256sum | cut -d' ' -f1)|aaaaaaaa-0000-4000-8000-000000000000|t" "and the files"
 as some_dba "select workspace, repo_key, has_github_auth, github_username, github_invalid_at is null from report.projects"
 is "$out" "w|o/r|t|octocat|t" "and the projects"
-sql "$TEST_DB" "analyze app.credential" >/dev/null
+sql "$TEST_DB" "analyze" >/dev/null
+as some_dba "select s.branch, s.host, s.messages, t.kind, h.sandboxes from report.sandboxes s join report.tasks t using (sandbox_session) join report.sandbox_hosts h using (host)"
+is "$out" "main|h|1|execute|1" "and the sandboxes, without what was said in them"
 failed="" shown=""
 for view in $(sql "$TEST_DB" "select viewname from pg_views where schemaname = 'report'"); do
 	as some_dba "select * from report.$view"
@@ -79,6 +93,8 @@ denied some_dba "select * from app.session"
 denied some_dba "select * from app.file"
 denied some_dba "select * from app.credential"
 denied some_dba "select sealed from app.credential"
+denied some_dba "select * from app.sandbox_message"
+denied some_dba "select payload from app.sandbox_job"
 denied some_dba "select sealed from api.credential_get('w', 'o/r')"
 denied some_dba "select sealed from api.credentials_to_rekey(null, null, 1)"
 denied some_dba "select api.credential_delete('w', 'o/r')"

@@ -1,6 +1,6 @@
 -- What the catalogs must say: comments on everything, privileges, search paths, storage.
 begin;
-select plan(33);
+select plan(35);
 
 create temp view ours as select n.oid, n.nspname from pg_namespace n where n.nspname in ('app', 'api', 'report');
 
@@ -67,7 +67,8 @@ select is_empty($$ select c.oid::regclass, a.attname from pg_class c join ours o
 	where a.attnum > 0 and a.atttypid in ('jsonb'::regtype, 'timestamp'::regtype, 'varchar'::regtype, 'bpchar'::regtype) $$,
 	'no jsonb, no time without a zone, no varchar');
 select results_eq($$ select c.relname::text collate "default", array_to_string(c.reloptions, ' ') collate "default" from pg_class c join ours o on o.oid = c.relnamespace where c.reloptions is not null and c.relkind = 'r' order by 1 $$,
-	$$ values ('file_usage', 'fillfactor=30'), ('session', 'fillfactor=70'), ('workspace', 'fillfactor=30') $$, 'the hot rows have room to be updated in place');
+	$$ values ('file_usage', 'fillfactor=30'), ('sandbox_host', 'fillfactor=30'), ('sandbox_job', 'fillfactor=70'),
+		('sandbox_session', 'fillfactor=30'), ('session', 'fillfactor=70'), ('workspace', 'fillfactor=30') $$, 'the hot rows have room to be updated in place');
 select is_empty($$ select c.oid::regclass from pg_class c where c.relnamespace = 'app'::regnamespace and c.relkind = 'r'
 	and not exists (select from pg_index i where i.indrelid = c.oid and i.indisprimary) $$, 'every table has a primary key');
 select is_empty($$ select p.oid::regprocedure from pg_proc p where p.pronamespace = 'api'::regnamespace and p.prorettype = 'api.outcome'::regtype
@@ -80,6 +81,13 @@ select results_eq($$ select c.conrelid::regclass, c.confrelid::regclass from pg_
 	$$ values ('app.file_usage'::regclass, 'app.workspace'::regclass), ('app.file', 'app.file_usage') $$, 'files refer to no row that synced changes lock');
 select is_empty($$ select p.oid::regprocedure from pg_proc p join pg_language l on l.oid = p.prolang where p.pronamespace = 'api'::regnamespace
 	and l.lanname <> 'plpgsql' and p.proname ~ '^files?_' $$, 'functions of files keep their plans');
+select is_empty($$ select p.oid::regprocedure from pg_proc p join pg_language l on l.oid = p.prolang where p.pronamespace = 'api'::regnamespace
+	and l.lanname <> 'plpgsql' and p.proname ~ '^(sandbox|host|stream)_' $$, 'those of running sandboxes too');
+-- A row that is updated at every message must stay in its page.
+select is_empty($$ select i.indexrelid::regclass, a.attname from pg_index i join pg_attribute a on a.attrelid = i.indrelid
+	where i.indrelid in ('app.sandbox_session'::regclass, 'app.sandbox_host'::regclass)
+	and a.attname in ('seq', 'floor', 'status', 'last_activity_at', 'expires_at', 'idle_seconds', 'seen_at')
+	and (a.attnum = any (i.indkey) or pg_get_expr(i.indpred, i.indrelid) ~ ('\m' || a.attname || '\M')) $$, 'no index has what changes often');
 select is_empty($$ select p.oid::regprocedure from pg_proc p where p.pronamespace = 'api'::regnamespace and p.provolatile <> 'v'
 	and p.prosrc ~* '\m(insert into|update app|delete from|for update|for no key update)\M' $$, 'what reads only reads');
 

@@ -164,6 +164,24 @@ static void test_methods(void **state)
 	expect_allowed(METHOD_PUT, "/workspace/w/projects/o/credential", "GET, HEAD, DELETE");
 }
 
+static void test_sandboxes(void **state)
+{
+	(void)state;
+	expect(METHOD_POST, "/api/sandbox/create", "/api/sandbox/create", "");
+	expect(METHOD_GET, "/api/sandbox/a%2Fb/1/status", "/api/sandbox/:workspace/:sessionId/status", "a/b|1");
+	expect(METHOD_HEAD, "/api/sandbox/w/1/status", "/api/sandbox/:workspace/:sessionId/status", "w|1");
+	expect(METHOD_DELETE, "/api/sandbox/w/1", "/api/sandbox/:workspace/:sessionId", "w|1");
+	expect(METHOD_POST, "/api/sandbox/w/1/heartbeat", "/api/sandbox/:workspace/:sessionId/heartbeat", "w|1");
+	/* A workspace may have any name. */
+	expect(METHOD_DELETE, "/api/sandbox/create/status", "/api/sandbox/:workspace/:sessionId", "create|status");
+	expect_allowed(METHOD_GET, "/api/sandbox/create", "POST");
+	expect_allowed(METHOD_GET, "/api/sandbox/w/1", "DELETE");
+	expect_allowed(METHOD_POST, "/api/sandbox/w/1/status", "GET, HEAD");
+	expect_allowed(METHOD_GET, "/api/sandbox/w/1/heartbeat", "POST");
+	expect_none(METHOD_GET, "/api/sandbox");
+	expect_none(METHOD_GET, "/api/sandbox/w/1/x");
+}
+
 static size_t count_args(const char *pattern)
 {
 	size_t n = 0;
@@ -195,8 +213,9 @@ static void test_table(void **state)
 		/* What a visit changes, or begins, isn't there for HEAD. */
 		bool visit = r->handler == oauth_start || r->handler == oauth_callback;
 		assert_true(!!(r->methods & METHOD_GET) == (visit || !!(r->methods & METHOD_HEAD)));
-		/* A body may be missing where a link is signed. */
-		assert_true(!!(r->methods & METHOD_POST) == (r->body_limit > 0 || r->check == files_sign_check));
+		/* A body may be missing where a link is signed, and says nothing in a heartbeat. */
+		bool bare = r->check == files_sign_check || r->handler == sandbox_heartbeat_post;
+		assert_true(!!(r->methods & METHOD_POST) == (r->body_limit > 0 || bare));
 		if (r->handler == documents_list || r->handler == documents_get)
 			assert_int_equal(statements[r->statement].params, count_args(r->pattern));
 		if (r->handler == documents_list)
@@ -222,11 +241,11 @@ static void test_statements(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_paths),	       cmocka_unit_test(test_projects),
-		cmocka_unit_test(test_files),	       cmocka_unit_test(test_assets),
-		cmocka_unit_test(test_trailing_slash), cmocka_unit_test(test_unknown),
-		cmocka_unit_test(test_methods),	       cmocka_unit_test(test_table),
-		cmocka_unit_test(test_statements),
+		cmocka_unit_test(test_paths),	  cmocka_unit_test(test_projects),
+		cmocka_unit_test(test_files),	  cmocka_unit_test(test_assets),
+		cmocka_unit_test(test_sandboxes), cmocka_unit_test(test_trailing_slash),
+		cmocka_unit_test(test_unknown),	  cmocka_unit_test(test_methods),
+		cmocka_unit_test(test_table),	  cmocka_unit_test(test_statements),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,20 @@
+/* fields.h: what a request's JSON object must hold. */
+#ifndef CRAFT_FCGI_FIELDS_H
+#define CRAFT_FCGI_FIELDS_H
+
+#include "request.h"
+
+struct field {
+	const char *name;
+	struct buf *value;
+};
+
+/* Decodes texts of the body behind what their values hold. STATUS_BAD_FIELD: one is missing, null or empty ("Missing
+ * required parameters"), or is no text. */
+enum status fields_read(struct request *req, const struct field *fields, size_t count)
+	__attribute__((warn_unused_result));
+
+/* The name of a workspace is as long as one may be, or STATUS_BAD_FIELD. */
+enum status fields_check_workspace(struct request *req, struct slice workspace) __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,245 @@
+-- Sandboxes as REST and the bridge use them: made, kept alive, deleted; jobs given to them, their messages read.
+-- Who changes a sandbox first takes the lock of its row in app.sandbox_session.
+
+create or replace function app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) returns void language plpgsql
+set search_path = app, pg_catalog, pg_temp as $$
+declare
+	v_n   bigint := cardinality(p_bodies);
+	v_seq bigint;
+begin
+	update app.sandbox_session s set seq = s.seq + v_n where s.id = p_id returning s.seq into v_seq;
+	insert into app.sandbox_message (session_id, seq, target, body)
+		select p_id, v_seq - v_n + u.n, u.target, u.body from unnest(p_targets, p_bodies) with ordinality u (target, body, n);
+	perform pg_notify('craft_streams', p_id || ':' || v_seq);
+end
+$$;
+comment on function app.sandbox_say(uuid, text[], text[]) is 'Appends messages to a sandbox that no host says anything for, and tells the bridges when this transaction commits.';
+
+create or replace function app.sandbox_refusal(p_job app.sandbox_job, p_message text) returns text language sql immutable
+set search_path = app, pg_temp as $$
+	-- By hand: no SQL function may look into an id that has a \u0000.
+	select case p_job.kind
+		when 'tool' then '{"type":"tool_result","id":' || coalesce(p_job.tool_id, 'null') || ',"success":false,"error":' || to_json(p_message) || '}'
+		when 'cancel' then null
+		else '{"type":"error","message":' || to_json(p_message) || '}'
+	end;
+$$;
+comment on function app.sandbox_refusal(app.sandbox_job, text) is 'What the client of a job that will never run is told; null: nothing.';
+
+create or replace function app.sandbox_finish(p_id uuid, p_reason text, p_error text) returns boolean language plpgsql
+set search_path = app, pg_catalog, pg_temp as $$
+declare
+	v_now     timestamptz := clock_timestamp();
+	v_session app.sandbox_session;
+	-- Is there no host that tells the clients?
+	v_alone   boolean;
+	v_message text := coalesce(p_error, 'The sandbox has ended');
+	v_targets text[];
+	v_bodies  text[];
+begin
+	select s.* into v_session from app.sandbox_session s where s.id = p_id and s.ended_at is null for update;
+	if not found then
+		return false;
+	end if;
+	v_alone := v_session.host_id is null or p_reason = 'host';
+	update app.sandbox_session s set status = 'expired', ended_at = v_now, end_reason = p_reason, error = coalesce(p_error, s.error),
+		expires_at = least(s.expires_at, v_now), cleaned_at = case when s.host_id is null then v_now end
+		where s.id = p_id;
+	with mine as (
+		-- One that is being taken is the host's.
+		select j.id from app.sandbox_job j where j.session_id = p_id and j.ended_at is null and (j.taken_at is null or v_alone)
+		for update skip locked
+	), over as (
+		update app.sandbox_job j set ended_at = v_now, outcome = case p_reason when 'host' then 'host' else 'expired' end, payload = null
+		from mine m where j.id = m.id
+		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, v_message) as body
+	)
+	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
+	if v_alone then
+		perform app.sandbox_say(p_id, v_targets || null::text,
+			v_bodies || ('{"type":"status","status":"expired"' || coalesce(',"error":' || to_json(p_error), '') || '}'));
+	end if;
+	return true;
+end
+$$;
+comment on function app.sandbox_finish(uuid, text, text) is
+'Ends a sandbox, unless it has ended: false. Ends the jobs that its host hasn''t taken. Where no host has claimed it or the host is gone, ends the other jobs too, tells their clients, and says that the sandbox expired: else only its host, which counts the messages, says anything.';
+
+create or replace function app.sandbox_find(p_workspace text, p_session text) returns app.sandbox_session language plpgsql stable
+set search_path = app, pg_temp as $$
+declare
+	v_session app.sandbox_session;
+begin
+	select s.* into v_session from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.id = app.to_uuid(p_session) and s.gone_at is null;
+	return v_session;
+end
+$$;
+comment on function app.sandbox_find(text, text) is 'A sandbox of a workspace; all null when there is none.';
+
+create or replace function app.sandbox_renew(p_workspace text, p_session text, p_idle_seconds bigint, out status text, out id uuid, out host uuid)
+returns record language plpgsql volatile set search_path = app, pg_temp as $$
+declare
+	v_now timestamptz := clock_timestamp();
+begin
+	update app.sandbox_session s set last_activity_at = v_now, expires_at = v_now + make_interval(secs => p_idle_seconds), idle_seconds = p_idle_seconds
+		from app.workspace w
+		where w.id = s.workspace_id and w.slug = p_workspace and s.id = app.to_uuid(p_session) and s.ended_at is null
+		returning 'ok', s.id, s.host_id into status, id, host;
+	if not found then
+		status := case when (app.sandbox_find(p_workspace, p_session)).id is null then 'unknown' else 'expired' end;
+	end if;
+end
+$$;
+comment on function app.sandbox_renew(text, text, bigint) is 'Something happened: the sandbox lives for p_idle_seconds from now. Takes the lock of its row. Status ok, unknown or expired.';
+
+-- REST.
+
+create or replace function api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer,
+	out status text, out session text, out in_use integer)
+returns record language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
+declare
+	v_now       timestamptz;
+	v_workspace bigint;
+	v_capacity  bigint;
+	v_id        uuid := gen_random_uuid();
+begin
+	-- Two who make sandboxes at once must not both find the last place.
+	perform pg_advisory_xact_lock(hashtext('craft-agent-cloud'), hashtext('sandbox_create'));
+	v_now := clock_timestamp();
+	select p.workspace_id into v_workspace from app.project p join app.workspace w on w.id = p.workspace_id
+		where w.slug = p_workspace and p.repo_id = app.repo_id(p_repo_key);
+	if not found then
+		raise exception 'the workspace has no such project' using errcode = '22023';
+	end if;
+	select sum(h.capacity) into v_capacity from app.sandbox_host h where h.stopped_at is null and h.seen_at > v_now - interval '30 s';
+	select count(*) into in_use from app.sandbox_session s where s.workspace_id = v_workspace and s.ended_at is null;
+	if v_capacity is null then
+		status := 'no_host';
+	elsif in_use >= p_workspace_max then
+		status := 'workspace_full';
+	else
+		status := 'ok';
+		in_use := in_use + 1;
+		if v_capacity <= (select count(*) from app.sandbox_session s left join app.sandbox_host h on h.id = s.host_id
+			where s.ended_at is null and (h.id is null or h.stopped_at is null and h.seen_at > v_now - interval '30 s')) then
+			status := 'host_full';
+			in_use := v_capacity;
+		end if;
+	end if;
+	if status = 'ok' then
+		insert into app.sandbox_session (id, workspace_id, repo_key, sandbox_id, branch, status, created_at, last_activity_at, expires_at, idle_seconds)
+			values (v_id, v_workspace, p_repo_key, left(v_id::text, 8), p_branch, 'provisioning', v_now, v_now,
+				v_now + make_interval(secs => p_idle_seconds), p_idle_seconds);
+		session := v_id;
+		perform pg_notify('craft_sandbox', '*');
+	end if;
+end
+$$;
+comment on function api.sandbox_create(text, text, text, bigint, integer) is
+'Makes a sandbox of a project''s branch, which a host claims soon after (NOTIFY craft_sandbox: *). Status ok, session being its id; or nothing is made: no_host (none has been seen for 30 s), workspace_full (the workspace has p_workspace_max), host_full (all living hosts are). in_use is the number of the workspace''s sandboxes, with host_full that of all.';
+
+create or replace function api.sandbox_touch(p_workspace text, p_session text, p_idle_seconds bigint) returns text
+language plpgsql volatile security definer set search_path = app, pg_temp as $$
+begin
+	return (app.sandbox_renew(p_workspace, p_session, p_idle_seconds)).status;
+end
+$$;
+comment on function api.sandbox_touch(text, text, bigint) is 'A heartbeat: the sandbox lives for p_idle_seconds from now. ok, unknown or expired.';
+
+create or replace function api.sandbox_delete(p_workspace text, p_session text) returns text
+language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
+declare
+	v_id   uuid := (app.sandbox_find(p_workspace, p_session)).id;
+	v_host uuid;
+begin
+	if v_id is null then
+		return 'unknown';
+	end if;
+	if app.sandbox_finish(v_id, 'user', null) then
+		select s.host_id into v_host from app.sandbox_session s where s.id = v_id;
+		perform pg_notify('craft_sandbox', v_host::text) where v_host is not null;
+	end if;
+	return 'ok';
+end
+$$;
+comment on function api.sandbox_delete(text, text) is 'Ends a sandbox; its host, which is told (NOTIFY craft_sandbox), stops all that runs in it and removes its files. ok (also when it has ended already) or unknown.';
+
+-- The bridge.
+
+create or replace function api.sandbox_open(p_workspace text, p_session text, out status text, out head bigint, out floor bigint, out state text)
+returns record language plpgsql stable security definer set search_path = app, pg_temp as $$
+declare
+	v_session app.sandbox_session := app.sandbox_find(p_workspace, p_session);
+begin
+	status := case when v_session.id is null then 'unknown' when v_session.ended_at is not null then 'expired' else 'ok' end;
+	head := v_session.seq;
+	floor := v_session.floor;
+	state := v_session.status;
+end
+$$;
+comment on function api.sandbox_open(text, text) is 'May a client connect? ok, unknown or expired; with the number of the latest message, that up to which they were pruned, and the sandbox''s status.';
+
+create or replace function api.sandbox_messages(p_session text, p_since bigint, p_limit integer)
+returns table (head bigint, floor bigint, seq bigint, target text, body text)
+language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select s.seq, s.floor, c.seq, c.target, c.body
+	from (select) one
+	left join app.sandbox_session s on s.id = app.to_uuid(p_session) and s.gone_at is null
+	left join lateral (
+		select p.* from (
+			-- The size as sent: a text's length is known without reading it, and what is stored may be far smaller.
+			select m.*, sum(octet_length(m.body)) over (order by m.seq) - octet_length(m.body) as before
+			from (select * from app.sandbox_message m where m.session_id = s.id and m.seq > p_since order by m.seq limit p_limit) m
+		) p where p.before < 8388608
+	) c on true
+	order by c.seq;
+end
+$$;
+comment on function api.sandbox_messages(text, bigint, integer) is
+'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
+
+create or replace function api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text,
+	p_payload text, p_idle_seconds bigint, out status text, out host text)
+returns record language plpgsql volatile security definer set search_path = app, pg_temp as $$
+declare
+	v_renewed record := app.sandbox_renew(p_workspace, p_session, p_idle_seconds);
+	v_open    bigint;
+begin
+	status := v_renewed.status;
+	if status <> 'ok' then
+		return;
+	end if;
+	select count(*) into v_open from app.sandbox_job j where j.session_id = v_renewed.id and j.ended_at is null;
+	if p_kind = 'execute' and exists (select from app.sandbox_job j where j.session_id = v_renewed.id and j.kind = 'execute' and j.ended_at is null) then
+		status := 'busy';
+	-- Who has too much under way must still be able to cancel it.
+	elsif v_open >= (case p_kind when 'cancel' then 200 else 100 end) then
+		status := 'too_many';
+	else
+		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in)
+			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0));
+		host := v_renewed.host;
+	end if;
+end
+$$;
+comment on function api.sandbox_submit(text, text, text, text, text, text, text, bigint) is
+'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat.';
+
+create or replace function api.sandbox_announce(p_host text) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
+begin
+	perform pg_notify('craft_sandbox', coalesce(p_host, '*'));
+end
+$$;
+comment on function api.sandbox_announce(text) is 'Tells a host (null: all) that there is work: NOTIFY craft_sandbox. Call it after the job''s COMMIT, in a transaction of its own. Only a hint.';
+
+create or replace function api.sandbox_heads(p_sessions text[])
+returns table (session text, seq bigint) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select s.id::text, s.seq from app.sandbox_session s where s.id = any (p_sessions::uuid[]) and s.gone_at is null;
+end
+$$;
+comment on function api.sandbox_heads(text[]) is 'Number of the latest message of each of these sandboxes; those that are unknown or gone are left out.';
