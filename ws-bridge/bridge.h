@@ -9,6 +9,7 @@
 #include "lib/conf.h"
 
 struct conn;
+struct courier;
 struct feed;
 struct hub;
 struct lane;
@@ -23,6 +24,7 @@ struct bridge {
 	struct hub *hub;
 	struct feed *feed;
 	struct lane *small_lane, *big_lane;
+	struct courier *small_courier, *big_courier;
 	struct session_cache *cache;
 	struct deflate_encoder *deflate;
 	struct conn_list conns; /* all that have a socket */

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "hub.h"
 #include "lib/log.h"
+#include "room.h"
+#include "sandbox_room.h"
 #include "sync.h"
 #include "upgrade.h"
 
@@ -63,6 +64,7 @@ void conn_unref(struct conn *conn)
 	if (--conn->refs)
 		return;
 	replies_free(&conn->replies);
+	sandbox_client_free(conn->sandbox);
 	free(conn->client);
 	free(conn->want_epoch);
 	free(conn);
@@ -299,9 +301,9 @@ void conn_accept(struct conn *conn)
 	frame_reader_init(&conn->reader, (size_t)conn->bridge->conf.ws_max_message, conn->hs.deflate);
 	buf_drop_front(&conn->in, conn->hs.head_len);
 	conn->hs = (struct handshake){ 0 };
-	struct slice slug = room_slug(conn->room);
-	log_info(conn->request_id, "client %llu connected to workspace %.*s", (unsigned long long)conn->serial,
-		 (int)slug.len, slug.ptr);
+	struct slice name = room_name(conn->room);
+	log_info(conn->request_id, "client %llu connected to %s %.*s", (unsigned long long)conn->serial,
+		 conn->room->type->noun, (int)name.len, name.ptr);
 }
 
 /* ---- receiving ---- */
@@ -349,7 +351,7 @@ static void on_event(struct conn *conn, const struct frame_event *ev)
 	switch (ev->kind) {
 	case FRAME_TEXT:
 		take_token(conn);
-		sync_message(conn, ev);
+		conn->sandbox ? sandbox_received(conn, ev) : sync_message(conn, ev);
 		break;
 	case FRAME_PING:
 		take_token(conn);

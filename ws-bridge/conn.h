@@ -18,6 +18,7 @@ enum conn_pause { PAUSE_REPLIES = 1, PAUSE_RATE = 2, PAUSE_JOIN = 4, PAUSE_DRAIN
 
 struct op;
 struct room;
+struct sandbox_client;
 
 struct conn {
 	TAILQ_ENTRY(conn) link;	      /* bridge->conns */
@@ -52,17 +53,20 @@ struct conn {
 	double rate_tokens;
 	uint64_t rate_at;
 
-	/* Sync (hub.c, lane.c). */
+	/* Its place in a workspace or sandbox (hub.c, join.c). */
 	struct room *room;
-	char *client;	   /* ?client=, or NULL */
-	char *want_epoch;  /* ?epoch=, or NULL */
-	int64_t since_seq; /* ?since=, or -1 */
-	bool live;	   /* gets events as they come */
-	bool reading_log;  /* a page of the log is asked for */
-	int64_t pos;	   /* last event that it got or needn't get */
-	size_t lag;	   /* bytes of events that passed the gate while it wasn't live and that it hasn't got since */
+	struct sandbox_client *sandbox; /* NULL: of a workspace */
+	char *client;			/* ?client=; without it NULL, in a sandbox a name of our own */
+	char *want_epoch;		/* ?epoch=, or NULL */
+	int64_t since_seq;		/* ?since=, or -1 */
+	bool live;			/* gets events as they come */
+	bool reading_log;		/* a page of the log is asked for */
+	int64_t pos;			/* last event that it got or needn't get */
+	size_t lag; /* bytes of events that passed the gate while it wasn't live and that it hasn't got since */
 	uint64_t slow_since; /* ms: since when queue and lag together are beyond WS_MAX_QUEUE; 0: they aren't */
-	struct lane *lane;   /* where its requests under way are */
+
+	/* Sync (lane.c). */
+	struct lane *lane; /* where its requests under way are */
 	size_t under_way;
 	TAILQ_HEAD(, op) backlog; /* requests that wait for those in the other lane */
 };

@@ -18,6 +18,19 @@ struct event *event_new(int64_t seq, struct slice entity, struct slice action, s
 	return e;
 }
 
+struct event *event_new_message(int64_t seq, struct slice body, struct slice target)
+{
+	struct event *e = xcalloc(1, sizeof(*e));
+	e->refs = 1;
+	e->seq = seq;
+	e->target = target.ptr ? slice_dup(target) : NULL;
+	while (body.len > 1 && body.ptr[body.len - 1] != '}')
+		body.len--;
+	if (body.len > 1)
+		buf_add(&e->data, body.ptr, body.len - 1);
+	return e;
+}
+
 struct event *event_ref(struct event *e)
 {
 	e->refs++;
@@ -32,6 +45,7 @@ void event_unref(struct event *e)
 		if (e->frames[i])
 			frame_buf_unref(e->frames[i]);
 	}
+	free(e->target);
 	buf_free(&e->head);
 	buf_free(&e->data);
 	free(e);
@@ -51,7 +65,8 @@ struct frame_buf *event_frame(struct event *e, bool with_seq, struct deflate_enc
 	if (*slot)
 		return *slot;
 	autobuf tail = { 0 };
-	buf_add_char(&tail, '}');
+	if (e->head.len)
+		buf_add_char(&tail, '}');
 	if (with_seq) {
 		buf_add_str(&tail, ",\"seq\":");
 		buf_add_i64(&tail, e->seq);

@@ -1,4 +1,5 @@
-/* event.h: one numbered change of a workspace, as it is broadcast; encoded once for each kind of listener. */
+/* event.h: one numbered change of a workspace, or message of a sandbox, as it is broadcast; encoded once for each kind
+ * of listener. */
 #ifndef CRAFT_EVENT_H
 #define CRAFT_EVENT_H
 
@@ -11,14 +12,18 @@ struct event {
 	unsigned refs;
 	int64_t seq;
 	uint64_t origin; /* serial of the connection of this process that made it, or 0 */
-	struct buf head; /* {"type":"broadcast","event":{"entity":…,"action":…,"data": */
-	struct buf data;
+	char *target;	 /* name of the only client that gets it, or NULL */
+	struct buf head; /* of a change: {"type":"broadcast","event":{"entity":…,"action":…,"data": */
+	struct buf data; /* the change's; or the message, without its last brace */
 	struct frame_buf *frames[4];
 };
 TAILQ_HEAD(event_list, event);
 
 /* data is copied. The caller holds the one reference. */
 struct event *event_new(int64_t seq, struct slice entity, struct slice action, struct slice data, uint64_t origin);
+/* A sandbox's message: body is a JSON object, which goes out as it is, or with the number as its last member. target:
+ * the only client that gets it; ptr NULL: everybody. Copied. */
+struct event *event_new_message(int64_t seq, struct slice body, struct slice target);
 struct event *event_ref(struct event *e);
 void event_unref(struct event *e);
 

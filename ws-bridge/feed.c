@@ -7,13 +7,25 @@
 #include "conn.h"
 #include "hub.h"
 #include "lib/log.h"
-#include "pglink.h"
+#include "lib/pglink.h"
+#include "room.h"
+#include "sandbox_room.h"
+#include "statements.h"
 
 #define PAGE_ROWS 500
 #define PRUNE_EVERY_MS 60000
 #define PRUNE_AGAIN_MS 1000
 
-enum question_kind { ASK_LISTEN, ASK_EPOCH, ASK_HEADS, ASK_CHANGES, ASK_PRUNE };
+enum question_kind {
+	ASK_LISTEN,
+	ASK_LISTEN_STREAMS,
+	ASK_EPOCH,
+	ASK_HEADS,
+	ASK_SANDBOX_HEADS,
+	ASK_CHANGES,
+	ASK_SANDBOX,
+	ASK_PRUNE
+};
 
 struct question {
 	STAILQ_ENTRY(question) link;
@@ -29,7 +41,7 @@ struct feed {
 	struct pglink *link;
 	struct questions asked;	  /* sent, in order */
 	struct questions waiting; /* for the connection */
-	bool sweeping;
+	unsigned sweeping;	  /* questions of the sweep under way */
 	uint64_t prune_at;
 };
 
@@ -42,7 +54,8 @@ struct feed *feed_new(struct bridge *bridge)
 	STAILQ_INIT(&feed->asked);
 	STAILQ_INIT(&feed->waiting);
 	feed->prune_at = uv_now(bridge->loop) + PRUNE_EVERY_MS;
-	feed->link = pglink_new(bridge->loop, bridge->conf.database_url, "craft-ws-bridge read", &events, feed);
+	feed->link = pglink_new(bridge->loop, bridge->conf.database_url, "craft-ws-bridge read", statements, STMT_COUNT,
+				&events, feed);
 	return feed;
 }
 
@@ -72,31 +85,55 @@ void feed_free(struct feed *feed)
 	free(feed);
 }
 
+static enum statement statement_of(const struct question *q)
+{
+	static const enum statement statements_of[] = {
+		[ASK_LISTEN] = STMT_LISTEN,
+		[ASK_LISTEN_STREAMS] = STMT_LISTEN_STREAMS,
+		[ASK_EPOCH] = STMT_EPOCH,
+		[ASK_HEADS] = STMT_HEADS,
+		[ASK_SANDBOX_HEADS] = STMT_SANDBOX_HEADS,
+		[ASK_SANDBOX] = STMT_SANDBOX_OPEN,
+		[ASK_PRUNE] = STMT_PRUNE,
+	};
+	return q->kind == ASK_CHANGES ? q->room->type->page : statements_of[q->kind];
+}
+
+static void add_parameters(const struct feed *feed, const struct question *q, struct buf *names, struct db_params *p)
+{
+	const struct conf *conf = &feed->bridge->conf;
+	if (q->kind == ASK_HEADS || q->kind == ASK_SANDBOX_HEADS) {
+		(void)hub_names(feed->bridge->hub, q->kind == ASK_HEADS ? ROOM_WORKSPACE : ROOM_SANDBOX, names);
+		db_add_text(p, buf_slice(names));
+	} else if (q->kind == ASK_CHANGES) {
+		db_add_text(p, room_name(q->room));
+		db_add_i64(p, q->since);
+		db_add_i32(p, PAGE_ROWS);
+	} else if (q->kind == ASK_SANDBOX) {
+		db_add_text(p, slice_of(q->conn->sandbox->workspace));
+		db_add_text(p, slice_of(q->conn->sandbox->session));
+	} else if (q->kind == ASK_PRUNE) {
+		db_add_i64(p, conf->change_log_keep);
+		db_add_i32(p, (int32_t)conf->change_log_days);
+		db_add_i32(p, (int32_t)conf->retry_hours);
+	}
+}
+
 static void put(struct feed *feed, struct question *q)
 {
-	static const enum statement statement_of[] = {
-		[ASK_LISTEN] = STMT_LISTEN,   [ASK_EPOCH] = STMT_EPOCH, [ASK_HEADS] = STMT_HEADS,
-		[ASK_CHANGES] = STMT_CHANGES, [ASK_PRUNE] = STMT_PRUNE,
-	};
-	const struct conf *conf = &feed->bridge->conf;
-	autobuf slugs = { 0 };
+	autobuf names = { 0 };
 	struct db_params p = { 0 };
-	if (q->kind == ASK_HEADS) {
-		(void)hub_slugs(feed->bridge->hub, &slugs);
-		db_add_text(&p, buf_slice(&slugs));
-	} else if (q->kind == ASK_CHANGES) {
-		db_add_text(&p, room_slug(q->room));
-		db_add_i64(&p, q->since);
-		db_add_i32(&p, PAGE_ROWS);
-	} else if (q->kind == ASK_PRUNE) {
-		db_add_i64(&p, conf->change_log_keep);
-		db_add_i32(&p, (int32_t)conf->change_log_days);
-		db_add_i32(&p, (int32_t)conf->retry_hours);
-	}
+	add_parameters(feed, q, &names, &p);
 	STAILQ_INSERT_TAIL(&feed->asked, q, link);
 	/* A failure shows as on_lost, which clears what was asked. */
-	if (pglink_query(feed->link, statement_of[q->kind], &p))
+	if (pglink_query(feed->link, (int)statement_of(q), &p))
 		(void)pglink_sync(feed->link);
+}
+
+/* Does somebody wait for the answer, however long it takes? */
+static bool is_lasting(enum question_kind kind)
+{
+	return kind == ASK_CHANGES || kind == ASK_SANDBOX;
 }
 
 static void ask(struct feed *feed, enum question_kind kind, struct room *room, struct conn *conn, int64_t since)
@@ -108,7 +145,7 @@ static void ask(struct feed *feed, enum question_kind kind, struct room *room, s
 	q->since = since;
 	if (pglink_is_ready(feed->link))
 		put(feed, q);
-	else if (kind == ASK_CHANGES)
+	else if (is_lasting(kind))
 		STAILQ_INSERT_TAIL(&feed->waiting, q, link);
 	else
 		question_free(q);
@@ -119,14 +156,26 @@ void feed_changes(struct feed *feed, struct room *room, struct conn *conn, int64
 	ask(feed, ASK_CHANGES, room, conn, since);
 }
 
+void feed_open_sandbox(struct feed *feed, struct conn *conn)
+{
+	ask(feed, ASK_SANDBOX, NULL, conn, 0);
+}
+
 void feed_sweep(struct feed *feed)
 {
-	autobuf slugs = { 0 };
-	if (feed->sweeping || !pglink_is_ready(feed->link) || !hub_slugs(feed->bridge->hub, &slugs))
+	autobuf slugs = { 0 }, sessions = { 0 };
+	if (feed->sweeping || !pglink_is_ready(feed->link))
 		return;
-	feed->sweeping = true;
+	bool workspaces = hub_names(feed->bridge->hub, ROOM_WORKSPACE, &slugs);
+	bool sandboxes = hub_names(feed->bridge->hub, ROOM_SANDBOX, &sessions);
+	if (!workspaces && !sandboxes)
+		return;
+	feed->sweeping = (unsigned)workspaces + (unsigned)sandboxes;
 	ask(feed, ASK_EPOCH, NULL, NULL, 0);
-	ask(feed, ASK_HEADS, NULL, NULL, 0);
+	if (workspaces)
+		ask(feed, ASK_HEADS, NULL, NULL, 0);
+	if (sandboxes)
+		ask(feed, ASK_SANDBOX_HEADS, NULL, NULL, 0);
 }
 
 /* LISTEN first, then the epoch, then whoever waited: nothing committed from here on goes unseen. */
@@ -136,6 +185,7 @@ static void on_ready(struct pglink *link, void *user)
 	struct question *q;
 	(void)link;
 	ask(feed, ASK_LISTEN, NULL, NULL, 0);
+	ask(feed, ASK_LISTEN_STREAMS, NULL, NULL, 0);
 	ask(feed, ASK_EPOCH, NULL, NULL, 0);
 	feed_sweep(feed);
 	while ((q = pop(&feed->waiting)))
@@ -147,9 +197,9 @@ static void on_lost(struct pglink *link, void *user)
 	struct feed *feed = user;
 	struct question *q;
 	(void)link;
-	feed->sweeping = false;
+	feed->sweeping = 0;
 	while ((q = pop(&feed->asked))) {
-		if (q->kind == ASK_CHANGES)
+		if (is_lasting(q->kind))
 			STAILQ_INSERT_TAIL(&feed->waiting, q, link);
 		else
 			question_free(q);
@@ -160,6 +210,12 @@ static void take_heads(struct feed *feed, const PGresult *r)
 {
 	for (int i = 0; i < PQntuples(r); i++)
 		hub_head(feed->bridge->hub, db_get(r, i, 0), db_get_i64(r, i, 1), db_get_i64(r, i, 2));
+}
+
+static void take_sandbox_heads(struct feed *feed, const PGresult *r)
+{
+	for (int i = 0; i < PQntuples(r); i++)
+		hub_sandbox_head(feed->bridge->hub, db_get(r, i, 0), db_get_i64(r, i, 1));
 }
 
 static void take_pruned(struct feed *feed, const PGresult *r)
@@ -185,10 +241,14 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 		return;
 	if (q->kind == ASK_CHANGES)
 		hub_page(q->room, q->conn, ok ? r : NULL);
+	else if (q->kind == ASK_SANDBOX)
+		sandbox_opened(q->conn, ok ? r : NULL);
 	else if (q->kind == ASK_EPOCH && ok)
 		hub_epoch(feed->bridge->hub, db_get(r, 0, 0));
 	else if (q->kind == ASK_HEADS && ok)
 		take_heads(feed, r);
+	else if (q->kind == ASK_SANDBOX_HEADS && ok)
+		take_sandbox_heads(feed, r);
 	else if (q->kind == ASK_PRUNE && ok)
 		take_pruned(feed, r);
 }
@@ -198,30 +258,40 @@ static void on_sync(struct pglink *link, void *user)
 	struct feed *feed = user;
 	struct question *q = pop(&feed->asked);
 	(void)link;
-	if (q->kind == ASK_HEADS)
-		feed->sweeping = false;
+	if (q->kind == ASK_HEADS || q->kind == ASK_SANDBOX_HEADS)
+		feed->sweeping--;
 	question_free(q);
 }
 
-/* "id:seq,id:seq": see api.announce; "epoch": see api.epoch_renew. */
-static void on_notify(struct pglink *link, void *user, const char *payload)
+/* One pair "id:seq". */
+static bool take_hint(struct feed *feed, bool sandbox, struct slice pair)
+{
+	const char *colon = pair.len ? memchr(pair.ptr, ':', pair.len) : NULL;
+	if (!colon)
+		return false;
+	int64_t seq = strtoll(colon + 1, NULL, 10);
+	if (sandbox)
+		hub_sandbox_head(feed->bridge->hub, slice_make(pair.ptr, (size_t)(colon - pair.ptr)), seq);
+	else
+		hub_hint(feed->bridge->hub, strtoll(pair.ptr, NULL, 10), seq);
+	return true;
+}
+
+/* "id:seq,id:seq": see api.announce and api.stream_announce; "epoch": see api.epoch_renew. */
+static void on_notify(struct pglink *link, void *user, const char *channel, const char *payload)
 {
 	struct feed *feed = user;
+	bool sandbox = strcmp(channel, "craft_streams") == 0;
 	(void)link;
-	if (strcmp(payload, "epoch") == 0) {
+	if (!sandbox && strcmp(payload, "epoch") == 0) {
 		ask(feed, ASK_EPOCH, NULL, NULL, 0);
 		return;
 	}
-	while (*payload) {
-		char *end;
-		int64_t id = strtoll(payload, &end, 10);
-		if (*end != ':')
+	for (;;) {
+		size_t n = strcspn(payload, ",");
+		if (!take_hint(feed, sandbox, slice_make(payload, n)) || !payload[n])
 			return;
-		int64_t seq = strtoll(end + 1, &end, 10);
-		hub_hint(feed->bridge->hub, id, seq);
-		payload = *end == ',' ? end + 1 : end;
-		if (*end && *end != ',')
-			return;
+		payload += n + 1;
 	}
 }
 

@@ -16,6 +16,9 @@ void feed_changes(struct feed *feed, struct room *room, struct conn *conn, int64
 /* Reads the heads of all rooms, unless that is under way. */
 void feed_sweep(struct feed *feed);
 
+/* Asks whether a connection may have its sandbox; the answer goes to sandbox_opened(). As feed_changes() otherwise. */
+void feed_open_sandbox(struct feed *feed, struct conn *conn);
+
 /* When the database last answered on this connection (uv_now's clock). */
 uint64_t feed_heard_at(const struct feed *feed);
 

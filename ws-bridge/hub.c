@@ -31,26 +31,30 @@ const char *hub_epoch_text(const struct hub *hub)
 
 /* ---- rooms ---- */
 
+static const struct room_type types[ROOM_KINDS];
+
 static struct slice id_key(const int64_t *id)
 {
 	return slice_make((const char *)id, sizeof(*id));
 }
 
-struct room *room_open(struct hub *hub, struct slice slug)
+struct room *room_open(struct hub *hub, enum room_kind kind, struct slice name)
 {
-	struct room *room = map_get(&hub->by_slug, slug);
+	struct room *room = map_get(&hub->rooms[kind], name);
 	if (room)
 		return room;
 	room = xcalloc(1, sizeof(*room));
 	room->hub = hub;
-	room->slug = slice_dup(slug);
-	room->slug_len = slug.len;
+	room->kind = kind;
+	room->type = &types[kind];
+	room->name = slice_dup(name);
+	room->name_len = name.len;
 	room->head = ROOM_UNKNOWN;
 	TAILQ_INIT(&room->members);
 	TAILQ_INIT(&room->ring);
 	TAILQ_INIT(&room->hold);
 	room->idle_since = uv_now(hub->bridge->loop);
-	map_put(&hub->by_slug, slug, room);
+	map_put(&hub->rooms[kind], name, room);
 	return room;
 }
 
@@ -65,12 +69,12 @@ static void drop_events(struct event_list *list)
 
 static void room_free(struct room *room)
 {
-	(void)map_remove(&room->hub->by_slug, room_slug(room));
+	(void)map_remove(&room->hub->rooms[room->kind], room_name(room));
 	if (room->id)
 		(void)map_remove(&room->hub->by_id, id_key(&room->id));
 	drop_events(&room->ring);
 	drop_events(&room->hold);
-	free(room->slug);
+	free(room->name);
 	free(room);
 }
 
@@ -82,16 +86,18 @@ static void free_room(void *value, void *arg)
 
 void hub_free(struct hub *hub)
 {
-	map_each(&hub->by_slug, free_room, NULL);
-	map_free(&hub->by_slug);
+	for (size_t kind = 0; kind < ROOM_KINDS; kind++) {
+		map_each(&hub->rooms[kind], free_room, NULL);
+		map_free(&hub->rooms[kind]);
+	}
 	map_free(&hub->by_id);
 	free(hub->epoch);
 	free(hub);
 }
 
-struct slice room_slug(const struct room *room)
+struct slice room_name(const struct room *room)
 {
-	return slice_make(room->slug, room->slug_len);
+	return slice_make(room->name, room->name_len);
 }
 
 struct room *room_ref(struct room *room)
@@ -106,7 +112,7 @@ void room_unref(struct room *room)
 		room->idle_since = uv_now(room->hub->bridge->loop);
 }
 
-void room_learn_id(struct room *room, int64_t id)
+static void learn_id(struct room *room, int64_t id)
 {
 	if (room->id || !id)
 		return;
@@ -125,19 +131,21 @@ static void tick_room(void *value, void *arg)
 
 void hub_tick(struct hub *hub, uint64_t now)
 {
-	map_each(&hub->by_slug, tick_room, &now);
+	for (size_t kind = 0; kind < ROOM_KINDS; kind++)
+		map_each(&hub->rooms[kind], tick_room, &now);
 }
 
-static void add_slug(void *value, void *arg)
+static void add_name(void *value, void *arg)
 {
-	db_array_text(arg, room_slug(value));
+	db_array_text(arg, room_name(value));
 }
 
-bool hub_slugs(struct hub *hub, struct buf *out)
+bool hub_names(struct hub *hub, enum room_kind kind, struct buf *out)
 {
-	db_array_begin(out, DB_TEXT, hub->by_slug.count);
-	map_each(&hub->by_slug, add_slug, out);
-	return hub->by_slug.count > 0;
+	struct map *rooms = &hub->rooms[kind];
+	db_array_begin(out, DB_TEXT, rooms->count);
+	map_each(rooms, add_name, out);
+	return rooms->count > 0;
 }
 
 /* ---- the gate ---- */
@@ -162,7 +170,7 @@ void room_give(struct conn *conn, struct event *e)
 	if (e->seq <= conn->pos)
 		return;
 	conn->lag -= conn->lag < size ? conn->lag : size;
-	if (e->origin != conn->serial)
+	if (e->origin != conn->serial && (!e->target || strcmp(e->target, conn->client) == 0))
 		conn_send(conn, event_frame(e, conn->since_seq >= 0, conn->deflate ? conn->bridge->deflate : NULL));
 	conn->pos = e->seq;
 	replies_advance(conn);
@@ -230,6 +238,13 @@ static void want(struct room *room, int64_t seq)
 		read_gap(room);
 }
 
+void room_seen(struct room *room, int64_t seq)
+{
+	if (room->head == ROOM_UNKNOWN)
+		room->head = room->wanted = seq;
+	want(room, seq);
+}
+
 /* Takes over the reference. */
 static void pass(struct room *room, struct event *e)
 {
@@ -248,7 +263,7 @@ static void pass(struct room *room, struct event *e)
 void hub_committed(struct room *room, int64_t workspace_id, int64_t seq, const char *entity, const char *action,
 		   struct slice data, const struct conn *origin)
 {
-	room_learn_id(room, workspace_id);
+	learn_id(room, workspace_id);
 	pass(room, event_new(seq, slice_of(entity), slice_of(action), data, origin->serial));
 	want(room, seq);
 }
@@ -282,7 +297,8 @@ void hub_epoch(struct hub *hub, struct slice epoch)
 		return;
 	if (hub->epoch) {
 		log_warn(NULL, "the database's epoch changed: all clients are sent to reload");
-		map_each(&hub->by_slug, dismiss, NULL);
+		for (size_t kind = 0; kind < ROOM_KINDS; kind++)
+			map_each(&hub->rooms[kind], dismiss, NULL);
 		session_cache_clear(hub->bridge->cache);
 	}
 	free(hub->epoch);
@@ -298,41 +314,56 @@ static uint64_t own_serial(const struct hub *hub, struct slice origin)
 	return strtoull(origin.ptr + n + 1, NULL, 10);
 }
 
-struct event *room_page_event(struct room *room, const PGresult *r, int row)
+static struct event *change_event(struct room *room, const PGresult *r, int row)
 {
 	uint64_t origin = own_serial(room->hub, db_get(r, row, PAGE_ORIGIN));
 	struct slice entity = db_get(r, row, PAGE_ENTITY);
 	if (!origin && slice_eq_str(entity, "session"))
-		session_cache_drop(room->hub->bridge->cache, room_slug(room), db_get(r, row, PAGE_ENTITY_ID));
+		session_cache_drop(room->hub->bridge->cache, room_name(room), db_get(r, row, PAGE_ENTITY_ID));
 	return event_new(db_get_i64(r, row, PAGE_SEQ), entity, db_get(r, row, PAGE_ACTION), db_get(r, row, PAGE_DATA),
 			 origin);
 }
+
+static struct event *message_event(struct room *room, const PGresult *r, int row)
+{
+	(void)room;
+	return event_new_message(db_get_i64(r, row, MESSAGE_SEQ), db_get(r, row, MESSAGE_BODY),
+				 db_get(r, row, MESSAGE_TARGET));
+}
+
+static const struct room_type types[ROOM_KINDS] = {
+	[ROOM_WORKSPACE] = { "workspace", STMT_CHANGES, PAGE_HEAD, PAGE_FLOOR, PAGE_SEQ, change_event },
+	[ROOM_SANDBOX] = { "sandbox", STMT_SANDBOX_MESSAGES, MESSAGE_HEAD, MESSAGE_FLOOR, MESSAGE_SEQ, message_event },
+};
 
 static void room_page(struct room *room, const PGresult *r)
 {
 	int rows = PQntuples(r);
 	room->reading = false;
 	for (int i = 0; i < rows; i++) {
-		if (!PQgetisnull(r, i, PAGE_SEQ))
-			pass(room, room_page_event(room, r, i));
+		if (!PQgetisnull(r, i, room->type->seq))
+			pass(room, room->type->event(room, r, i));
 	}
 	if (room->head == ROOM_UNKNOWN)
 		return;
-	int64_t floor = db_get_i64(r, 0, PAGE_FLOOR);
+	int64_t floor = db_get_i64(r, 0, room->type->floor);
 	if (floor > room->head) {
 		/* The log was pruned beyond us (we were cut off for long): nobody here can be served without a gap. */
-		log_warn(NULL, "a workspace's log was pruned beyond what its listeners have: they are sent to reload");
+		log_warn(NULL, "a %s's log was pruned beyond what its listeners have: they are sent to reload",
+			 room->type->noun);
 		dismiss(room, NULL);
 		return;
 	}
-	want(room, db_get_i64(r, 0, PAGE_HEAD));
+	if (PQgetisnull(r, 0, room->type->head) && room->kind == ROOM_SANDBOX)
+		room->wanted = room->head; /* it is gone: what was announced can't be read any more */
+	want(room, db_get_i64(r, 0, room->type->head));
 }
 
 void hub_page(struct room *room, struct conn *conn, const PGresult *result)
 {
-	if (result) {
+	if (result && room->kind == ROOM_WORKSPACE) {
 		hub_epoch(room->hub, db_get(result, 0, PAGE_EPOCH));
-		room_learn_id(room, db_get_i64(result, 0, PAGE_WORKSPACE));
+		learn_id(room, db_get_i64(result, 0, PAGE_WORKSPACE));
 	}
 	if (conn)
 		join_page(room, conn, result);
@@ -347,19 +378,26 @@ void hub_hint(struct hub *hub, int64_t workspace_id, int64_t seq)
 	struct room *room = map_get(&hub->by_id, id_key(&workspace_id));
 	if (room)
 		want(room, seq);
-	else if (hub->by_id.count < hub->by_slug.count)
+	else if (hub->by_id.count < hub->rooms[ROOM_WORKSPACE].count)
 		feed_sweep(hub->bridge->feed); /* it may be one of those that had no number when they were opened */
 }
 
 void hub_head(struct hub *hub, struct slice slug, int64_t workspace_id, int64_t seq)
 {
-	struct room *room = map_get(&hub->by_slug, slug);
+	struct room *room = map_get(&hub->rooms[ROOM_WORKSPACE], slug);
 	if (!room)
 		return;
 	if (room->id && room->id != workspace_id) {
 		dismiss(room, NULL); /* deleted and made again */
 		return;
 	}
-	room_learn_id(room, workspace_id);
+	learn_id(room, workspace_id);
 	want(room, seq);
+}
+
+void hub_sandbox_head(struct hub *hub, struct slice session, int64_t seq)
+{
+	struct room *room = map_get(&hub->rooms[ROOM_SANDBOX], session);
+	if (room)
+		want(room, seq);
 }

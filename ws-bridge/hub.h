@@ -1,5 +1,6 @@
-/* hub.h: workspaces that have listeners (rooms), and the one gate through which their events go out, strictly by
- * number: the next one is sent, a higher one waits while the gap is read from the log, a lower one was sent already. */
+/* hub.h: workspaces and sandboxes that have listeners (rooms), and the one gate through which their events go out,
+ * strictly by number: the next one is sent, a higher one waits while the gap is read from the log, a lower one was sent
+ * already. */
 #ifndef CRAFT_HUB_H
 #define CRAFT_HUB_H
 
@@ -9,6 +10,8 @@
 #include "event.h"
 
 struct room;
+
+enum room_kind { ROOM_WORKSPACE, ROOM_SANDBOX, ROOM_KINDS };
 
 struct hub *hub_new(struct bridge *bridge);
 void hub_free(struct hub *hub);
@@ -25,8 +28,9 @@ void hub_drained(struct conn *conn);
 void hub_committed(struct room *room, int64_t workspace_id, int64_t seq, const char *entity, const char *action,
 		   struct slice data, const struct conn *origin);
 
-/* The workspace's slug; lives as long as the room. A room lives while it has members or references. */
-struct slice room_slug(const struct room *room);
+/* The workspace's slug or the sandbox's id; lives as long as the room. A room lives while it has members or references.
+ */
+struct slice room_name(const struct room *room);
 struct room *room_ref(struct room *room);
 void room_unref(struct room *room);
 
@@ -35,13 +39,15 @@ void room_unref(struct room *room);
 /* The database is reachable (again): the epoch was read. Everybody is sent away when it is another one than before. */
 void hub_epoch(struct hub *hub, struct slice epoch);
 const char *hub_epoch_text(const struct hub *hub); /* "" until it is known */
-/* A page of api.changes for the room itself (conn NULL) or for one catching up. result NULL: the query failed. */
+/* A page of the log for the room itself (conn NULL) or for one catching up. result NULL: the query failed. */
 void hub_page(struct room *room, struct conn *conn, const PGresult *result);
 /* A workspace's head was seen: by id (a hint; unknown ids are looked up by a sweep) or by slug (the sweep). */
 void hub_hint(struct hub *hub, int64_t workspace_id, int64_t seq);
 void hub_head(struct hub *hub, struct slice slug, int64_t workspace_id, int64_t seq);
-/* Slugs of all rooms as a binary text[]; false: there are none. */
-bool hub_slugs(struct hub *hub, struct buf *out);
+/* A sandbox's head was seen. */
+void hub_sandbox_head(struct hub *hub, struct slice session, int64_t seq);
+/* Names of all rooms of a kind as a binary text[]; false: there are none. */
+bool hub_names(struct hub *hub, enum room_kind kind, struct buf *out);
 
 /* Once a second: forgets rooms without members. */
 void hub_tick(struct hub *hub, uint64_t now);

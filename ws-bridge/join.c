@@ -1,4 +1,5 @@
-/* join.c: joining a room without missing or repeating anything.
+/* join.c: joining a room without missing or repeating anything. How a client gets to a sandbox's room is in
+ * sandbox_room.c; from then on it is the same.
  *
  * A member has a position: the last event that it got or needn't get. While it is behind the room's head and the ring
  * doesn't reach back that far, it reads the log page by page; events that the gate lets through meanwhile are not given
@@ -27,8 +28,7 @@ static const struct event *ring_first(const struct room *room)
 	return TAILQ_FIRST(&room->ring);
 }
 
-/* Does the ring hold everything after pos? */
-static bool ring_reaches(const struct room *room, int64_t pos)
+bool join_ring_reaches(const struct room *room, int64_t pos)
 {
 	return ring_first(room) && ring_first(room)->seq <= pos + 1;
 }
@@ -44,11 +44,11 @@ static void give_ring(struct conn *conn)
 	}
 }
 
-/* One step towards the head; called again when a page came or the queue drained. */
-static void catch_up(struct conn *conn)
+/* Called again when a page came or the queue drained. */
+void join_catch_up(struct conn *conn)
 {
 	struct room *room = conn->room;
-	if (conn->pos < room->head && ring_reaches(room, conn->pos))
+	if (conn->pos < room->head && join_ring_reaches(room, conn->pos))
 		give_ring(conn);
 	if (conn->state != CONN_OPEN)
 		return;
@@ -79,9 +79,9 @@ static void give_rows(struct conn *conn, const PGresult *r)
 {
 	int rows = PQntuples(r);
 	for (int i = 0; i < rows && conn->state == CONN_OPEN && conn_has_room(conn); i++) {
-		if (PQgetisnull(r, i, PAGE_SEQ))
+		if (PQgetisnull(r, i, conn->room->type->seq))
 			return;
-		struct event *e = room_page_event(conn->room, r, i);
+		struct event *e = conn->room->type->event(conn->room, r, i);
 		if (e->seq == conn->pos + 1)
 			room_give(conn, e);
 		event_unref(e);
@@ -102,7 +102,7 @@ static void admit(struct conn *conn, int64_t head, int64_t start, bool resumed, 
 	if (page)
 		give_rows(conn, page);
 	if (conn->state == CONN_OPEN)
-		catch_up(conn);
+		join_catch_up(conn);
 	conn_resume(conn, PAUSE_JOIN);
 }
 
@@ -122,18 +122,22 @@ static bool join_now(struct conn *conn)
 		admit(conn, room->head, room->head, false, NULL);
 	else if (since <= 0)
 		admit(conn, room->head, room->head, true, NULL);
-	else if (since == room->head || (since < room->head && ring_reaches(room, since)))
+	else if (since == room->head || (since < room->head && join_ring_reaches(room, since)))
 		admit(conn, room->head, since, true, NULL);
 	else
 		return false;
 	return true;
 }
 
-void hub_join(struct conn *conn, struct slice slug)
+void join_room(struct conn *conn, struct room *room)
 {
-	struct room *room = room_open(conn->bridge->hub, slug);
 	conn->room = room;
 	TAILQ_INSERT_TAIL(&room->members, conn, room_link);
+}
+
+void hub_join(struct conn *conn, struct slice slug)
+{
+	join_room(conn, room_open(conn->bridge->hub, ROOM_WORKSPACE, slug));
 	if (!join_now(conn))
 		ask(conn, conn->since_seq > 0 ? conn->since_seq : INT64_MAX);
 }
@@ -153,7 +157,7 @@ void hub_leave(struct conn *conn)
 void hub_drained(struct conn *conn)
 {
 	if (conn->state == CONN_OPEN && conn->room && !conn->live && !conn->reading_log)
-		catch_up(conn);
+		join_catch_up(conn);
 }
 
 /* The first page, which tells where the workspace stands. */
@@ -182,18 +186,22 @@ void join_page(struct room *room, struct conn *conn, const PGresult *r)
 		if (conn->state == CONN_JOINING)
 			conn_refuse(conn, 503, "Database unavailable, try again");
 		else
-			conn_close(conn, FRAME_CLOSE_RESTART, "the change log can't be read, resume later", true);
+			conn_close(conn, FRAME_CLOSE_RESTART, "the log can't be read, resume later", true);
 		return;
 	}
 	if (conn->state == CONN_JOINING) {
 		first_page(room, conn, r);
 		return;
 	}
-	if (db_get_i64(r, 0, PAGE_FLOOR) > conn->pos) {
-		conn_close(conn, FRAME_CLOSE_RESTART, "the change log was pruned, reload", true);
+	if (PQgetisnull(r, 0, room->type->head) && room->kind == ROOM_SANDBOX) {
+		conn_close(conn, FRAME_CLOSE_RESTART, "the sandbox is gone", true);
+		return;
+	}
+	if (db_get_i64(r, 0, room->type->floor) > conn->pos) {
+		conn_close(conn, FRAME_CLOSE_RESTART, "the log was pruned, reload", true);
 		return;
 	}
 	give_rows(conn, r);
 	if (conn->state == CONN_OPEN)
-		catch_up(conn);
+		join_catch_up(conn);
 }

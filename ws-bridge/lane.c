@@ -12,8 +12,8 @@
 
 #include "feed.h"
 #include "lib/log.h"
+#include "lib/pglink.h"
 #include "op.h"
-#include "pglink.h"
 #include "room.h"
 #include "session_cache.h"
 
@@ -163,7 +163,7 @@ static void announce(struct lane *lane, struct op *const *ops, size_t count)
 	db_array_begin(&slugs, DB_TEXT, distinct);
 	for (size_t i = 0; i < count; i++) {
 		if (i == 0 || ops[i]->room != ops[i - 1]->room)
-			db_array_text(&slugs, room_slug(ops[i]->room));
+			db_array_text(&slugs, room_name(ops[i]->room));
 	}
 	db_add_text(&p, buf_slice(&slugs));
 	expect(lane, EXPECT_ANNOUNCED, NULL);
@@ -204,7 +204,7 @@ static void sort_batch(struct lane *lane)
 	for (size_t i = 1; i < lane->count; i++) {
 		struct op *op = lane->batch[i];
 		size_t j = i;
-		for (; j > 0 && compare_slugs(room_slug(lane->batch[j - 1]->room), room_slug(op->room)) > 0; j--)
+		for (; j > 0 && compare_slugs(room_name(lane->batch[j - 1]->room), room_name(op->room)) > 0; j--)
 			lane->batch[j] = lane->batch[j - 1];
 		lane->batch[j] = op;
 	}
@@ -453,7 +453,8 @@ struct lane *lane_new(struct bridge *bridge, const char *application)
 	struct lane *lane = xcalloc(1, sizeof(*lane));
 	lane->bridge = bridge;
 	TAILQ_INIT(&lane->queue);
-	lane->link = pglink_new(bridge->loop, bridge->conf.database_url, application, &events, lane);
+	lane->link =
+		pglink_new(bridge->loop, bridge->conf.database_url, application, statements, STMT_COUNT, &events, lane);
 	return lane;
 }
 

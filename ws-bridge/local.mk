@@ -2,6 +2,7 @@ sbin_PROGRAMS += ws-bridge/craft-ws-bridge
 ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/bridge.h \
 	ws-bridge/conn.c ws-bridge/conn.h \
+	ws-bridge/courier.c ws-bridge/courier.h \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
 	ws-bridge/event.c ws-bridge/event.h \
 	ws-bridge/feed.c ws-bridge/feed.h \
@@ -16,8 +17,10 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/message_types.c \
 	ws-bridge/op.c ws-bridge/op.h \
 	ws-bridge/outq.c ws-bridge/outq.h \
-	ws-bridge/pglink.c ws-bridge/pglink.h \
 	ws-bridge/reply.c ws-bridge/reply.h \
+	ws-bridge/request.c ws-bridge/request.h \
+	ws-bridge/sandbox_message.c ws-bridge/sandbox_message.h \
+	ws-bridge/sandbox_room.c ws-bridge/sandbox_room.h \
 	ws-bridge/session_cache.c ws-bridge/session_cache.h \
 	ws-bridge/statements.c ws-bridge/statements.h \
 	ws-bridge/sync.c ws-bridge/sync.h \

@@ -8,11 +8,13 @@
 #include <sys/resource.h>
 
 #include "conn.h"
+#include "courier.h"
 #include "feed.h"
 #include "hub.h"
 #include "lane.h"
 #include "lib/log.h"
 #include "listener.h"
+#include "sandbox_room.h"
 #include "session_cache.h"
 
 #define TICK_MS 100
@@ -40,6 +42,8 @@ static void end_of_turn(struct program *p)
 {
 	lane_pump(p->bridge.small_lane);
 	lane_pump(p->bridge.big_lane);
+	courier_pump(p->bridge.small_courier);
+	courier_pump(p->bridge.big_courier);
 	conn_flush_dirty(&p->bridge);
 }
 
@@ -95,10 +99,11 @@ static bool is_idle(const struct program *p)
 	const struct conn *conn;
 	TAILQ_FOREACH(conn, &p->bridge.conns, link)
 	{
-		if (conn->under_way || !TAILQ_EMPTY(&conn->backlog))
+		if (conn->under_way || !TAILQ_EMPTY(&conn->backlog) || sandbox_client_waits(conn->sandbox))
 			return false;
 	}
-	return lane_is_idle(p->bridge.small_lane) && lane_is_idle(p->bridge.big_lane);
+	return lane_is_idle(p->bridge.small_lane) && lane_is_idle(p->bridge.big_lane) &&
+	       courier_is_idle(p->bridge.small_courier) && courier_is_idle(p->bridge.big_courier);
 }
 
 /* Closes a share of the connections, so that they don't all come back at once. */
@@ -164,6 +169,8 @@ static void on_tick(uv_timer_t *timer)
 	conn_tick(b, now);
 	lane_tick(b->small_lane, now);
 	lane_tick(b->big_lane, now);
+	courier_tick(b->small_courier, now);
+	courier_tick(b->big_courier, now);
 	if (now >= p->second_at) {
 		p->second_at = now + 1000;
 		hub_tick(b->hub, now);
@@ -222,12 +229,16 @@ static void start_parts(struct bridge *b)
 	b->feed = feed_new(b);
 	b->small_lane = lane_new(b, "craft-ws-bridge write");
 	b->big_lane = lane_new(b, "craft-ws-bridge big writes");
+	b->small_courier = courier_new(b, "craft-ws-bridge sandbox");
+	b->big_courier = courier_new(b, "craft-ws-bridge big sandbox");
 }
 
 static void free_parts(struct bridge *b)
 {
 	lane_free(b->small_lane);
 	lane_free(b->big_lane);
+	courier_free(b->small_courier);
+	courier_free(b->big_courier);
 	feed_free(b->feed);
 	/* What is closing needs one more turn of the loop. */
 	(void)uv_run(b->loop, UV_RUN_DEFAULT);

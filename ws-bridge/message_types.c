@@ -21,7 +21,7 @@ static struct session_cache *cache_of(const struct op *op)
 
 static struct slice workspace_of(const struct op *op)
 {
-	return room_slug(op->room);
+	return room_name(op->room);
 }
 
 static int64_t now_ms(void)

@@ -9,7 +9,7 @@
 #include "hub.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "pglink.h"
+#include "lib/pglink.h"
 #include "room.h"
 #include "session_cache.h"
 
@@ -142,7 +142,7 @@ static bool is_session_op(const struct op *op)
 void op_forget(struct op *op)
 {
 	if (is_session_op(op))
-		session_cache_drop(op->conn->bridge->cache, room_slug(op->room), op_session(op));
+		session_cache_drop(op->conn->bridge->cache, room_name(op->room), op_session(op));
 }
 
 bool op_send_base(struct op *op, struct pglink *link, bool *asked)
@@ -150,11 +150,11 @@ bool op_send_base(struct op *op, struct pglink *link, bool *asked)
 	*asked = false;
 	if (op->type->base == BASE_NONE)
 		return true;
-	const struct session_entry *e = session_cache_get(op->conn->bridge->cache, room_slug(op->room), op_session(op));
+	const struct session_entry *e = session_cache_get(op->conn->bridge->cache, room_name(op->room), op_session(op));
 	if (e && (op->type->base == BASE_HEADER || e->has_hashes))
 		return true;
 	struct db_params p = { 0 };
-	db_add_text(&p, room_slug(op->room));
+	db_add_text(&p, room_name(op->room));
 	db_add_text(&p, op_session(op));
 	*asked = true;
 	return pglink_query(link, op->type->base == BASE_HASHES ? STMT_SESSION_BASE : STMT_SESSION_HEADER, &p);
@@ -165,7 +165,7 @@ void op_take_base(struct op *op, const PGresult *r)
 	if (PQresultStatus(r) != PGRES_TUPLES_OK || PQntuples(r) == 0)
 		return;
 	struct session_cache *cache = op->conn->bridge->cache;
-	struct session_entry *e = session_cache_put(cache, room_slug(op->room), op_session(op));
+	struct session_entry *e = session_cache_put(cache, room_name(op->room), op_session(op));
 	e->version = PQgetisnull(r, 0, 0) ? 0 : db_get_i64(r, 0, 0);
 	buf_clear(&e->header);
 	buf_add_slice(&e->header, db_get(r, 0, 1));
@@ -200,7 +200,7 @@ static void add_request(struct op *op, struct db_params *p)
 bool op_send(struct op *op, struct pglink *link)
 {
 	struct db_params p = { 0 };
-	db_add_text(&p, room_slug(op->room));
+	db_add_text(&p, room_name(op->room));
 	op->type->parameters(op, &p);
 	add_request(op, &p);
 	assert(p.count == statements[op->type->statement].params);

@@ -6,20 +6,32 @@
 #include "event.h"
 #include "hub.h"
 #include "lib/map.h"
+#include "statements.h"
 
 #define ROOM_UNKNOWN (-1)
 
 struct hub {
 	struct bridge *bridge;
-	struct map by_slug, by_id;
+	struct map rooms[ROOM_KINDS]; /* by name */
+	struct map by_id;	      /* workspaces */
 	char *epoch;
+};
+
+/* What differs between the kinds of rooms. */
+struct room_type {
+	const char *noun;
+	enum statement page;  /* reads the log; parameters: name, since, rows */
+	int head, floor, seq; /* columns of a page */
+	struct event *(*event)(struct room *room, const PGresult *page, int row);
 };
 
 struct room {
 	struct hub *hub;
-	char *slug;
-	size_t slug_len;
-	int64_t id;		  /* 0: not written to yet, as far as we know */
+	enum room_kind kind;
+	const struct room_type *type;
+	char *name;
+	size_t name_len;
+	int64_t id;		  /* of a workspace; 0: not written to yet, as far as we know */
 	unsigned refs;		  /* requests and reads under way */
 	struct conn_list members; /* all that joined or are joining; events go to those that are live */
 	int64_t head;		  /* number of the last event delivered, or ROOM_UNKNOWN before the first read */
@@ -30,9 +42,10 @@ struct room {
 	struct event_list hold; /* events that came before their predecessors, ascending */
 	size_t hold_count;
 	uint64_t idle_since; /* ms */
+	uint64_t touched_at; /* ms: of a sandbox, when its clients last counted as active */
 };
 
-/* Columns of api.changes. */
+/* Columns of api.changes and api.sandbox_messages. */
 enum page_column {
 	PAGE_WORKSPACE,
 	PAGE_EPOCH,
@@ -45,12 +58,12 @@ enum page_column {
 	PAGE_ORIGIN,
 	PAGE_DATA
 };
+enum message_column { MESSAGE_HEAD, MESSAGE_FLOOR, MESSAGE_SEQ, MESSAGE_TARGET, MESSAGE_BODY };
 
 /* Finds or makes the room. */
-struct room *room_open(struct hub *hub, struct slice slug);
-void room_learn_id(struct room *room, int64_t id);
-/* The event of one row of a page; the caller holds the reference. */
-struct event *room_page_event(struct room *room, const PGresult *r, int row);
+struct room *room_open(struct hub *hub, enum room_kind kind, struct slice name);
+/* The log goes up to seq: reads what is missing. Where the room's place isn't known yet, it starts there. */
+void room_seen(struct room *room, int64_t seq);
 /* Sends an event to a member, unless it is past it or made it itself, and moves its position. */
 void room_give(struct conn *conn, struct event *e);
 

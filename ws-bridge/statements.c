@@ -37,5 +37,14 @@ const struct db_statement statements[STMT_COUNT] = {
 	[STMT_CHANGES] = { "changes", "select * from api.changes($1::text,$2::bigint,$3::integer)", 3 },
 	[STMT_PRUNE] = { "prune", "select api.prune($1::bigint,$2::integer,$3::integer)", 3 },
 	[STMT_LISTEN] = { "listen", "listen craft_changes", 0 },
+	[STMT_SANDBOX_OPEN] = { "sandbox_open", "select status, head, floor, state from api.sandbox_open($1::text,$2::text)", 2 },
+	[STMT_SANDBOX_MESSAGES] = { "sandbox_messages",
+		"select head, floor, seq, target, body from api.sandbox_messages($1::text,$2::bigint,$3::integer)", 3 },
+	[STMT_SANDBOX_HEADS] = { "sandbox_heads", "select session, seq from api.sandbox_heads($1::text[])", 1 },
+	[STMT_SANDBOX_SUBMIT] = { "sandbox_submit",
+		"select status, host from api.sandbox_submit($1::text,$2::text,$3::text,$4::text,$5::text,$6::text,$7::text,$8::bigint)", 8 },
+	[STMT_SANDBOX_ANNOUNCE] = { "sandbox_announce", "select api.sandbox_announce($1::text)", 1 },
+	[STMT_SANDBOX_TOUCH] = { "sandbox_touch", "select api.sandbox_touch($1::text,$2::text,$3::bigint)", 3 },
+	[STMT_LISTEN_STREAMS] = { "listen_streams", "listen craft_streams", 0 },
 };
 /* clang-format on */

@@ -9,6 +9,7 @@
 #include "lib/auth.h"
 #include "lib/log.h"
 #include "lib/uri.h"
+#include "sandbox_room.h"
 
 #define MAX_SLUG 1024
 #define MAX_CLIENT 256
@@ -32,7 +33,7 @@ static bool fits_text(const struct buf *b, size_t max)
 	return b->len > 0 && b->len <= max && utf8_valid(b->data, b->len) && !memchr(b->data, '\0', b->len);
 }
 
-/* The parameters of a sync connection; NULL, or what is wrong with them. */
+/* The parameters of a connection; NULL, or what is wrong with them. */
 static const char *read_parameters(struct conn *conn, struct slice query)
 {
 	autobuf since = { 0 }, epoch = { 0 }, client = { 0 };
@@ -69,12 +70,12 @@ static void route(struct conn *conn, const struct uri_path *path)
 	bool sandbox = workspace && path->count == 5 && slice_eq_str(path->seg[2], "sandbox") &&
 		       slice_eq_str(path->seg[3], "ws");
 	const char *wrong;
-	if (sandbox)
-		conn_refuse(conn, 404, "Sandbox session not found");
-	else if (!workspace || path->count != 2)
+	if (!workspace || (path->count != 2 && !sandbox))
 		conn_refuse(conn, 404, "Not found");
 	else if ((wrong = read_parameters(conn, uri_query(conn->hs.target))))
 		conn_refuse(conn, 400, wrong);
+	else if (sandbox)
+		sandbox_join(conn, path->seg[1], path->seg[4]);
 	else
 		hub_join(conn, path->seg[1]);
 }

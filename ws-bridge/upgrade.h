@@ -4,8 +4,8 @@
 
 struct conn;
 
-/* More of the HTTP head lies in conn->in. Refuses the upgrade, waits for more, or hands the connection to hub_join().
- */
+/* More of the HTTP head lies in conn->in. Refuses the upgrade, waits for more, or hands the connection to hub_join() or
+ * sandbox_join(). */
 void upgrade_received(struct conn *conn);
 
 #endif

@@ -23,7 +23,7 @@ function workspaceUrl(server, workspace, options) {
 	return options.bridge === undefined ? url : `ws+unix:${bridgeSocket(server, options.bridge)}:${url.slice(url.indexOf("/workspace/"))}`;
 }
 
-function bridgeSocket(server, index) {
+export function bridgeSocket(server, index) {
 	const names = readdirSync(server.runDir)
 		.filter((name) => /^ws.*\.sock$/.test(name))
 		.sort();

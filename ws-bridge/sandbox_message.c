@@ -1,0 +1,215 @@
+/* sandbox_message.c: checking a sandbox client's message. */
+#include "sandbox_message.h"
+
+#include "lib/json.h"
+
+#define UNKNOWN_TYPE "Unknown message type. Expected: execute, tool, ping, heartbeat, cancel, diff"
+#define MAX_NAME 16 /* of the members that we look at */
+
+/* The members that we look at; raw JSON, ptr NULL when absent. Of equal names the last counts, as in JSON.parse. */
+enum member { TYPE, ID, NAME, INPUT, TASK, PROMPT, CONTEXT, ATTACHMENTS, ANTHROPIC_API_KEY, TOKEN_TYPE, MEMBERS };
+
+static const char *const member_names[MEMBERS] = {
+	[TYPE] = "type",
+	[ID] = "id",
+	[NAME] = "name",
+	[INPUT] = "input",
+	[TASK] = "task",
+	[PROMPT] = "prompt",
+	[CONTEXT] = "context",
+	[ATTACHMENTS] = "attachments",
+	[ANTHROPIC_API_KEY] = "anthropicApiKey",
+	[TOKEN_TYPE] = "tokenType",
+};
+
+static const char *const request_names[] = {
+	[SANDBOX_PING] = "ping", [SANDBOX_HEARTBEAT] = "heartbeat", [SANDBOX_EXECUTE] = "execute",
+	[SANDBOX_TOOL] = "tool", [SANDBOX_CANCEL] = "cancel",	    [SANDBOX_DIFF] = "diff",
+};
+#define REQUESTS (sizeof(request_names) / sizeof(*request_names))
+
+static const char *const tool_names[] = { "Bash", "Read", "Write", "Edit", "Glob", "Grep" };
+#define TOOLS (sizeof(tool_names) / sizeof(*tool_names))
+
+const char *sandbox_request_name(enum sandbox_request kind)
+{
+	return request_names[kind];
+}
+
+/* Is the raw value a string that reads like this? */
+static bool says(struct slice raw, const char *text)
+{
+	autobuf decoded = { 0 };
+	/* Six bytes for a character is the longest way to write it. */
+	return json_kind_of(raw) == JSON_STRING && raw.len <= strlen(text) * 6 + 2 && json_decode(raw, &decoded) &&
+	       slice_eq_str(buf_slice(&decoded), text);
+}
+
+static void read_members(struct slice object, struct slice values[MEMBERS])
+{
+	autobuf name = { 0 };
+	struct json_iter it = json_iter(object);
+	while (json_next(&it)) {
+		buf_clear(&name);
+		if (it.key.len > MAX_NAME * 6 + 2 || !json_decode(it.key, &name))
+			continue;
+		for (size_t i = 0; i < MEMBERS; i++) {
+			if (slice_eq_str(buf_slice(&name), member_names[i]))
+				values[i] = it.value;
+		}
+	}
+}
+
+static bool is(struct slice raw, enum json_kind kind)
+{
+	return raw.ptr && json_kind_of(raw) == kind;
+}
+
+static bool is_id(struct slice raw)
+{
+	return (is(raw, JSON_STRING) || is(raw, JSON_NUMBER)) && raw.len <= SANDBOX_MAX_ID;
+}
+
+static const char *find_tool(struct slice name)
+{
+	for (size_t i = 0; i < TOOLS; i++) {
+		if (says(name, tool_names[i]))
+			return tool_names[i];
+	}
+	return NULL;
+}
+
+static const char *check_tool(const struct slice values[MEMBERS])
+{
+	if (!values[ID].ptr || !values[NAME].ptr || !values[INPUT].ptr)
+		return "Missing required fields: id, name, input";
+	if (!is_id(values[ID]))
+		return "Invalid id: must be a string or a number of at most 4096 bytes";
+	if (!is(values[NAME], JSON_STRING))
+		return "Invalid name: must be a string";
+	if (!is(values[INPUT], JSON_OBJECT))
+		return "Invalid input: must be an object";
+	if (!find_tool(values[NAME]))
+		return "Unknown tool. Expected: Bash, Read, Write, Edit, Glob, Grep";
+	return NULL;
+}
+
+static bool is_attachment(struct slice raw)
+{
+	struct slice field;
+	return is(raw, JSON_OBJECT) && json_get(raw, "name", &field) && is(field, JSON_STRING) &&
+	       json_get(raw, "type", &field) && is(field, JSON_STRING) && json_get(raw, "content", &field) &&
+	       is(field, JSON_STRING);
+}
+
+static bool are_attachments(struct slice raw)
+{
+	struct json_iter it = json_iter(raw);
+	while (json_next(&it)) {
+		if (!is_attachment(it.value))
+			return false;
+	}
+	return true;
+}
+
+static bool absent_or(struct slice raw, enum json_kind kind)
+{
+	return !raw.ptr || json_kind_of(raw) == kind;
+}
+
+static const char *check_execute(const struct slice values[MEMBERS])
+{
+	struct slice task = values[TASK].ptr ? values[TASK] : values[PROMPT];
+	if (!task.ptr)
+		return "Missing task";
+	if (!is(task, JSON_STRING) || task.len <= 2)
+		return values[TASK].ptr ? "Invalid task: must be a string that is not empty"
+					: "Invalid prompt: must be a string that is not empty";
+	if (!absent_or(values[CONTEXT], JSON_STRING))
+		return "Invalid context: must be a string";
+	if (!absent_or(values[ATTACHMENTS], JSON_ARRAY))
+		return "Invalid attachments: must be an array";
+	if (values[ATTACHMENTS].ptr && !are_attachments(values[ATTACHMENTS]))
+		return "Invalid attachments: each must be an object with the strings name, type and content";
+	if (!absent_or(values[ANTHROPIC_API_KEY], JSON_STRING))
+		return "Invalid anthropicApiKey: must be a string";
+	if (values[TOKEN_TYPE].ptr && !says(values[TOKEN_TYPE], "api_key") && !says(values[TOKEN_TYPE], "oauth"))
+		return "Invalid tokenType: must be \"api_key\" or \"oauth\"";
+	return NULL;
+}
+
+static const char *check_cancel(const struct slice values[MEMBERS])
+{
+	if (values[ID].ptr && !is_id(values[ID]))
+		return "Invalid id: must be a string or a number of at most 4096 bytes";
+	return NULL;
+}
+
+static enum sandbox_request find_request(struct slice type)
+{
+	for (size_t i = SANDBOX_BAD + 1; type.ptr && i < REQUESTS; i++) {
+		if (says(type, request_names[i]))
+			return (enum sandbox_request)i;
+	}
+	return SANDBOX_BAD;
+}
+
+static const char *check(enum sandbox_request kind, const struct slice values[MEMBERS])
+{
+	switch (kind) {
+	case SANDBOX_BAD:
+		return UNKNOWN_TYPE;
+	case SANDBOX_EXECUTE:
+		return check_execute(values);
+	case SANDBOX_TOOL:
+		return check_tool(values);
+	case SANDBOX_CANCEL:
+		return check_cancel(values);
+	case SANDBOX_PING:
+	case SANDBOX_HEARTBEAT:
+	case SANDBOX_DIFF:
+		break;
+	}
+	return NULL;
+}
+
+struct sandbox_message sandbox_message_parse(struct slice text)
+{
+	struct sandbox_message m = { 0 };
+	struct slice values[MEMBERS] = { 0 };
+	if (!json_check(text, NULL) || json_kind_of(json_trim(text)) != JSON_OBJECT) {
+		m.error = "Invalid JSON";
+		return m;
+	}
+	read_members(text, values);
+	m.kind = find_request(values[TYPE]);
+	m.tool = m.kind == SANDBOX_TOOL;
+	if (m.tool || m.kind == SANDBOX_CANCEL)
+		m.id = is_id(values[ID]) ? values[ID] : m.id;
+	m.error = check(m.kind, values);
+	if (m.error)
+		m.kind = SANDBOX_BAD;
+	else if (m.tool)
+		m.name = find_tool(values[NAME]);
+	return m;
+}
+
+static void add_field(struct buf *out, const char *name, const char *text)
+{
+	buf_addf(out, ",\"%s\":", name);
+	json_encode(out, slice_of(text));
+}
+
+void sandbox_message_refusal(struct buf *out, bool tool, struct slice id, const char *text)
+{
+	if (!tool) {
+		buf_add_str(out, "{\"type\":\"error\"");
+	} else {
+		buf_add_str(out, "{\"type\":\"tool_result\",\"id\":");
+		buf_add_slice(out, id.len ? id : SLICE_LIT("\"unknown\""));
+		buf_add_str(out, ",\"success\":false");
+		add_field(out, "error", text);
+	}
+	add_field(out, "message", text);
+	buf_add_char(out, '}');
+}

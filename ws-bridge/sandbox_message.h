@@ -1,0 +1,37 @@
+/* sandbox_message.h: what a client of a sandbox may send, checked and taken apart. Pure: text in, slices out. */
+#ifndef CRAFT_SANDBOX_MESSAGE_H
+#define CRAFT_SANDBOX_MESSAGE_H
+
+#include "lib/buf.h"
+
+enum sandbox_request {
+	SANDBOX_BAD,
+	SANDBOX_PING,
+	SANDBOX_HEARTBEAT,
+	SANDBOX_EXECUTE,
+	SANDBOX_TOOL,
+	SANDBOX_CANCEL,
+	SANDBOX_DIFF,
+};
+
+/* Longest id of a tool request, as JSON text. */
+#define SANDBOX_MAX_ID 4096
+
+struct sandbox_message {
+	enum sandbox_request kind;
+	bool tool;	  /* it is, or wanted to be, a tool request: what goes wrong is told in a tool_result */
+	struct slice id;  /* of a tool or cancel: JSON text of a string or number, inside the message; ptr NULL: none */
+	const char *name; /* the tool's; static */
+	const char *error; /* of SANDBOX_BAD: for the client; static */
+};
+
+/* Any text. The result's slices point into it. */
+struct sandbox_message sandbox_message_parse(struct slice text);
+
+/* Appends the answer to a request that can't be done: a tool_result for a tool, else an error. */
+void sandbox_message_refusal(struct buf *out, bool tool, struct slice id, const char *text);
+
+/* The name under which the database knows the request: execute, tool, cancel or diff. */
+const char *sandbox_request_name(enum sandbox_request kind);
+
+#endif
