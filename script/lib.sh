@@ -11,6 +11,13 @@ die() {
 	exit 1
 }
 
+# Prints the path of Claude Code's program: SANDBOX_AGENT's, else the one that script/bootstrap installs.
+agent_program() {
+	local machine=x64
+	[[ $(uname -m) != aarch64 ]] || machine=arm64
+	printf '%s\n' "${SANDBOX_AGENT:-$ROOT/sandbox/agent/node_modules/@anthropic-ai/claude-code-linux-$machine/claude}"
+}
+
 # ---- the state directory ----
 
 # Sets DIR to the absolute path of $1, made when $2 is "create".

@@ -35,7 +35,7 @@ longest_socket=/run/fcgi-upload.sock.1234567
 # containers), to override permissions.
 choose_capabilities() {
 	local caps program
-	for program in fcgi/craft-fcgi ws-bridge/craft-ws-bridge cli/craft-cloud; do
+	for program in fcgi/craft-fcgi ws-bridge/craft-ws-bridge sandbox/craft-sandboxd cli/craft-cloud; do
 		[[ -x $BUILD/$program ]] || die "$BUILD/$program is not built"
 	done
 	((EUID == 0)) || return 0
@@ -57,13 +57,13 @@ users_can_reach() {
 
 # The names of all keys, from the programs' own table.
 configuration_keys() {
-	{ "$BUILD/fcgi/craft-fcgi" --help; "$BUILD/ws-bridge/craft-ws-bridge" --help; } | sed -n 's/^  \([A-Z][A-Z_]*\) .*/\1/p' | sort -u
+	{ "$BUILD/fcgi/craft-fcgi" --help; "$BUILD/ws-bridge/craft-ws-bridge" --help; "$BUILD/sandbox/craft-sandboxd" --help; } | sed -n 's/^  \([A-Z][A-Z_]*\) .*/\1/p' | sort -u
 }
 
 # Secrets can be named by files (KEY_FILE).
 read_secret_files() {
 	local key file
-	for key in API_KEY API_KEY_PREVIOUS ENCRYPTION_KEY ENCRYPTION_KEY_PREVIOUS GITHUB_CLIENT_SECRET; do
+	for key in API_KEY API_KEY_PREVIOUS ENCRYPTION_KEY ENCRYPTION_KEY_PREVIOUS GITHUB_CLIENT_SECRET ANTHROPIC_API_KEY; do
 		file=${key}_FILE
 		[[ -n ${!key-} || -z ${!file-} ]] && continue
 		printf -v "$key" %s "$(<"${!file}")" && [[ ${!key} ]] || die "$file: can't read ${!file}"
@@ -96,6 +96,9 @@ load_configuration() {
 	value[FCGI_UPLOAD_LISTEN]=$RUN/fcgi-upload.sock
 	value[FCGI_GITHUB_LISTEN]=$RUN/fcgi-github.sock
 	value[BLOB_DIR]=$DIR/blobs
+	value[SANDBOX_DIR]=$DIR/sandboxes
+	value[SANDBOX_LIBEXEC]=$BUILD/sandbox
+	value[SANDBOX_AGENT]=$(agent_program) || die "Claude Code is not installed: run script/bootstrap, or set SANDBOX_AGENT"
 	value[SOCKET_MODE]=0660
 	unset 'value[WS_LISTEN]' 'value[DATABASE_OWNER_URL]'
 	{
@@ -111,9 +114,11 @@ load_configuration() {
 
 # A malformed value ends the start here, with the program's own sentence.
 check_configuration() {
-	local program
-	for program in fcgi/craft-fcgi ws-bridge/craft-ws-bridge; do
-		(as "$run_user" "$BUILD/$program" --check-config --config "$DIR/conf/craft-agent-cloud.conf" 9>&-) >/dev/null ||
+	local program user
+	for program in fcgi/craft-fcgi ws-bridge/craft-ws-bridge sandbox/craft-sandboxd; do
+		user=$run_user
+		[[ $program != sandbox/* ]] || user=$(id -un)
+		(as "$user" "$BUILD/$program" --check-config --config "$DIR/conf/craft-agent-cloud.conf" 9>&-) >/dev/null ||
 			die "the configuration is not valid"
 	done
 }
@@ -177,7 +182,7 @@ write_nginx_conf() {
 # Prints {"NAME":[PID,...],...}; bridges share one name.
 pids_json() {
 	local name out='' list sep
-	for name in postgres nginx craft-fcgi craft-ws-bridge; do
+	for name in postgres nginx craft-fcgi craft-ws-bridge craft-sandboxd; do
 		list='' sep=''
 		local file
 		for file in "$DIR/pids/$name" "$DIR/pids/$name"-[0-9]*; do

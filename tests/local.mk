@@ -20,17 +20,28 @@ tests_libpure_a_SOURCES = \
 	fcgi/repo_key.c fcgi/repo_key.h \
 	fcgi/signature.c fcgi/signature.h \
 	fcgi/structured.c fcgi/structured.h \
+	sandbox/agent_line.c sandbox/agent_line.h \
+	sandbox/gateway/address.c sandbox/gateway/address.h \
+	sandbox/gateway/allow.c sandbox/gateway/allow.h \
+	sandbox/gateway/answer_head.c sandbox/gateway/answer_head.h \
+	sandbox/gateway/http_chunked.c sandbox/gateway/http_chunked.h \
+	sandbox/gateway/http_head.c sandbox/gateway/http_head.h \
+	sandbox/gateway_wire.c sandbox/gateway_wire.h \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
 	ws-bridge/frame.c ws-bridge/frame.h \
 	ws-bridge/frame_buf.c ws-bridge/frame_buf.h \
-	ws-bridge/handshake.c ws-bridge/handshake.h
+	ws-bridge/handshake.c ws-bridge/handshake.h \
+	ws-bridge/sandbox_message.c ws-bridge/sandbox_message.h
+tests_libpure_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir) -I$(top_srcdir)/ws-bridge -I$(top_srcdir)/tests/unit $(CMOCKA_CFLAGS)
 unit_ldadd = tests/libpure.a lib/libcraft.a $(CMOCKA_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(ZLIB_LIBS) $(XXHASH_LIBS)
 
 if HAVE_CMOCKA
 unit_tests = \
+	tests/unit/test_agent_line \
 	tests/unit/test_base64 \
+	tests/unit/test_client_key \
 	tests/unit/test_conf \
 	tests/unit/test_deflate \
 	tests/unit/test_fcgi_digest \
@@ -46,9 +57,27 @@ unit_tests = \
 	tests/unit/test_fcgi_unescape \
 	tests/unit/test_frame \
 	tests/unit/test_frame_memory \
+	tests/unit/test_gateway_allow \
+	tests/unit/test_gateway_dial \
+	tests/unit/test_gateway_http \
+	tests/unit/test_git_ref \
 	tests/unit/test_handshake \
 	tests/unit/test_json \
 	tests/unit/test_map \
+	tests/unit/test_sandbox_bodies \
+	tests/unit/test_sandbox_box \
+	tests/unit/test_sandbox_box_spec \
+	tests/unit/test_sandbox_cgroup \
+	tests/unit/test_sandbox_inside \
+	tests/unit/test_sandbox_instance \
+	tests/unit/test_sandbox_kill \
+	tests/unit/test_sandbox_launch \
+	tests/unit/test_sandbox_message \
+	tests/unit/test_sandbox_probe \
+	tests/unit/test_sandbox_process \
+	tests/unit/test_sandbox_request \
+	tests/unit/test_sandbox_seccomp \
+	tests/unit/test_sandbox_tree \
 	tests/unit/test_seal \
 	tests/unit/test_uri \
 	tests/unit/test_utf8 \
@@ -75,15 +104,23 @@ tests_unit_test_handshake_LDADD = $(unit_ldadd)
 tests_unit_test_utf8_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_utf8_LDADD = $(unit_ldadd)
 
+tests_unit_test_agent_line_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_agent_line_LDADD = $(unit_ldadd)
 tests_unit_test_base64_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base64_LDADD = $(unit_ldadd)
+tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = $(unit_ldadd)
 tests_unit_test_json_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_json_LDADD = $(unit_ldadd)
+tests_unit_test_git_ref_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_git_ref_LDADD = $(unit_ldadd)
 tests_unit_test_map_SOURCES = tests/unit/test_map.c ws-bridge/session_cache.c ws-bridge/session_cache.h
 tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_map_LDADD = $(unit_ldadd)
+tests_unit_test_sandbox_message_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sandbox_message_LDADD = $(unit_ldadd)
 tests_unit_test_seal_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_seal_LDADD = $(unit_ldadd)
 tests_unit_test_uri_CPPFLAGS = $(unit_cppflags)
@@ -115,3 +152,65 @@ tests_unit_test_fcgi_repo_key_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_repo_key_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_signature_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_signature_LDADD = $(unit_ldadd)
+
+sandbox_unit_cppflags = $(unit_cppflags) $(UV_CFLAGS)
+sandbox_unit_ldadd = sandbox/libsandbox.a lib/libcraft.a $(CMOCKA_LIBS) $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS)
+tests_unit_test_sandbox_box_SOURCES = tests/unit/test_sandbox_box.c tests/unit/sandbox_box.h tests/unit/sandbox_temp.h
+tests_unit_test_sandbox_box_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_box_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_inside_SOURCES = tests/unit/test_sandbox_inside.c tests/unit/sandbox_box.h tests/unit/sandbox_temp.h
+tests_unit_test_sandbox_inside_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_inside_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_kill_SOURCES = tests/unit/test_sandbox_kill.c tests/unit/sandbox_box.h tests/unit/sandbox_temp.h
+tests_unit_test_sandbox_kill_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_kill_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_request_SOURCES = tests/unit/test_sandbox_request.c sandbox/box/request.c sandbox/box/request.h
+tests_unit_test_sandbox_request_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sandbox_request_LDADD = $(CMOCKA_LIBS)
+tests_unit_test_sandbox_probe_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
+tests_unit_test_sandbox_probe_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_process_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_process_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_bodies_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_bodies_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_box_spec_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
+tests_unit_test_sandbox_box_spec_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_cgroup_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_cgroup_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
+tests_unit_test_sandbox_launch_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_seccomp_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_seccomp_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_tree_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_tree_LDADD = $(sandbox_unit_ldadd)
+
+tests_unit_test_gateway_allow_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_gateway_allow_LDADD = $(unit_ldadd)
+tests_unit_test_gateway_http_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_gateway_http_LDADD = $(unit_ldadd)
+tests_unit_test_gateway_dial_SOURCES = tests/unit/test_gateway_dial.c \
+	sandbox/gateway/conn.c sandbox/gateway/conn.h \
+	sandbox/gateway/dial.c sandbox/gateway/dial.h
+tests_unit_test_gateway_dial_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_gateway_dial_LDADD = $(unit_ldadd)
+tests_unit_test_gateway_dial_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getaddrinfo,--wrap=freeaddrinfo,--wrap=connect
+
+# Starts a gateway as the daemon does, for tests/e2e/gateway.test.mjs.
+noinst_PROGRAMS += tests/gateway_driver
+tests_gateway_driver_SOURCES = tests/gateway_driver.c
+tests_gateway_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(UV_CFLAGS)
+tests_gateway_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS)
+
+# An agent in a box, as the daemon has it, for tests/e2e/agent.test.mjs.
+noinst_PROGRAMS += tests/agent_driver
+tests_agent_driver_SOURCES = tests/agent_driver.c
+tests_agent_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(UV_CFLAGS)
+tests_agent_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(SECCOMP_LIBS)
+
+# Clones and diffs on an event loop, told what to do by lines, for tests/e2e/git.test.mjs.
+noinst_PROGRAMS += tests/git_driver
+tests_git_driver_SOURCES = tests/git_driver.c
+tests_git_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(PQ_CFLAGS) $(UV_CFLAGS)
+tests_git_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)

@@ -153,15 +153,20 @@ export class Server {
 	}
 
 	/** Stops the database under the running daemons, and starts it again (by script/up's own means). */
-	async stopDatabase() {
-		const { code, stderr } = await script("down", ["--dir", this.dir, "--only", "postgres"]);
-		if (code !== 0) throw new Error(`database did not stop\n${stderr}`);
-	}
+	stopDatabase() { return this.#only("down", "postgres"); }
 
-	async startDatabase() {
-		const { code, stdout, stderr } = await script("up", ["--dir", this.dir, "--only", "postgres"], this.env);
-		if (code !== 0) throw new Error(`database did not start\n${stdout}${stderr}`);
-		this.ready = JSON.parse(readFileSync(path.join(this.dir, "ready.json"), "utf8"));
+	startDatabase() { return this.#only("up", "postgres"); }
+
+	/** The same for craft-sandboxd. It need not run to be stopped, and may have been killed. */
+	stopSandboxd() { return this.#only("down", "craft-sandboxd"); }
+
+	startSandboxd() { return this.#only("up", "craft-sandboxd"); }
+
+	async #only(program, name) {
+		const { code, stdout, stderr } = await script(program, ["--dir", this.dir, "--only", name], this.env);
+		if (code !== 0 || (name !== "postgres" && /had to be killed/.test(stderr)))
+			throw new Error(`script/${program} --only ${name} ended with ${code}\n${stdout}${stderr}`);
+		if (program === "up") this.ready = JSON.parse(readFileSync(path.join(this.dir, "ready.json"), "utf8"));
 	}
 
 	/** Runs SQL as the cluster's superuser: the rows as arrays of texts (null is ""). user: another role,

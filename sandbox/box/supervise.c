@@ -1,0 +1,126 @@
+/* supervise.c: starts one program of the box, waits for its end, and kills its whole tree on order. */
+#include "supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tree.h"
+
+#define EXIT_NOT_RUN 126
+#define EXIT_NO_PROGRAM 127
+/* Above all numbers that are about to be given out again. */
+#define FIRST_FREE 10
+
+static int out_of_the_way(int fd)
+{
+	int got = fd < 0 ? open("/dev/null", O_RDWR | O_CLOEXEC) : fd;
+	return fcntl(got, F_DUPFD_CLOEXEC, FIRST_FREE);
+}
+
+/* The streams become 0 to 2, keep (if any) becomes 3, and nothing else stays open. */
+static void arrange(const int stdio[3], int keep)
+{
+	int moved[3];
+	for (int i = 0; i < 3; i++)
+		moved[i] = out_of_the_way(stdio[i]);
+	int kept = keep < 0 ? -1 : fcntl(keep, F_DUPFD_CLOEXEC, FIRST_FREE);
+	for (int i = 0; i < 3; i++)
+		if (dup2(moved[i], i) < 0)
+			_exit(EXIT_NOT_RUN);
+	if (kept >= 0 && dup3(kept, 3, O_CLOEXEC) < 0)
+		_exit(EXIT_NOT_RUN);
+	if (close_range(kept < 0 ? 3 : 4, ~0U, 0) < 0)
+		_exit(EXIT_NOT_RUN);
+}
+
+static void usual_signals(void)
+{
+	for (int sig = 1; sig < NSIG; sig++)
+		if (sig != SIGKILL && sig != SIGSTOP)
+			(void)signal(sig, SIG_DFL); /* the C library's own two refuse */
+	sigset_t none;
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void run_program(const struct supervise *s)
+{
+	arrange(s->stdio, -1);
+	usual_signals();
+	(void)setsid();
+	(void)umask(022);
+	for (char **e = s->environment; *e; e++)
+		(void)putenv(*e);
+	(void)execvp(s->argv[0], s->argv);
+	int why = errno;
+	if (why == ENOENT)
+		(void)dprintf(STDERR_FILENO, "%s: there is no such program\n", s->argv[0]);
+	else
+		(void)dprintf(STDERR_FILENO, "%s: cannot be run: %s\n", s->argv[0], strerror(why));
+	_exit(why == ENOENT ? EXIT_NO_PROGRAM : EXIT_NOT_RUN);
+}
+
+static int children_descriptor(void)
+{
+	sigset_t set;
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void exit_when_program_did(pid_t program)
+{
+	int status;
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
+		if (pid == program)
+			_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+}
+
+static _Noreturn void watch(pid_t program, int order, int children)
+{
+	struct pollfd fds[] = { { .fd = order, .events = POLLIN }, { .fd = children, .events = POLLIN } };
+	struct signalfd_siginfo info;
+	for (;;) {
+		(void)poll(fds, 2, -1);
+		while (read(children, &info, sizeof(info)) > 0)
+			;
+		exit_when_program_did(program);
+		if (fds[0].revents) {
+			(void)tree_kill(getpid(), NULL, 0);
+			_exit(128 + SIGKILL);
+		}
+	}
+}
+
+const char *supervise_fork_error(int why)
+{
+	return why == EAGAIN ? "too many processes run already" : strerror(why);
+}
+
+void supervise(const struct supervise *s)
+{
+	static const int nothing[3] = { -1, -1, -1 };
+	(void)prctl(PR_SET_NAME, "craft-run");
+	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
+	pid_t program = fork();
+	if (program == 0)
+		run_program(s);
+	if (program < 0) {
+		(void)dprintf(s->stdio[2], "%s: cannot be started: %s\n", s->argv[0], supervise_fork_error(errno));
+		_exit(EXIT_NOT_RUN);
+	}
+	/* The pipes are the program's alone: their end is its end. */
+	arrange(nothing, s->order);
+	watch(program, 3, children_descriptor());
+}

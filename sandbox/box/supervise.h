@@ -1,0 +1,20 @@
+/* supervise.h: one started program inside the box, and all that comes from it. */
+#ifndef CRAFT_BOX_SUPERVISE_H
+#define CRAFT_BOX_SUPERVISE_H
+
+struct supervise {
+	char **argv;
+	char **environment; /* NAME=value, over what the box has */
+	int stdio[3];	    /* -1: /dev/null */
+	int order;	    /* at its end (no byte ever comes) everything is to be killed */
+};
+
+/* The rest of a forked process: runs the program with nothing but its three streams, and ends with the program's exit
+ * code as soon as that is known (128+N for a signal); what the program left in the background goes on, and belongs
+ * to process 1. When it is told to kill, it ends after all of them did. */
+_Noreturn void supervise(const struct supervise *s);
+
+/* What an errno of fork() means to who asked for a program. */
+const char *supervise_fork_error(int why);
+
+#endif

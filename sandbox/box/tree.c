@@ -1,0 +1,153 @@
+/* tree.c: the end of a whole tree of processes: all are stopped first, so that none forks while others are killed. */
+#include "tree.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "buf.h"
+#include "cleanup.h"
+
+/* A process that waits for the disk, or for its child of vfork(), doesn't stop: it is killed all the same. */
+#define STOP_PASSES 50
+
+enum mark { UNKNOWN, DOOMED, SPARED };
+
+struct entry {
+	pid_t pid, parent;
+	char state;
+	enum mark mark;
+};
+
+struct table {
+	struct entry *entries;
+	size_t count, room;
+};
+
+/* "PID (NAME) STATE PARENT ...", where the name may hold anything. */
+static bool read_entry(int proc, const char *pid, struct entry *entry)
+{
+	char path[64], text[512];
+	(void)snprintf(path, sizeof(path), "%.20s/stat", pid);
+	autoclose int fd = openat(proc, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n <= 0)
+		return false;
+	text[n] = '\0';
+	const char *end = strrchr(text, ')');
+	if (!end || strlen(end) < 5)
+		return false;
+	*entry = (struct entry){ .pid = atoi(pid), .state = end[2], .parent = atoi(end + 4) };
+	return true;
+}
+
+static void read_table(struct table *t)
+{
+	t->count = 0;
+	DIR *dir = opendir("/proc");
+	if (!dir)
+		return;
+	for (struct dirent *e; (e = readdir(dir));) {
+		if (!isdigit((unsigned char)e->d_name[0]))
+			continue;
+		if (t->count == t->room) {
+			t->room = t->room ? t->room * 2 : 256;
+			t->entries = xrealloc(t->entries, t->room * sizeof(*t->entries));
+		}
+		if (read_entry(dirfd(dir), e->d_name, &t->entries[t->count]))
+			t->count++;
+	}
+	(void)closedir(dir);
+}
+
+static enum mark mark_of(const struct table *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->entries[i].pid == pid)
+			return t->entries[i].mark;
+	return UNKNOWN;
+}
+
+static bool is_among(pid_t pid, const pid_t *pids, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (pids[i] == pid)
+			return true;
+	return false;
+}
+
+/* Hands marks down from parents to children until nothing changes. How many living ones are doomed. */
+static size_t mark_tree(struct table *t, pid_t root, const pid_t *spared, size_t count)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->entries[i].pid == getpid() || is_among(t->entries[i].pid, spared, count))
+			t->entries[i].mark = SPARED;
+	size_t alive = 0;
+	for (bool changed = true; changed;) {
+		changed = false;
+		for (size_t i = 0; i < t->count; i++) {
+			struct entry *e = &t->entries[i];
+			if (e->mark != UNKNOWN || e->pid == root)
+				continue;
+			e->mark = e->parent == root ? DOOMED : mark_of(t, e->parent);
+			changed |= e->mark != UNKNOWN;
+			alive += e->mark == DOOMED && e->state != 'Z' && e->state != 'X';
+		}
+	}
+	return alive;
+}
+
+/* How many it was sent to: those that are neither dead nor stopped already, when it is SIGSTOP. */
+static size_t signal_doomed(const struct table *t, int signal)
+{
+	size_t sent = 0;
+	for (size_t i = 0; i < t->count; i++) {
+		const struct entry *e = &t->entries[i];
+		if (e->mark != DOOMED || strchr(signal == SIGSTOP ? "ZXTt" : "ZX", e->state))
+			continue;
+		(void)kill(e->pid, signal);
+		sent++;
+	}
+	return sent;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void nap(void)
+{
+	(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+}
+
+bool tree_kill(pid_t root, const pid_t *spared, size_t count)
+{
+	struct table table = { 0 };
+	autofree struct entry *freed = NULL;
+	int64_t deadline = now_ms() + TREE_KILL_MS;
+	size_t alive = 1;
+	for (unsigned pass = 0; alive && now_ms() < deadline; pass++) {
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+		read_table(&table);
+		freed = table.entries;
+		alive = mark_tree(&table, root, spared, count);
+		/* A pass that finds all of them stopped may kill: none can have forked since. */
+		bool stopping = pass % (STOP_PASSES + 1) < STOP_PASSES && signal_doomed(&table, SIGSTOP) > 0;
+		if (!stopping)
+			(void)signal_doomed(&table, SIGKILL);
+		if (alive)
+			nap();
+	}
+	return alive == 0;
+}

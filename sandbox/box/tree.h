@@ -1,0 +1,15 @@
+/* tree.h: the end of a whole tree of processes. */
+#ifndef CRAFT_BOX_TREE_H
+#define CRAFT_BOX_TREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+/* Kills all descendants of root, but not the caller nor those spared, nor their descendants. It works on those that
+ * have begun sessions of their own or forked twice, too, as long as root adopts orphans (PR_SET_CHILD_SUBREAPER, or
+ * process 1). Reaps the caller's own children on the way. Blocks, for TREE_KILL_MS at most. False: some were left. */
+#define TREE_KILL_MS 4000
+bool tree_kill(pid_t root, const pid_t *spared, size_t count);
+
+#endif

@@ -1,0 +1,121 @@
+/* etc.c: the files of /etc in the box. */
+#include "etc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/cleanup.h"
+
+const struct etc_host_path etc_host_paths[] = {
+	{ "alternatives", true },     { "fonts", true },      { "ld.so.cache", false }, { "localtime", false },
+	{ "mime.types", false },      { "protocols", false }, { "services", false },	{ "ssl/certs", true },
+	{ "ssl/openssl.cnf", false }, { NULL, false },
+};
+
+static const struct {
+	const char *name, *text;
+} fixed_files[] = {
+	{ "passwd", "root:x:0:0:root:/root:/usr/sbin/nologin\n"
+		    "agent:x:1000:1000:agent:/home/agent:/bin/bash\n"
+		    "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n" },
+	{ "group", "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n" },
+	{ "hosts", "127.0.0.1\tlocalhost sandbox\n::1\tlocalhost\n" },
+	{ "hostname", "sandbox\n" },
+	{ "nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n" },
+	{ "resolv.conf", "" },
+	/* Over the repository's own settings, which may name hooks and another model API. The servers of its .mcp.json
+	 * are kept out by the agent's command line. */
+	{ "claude-code/managed-settings.json",
+	  "{\"env\":{\"ANTHROPIC_BASE_URL\":\"http://127.0.0.1:3129\"},\"disableAllHooks\":true,"
+	  "\"allowManagedHooksOnly\":true}\n" },
+};
+
+static const char *const directories[] = { "claude-code", "ssl" };
+
+static bool fail(struct buf *error, const char *dir, const char *name)
+{
+	buf_addf(error, "cannot make %s/%s: %s", dir, name, strerror(errno));
+	return false;
+}
+
+/* Modes are set by hand: the daemon's umask may be anything, and the box reads as another user. */
+static bool make_directory(int at, const char *name)
+{
+	return (mkdirat(at, name, 0755) == 0 || errno == EEXIST) && fchmodat(at, name, 0755, 0) == 0;
+}
+
+static bool write_file(int at, const char *name, struct slice text)
+{
+	autoclose int fd = openat(at, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (fd < 0 || fchmod(fd, 0644) < 0)
+		return false;
+	while (text.len > 0) {
+		ssize_t n = write(fd, text.ptr, text.len);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		text.ptr += n;
+		text.len -= (size_t)n;
+	}
+	return true;
+}
+
+/* A value in quotes, as git-config(1) reads it. */
+static void add_quoted(struct buf *out, const char *value)
+{
+	buf_add_char(out, '"');
+	for (const char *p = value; *p; p++) {
+		if (*p == '"' || *p == '\\')
+			buf_add_char(out, '\\');
+		if ((unsigned char)*p >= ' ')
+			buf_add_char(out, *p);
+	}
+	buf_add_char(out, '"');
+}
+
+/* The repository keeps its plain URL; in the box it leads to the git gateway. */
+static void gitconfig(const struct conf *conf, struct buf *out)
+{
+	autobuf prefix = { 0 };
+	buf_addf(&prefix, "%s/", conf->github_url);
+	buf_add_str(out, "[user]\n\tname = Craft Agent\n\temail = agent@sandbox.invalid\n"
+			 "[safe]\n\tdirectory = /workspace\n"
+			 "[url \"http://127.0.0.1:3130/\"]\n\tinsteadOf = ");
+	add_quoted(out, buf_cstr(&prefix));
+	buf_add_char(out, '\n');
+}
+
+/* Where the host's files are bound: a mount needs something to lie on. */
+static bool make_mount_points(int at, const char *dir, struct buf *error)
+{
+	for (const struct etc_host_path *p = etc_host_paths; p->name; p++) {
+		bool made = p->directory ? make_directory(at, p->name) : write_file(at, p->name, (struct slice){ 0 });
+		if (!made)
+			return fail(error, dir, p->name);
+	}
+	return true;
+}
+
+bool etc_write(const char *dir, const struct conf *conf, struct buf *error)
+{
+	autoclose int at = open(dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (at < 0 || fchmod(at, 0755) < 0)
+		return fail(error, dir, "");
+	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
+		if (!make_directory(at, directories[i]))
+			return fail(error, dir, directories[i]);
+	if (!make_mount_points(at, dir, error))
+		return false;
+	for (size_t i = 0; i < sizeof(fixed_files) / sizeof(*fixed_files); i++)
+		if (!write_file(at, fixed_files[i].name, slice_of(fixed_files[i].text)))
+			return fail(error, dir, fixed_files[i].name);
+	autobuf text = { 0 };
+	gitconfig(conf, &text);
+	if (!write_file(at, "gitconfig", buf_slice(&text)))
+		return fail(error, dir, "gitconfig");
+	return true;
+}

@@ -1,0 +1,42 @@
+/* git_clone.h: a checkout of one branch, by way of a cache of bare repositories: fetch into the cache with the
+ * workspace's own token (so that everyone proves access), then a copy of the objects and a checkout. Hardened as
+ * SANDBOX.md says; the token is in a memfd. */
+#ifndef CRAFT_GIT_CLONE_H
+#define CRAFT_GIT_CLONE_H
+
+#include <uv.h>
+
+#include "instance.h"
+#include "lib/conf.h"
+
+enum git_outcome {
+	GIT_OK,
+	GIT_NO_ACCESS,	  /* the credential isn't good for it, or there is no such repository */
+	GIT_UNAUTHORIZED, /* the host refused the credential itself (401) */
+	GIT_NO_BRANCH,
+	GIT_TOO_LARGE,
+	GIT_NETWORK,
+	GIT_TIMEOUT,
+	GIT_FAILED
+};
+
+struct git_clone_options {
+	const struct conf *conf;
+	const struct instance *instance; /* made and empty; stays until on_done */
+	const char *repo_key;		 /* owner/repo; the URL is GITHUB_URL/owner/repo.git */
+	const char *branch;		 /* one that git check-ref-format --branch takes; empty: the remote's HEAD */
+	struct slice token;		 /* not kept after the call */
+	/* Once. text: a sentence for the user, without secrets, empty when GIT_OK. commit: 40 hex digits when GIT_OK.
+	 */
+	void (*on_done)(void *user, enum git_outcome outcome, const char *text, const char *commit);
+	void *user;
+};
+
+struct git_clone;
+struct git_clone *git_clone_start(uv_loop_t *loop, const struct git_clone_options *options);
+/* Ends it; on_done doesn't come... but done(user) does once nothing of it runs any more. */
+void git_clone_cancel(struct git_clone *clone, void (*done)(void *user));
+/* Is it a branch name that git takes? Refuses what begins with a hyphen. */
+bool git_branch_valid(const char *branch);
+
+#endif

@@ -1,0 +1,200 @@
+/* job.c: what all requests of clients have in common; and the small ones, cancel and diff. */
+#include "job.h"
+
+#include <stdlib.h>
+
+#include "lib/json.h"
+#include "lib/log.h"
+#include "message.h"
+#include "sandbox.h"
+#include "sandbox_diff.h"
+
+static bool kind_of(struct slice text, enum job_kind *kind)
+{
+	static const char *const names[] = {
+		[JOB_EXECUTE] = "execute", [JOB_TOOL] = "tool", [JOB_CANCEL] = "cancel", [JOB_DIFF] = "diff"
+	};
+	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (slice_eq_str(text, names[i])) {
+			*kind = (enum job_kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+struct job *job_new(struct sandbox *sandbox, const struct job_row *row)
+{
+	enum job_kind kind;
+	if (!kind_of(row->kind, &kind) || !json_check(row->payload, NULL))
+		return NULL;
+	struct job *job = xcalloc(1, sizeof(*job));
+	job->sandbox = sandbox;
+	job->id = row->id;
+	job->kind = kind;
+	job->client = slice_dup(row->client);
+	job->name = slice_dup(row->name);
+	buf_add_slice(&job->tool_id, row->tool_id);
+	buf_add_slice(&job->payload, row->payload);
+	return job;
+}
+
+static void job_free(struct job *job)
+{
+	free(job->client);
+	free(job->name);
+	buf_free(&job->tool_id);
+	buf_free(&job->payload);
+	buf_free(&job->output);
+	buf_free(&job->errors);
+	buf_free(&job->notes);
+	buf_wipe(&job->key);
+	free(job);
+}
+
+void job_end(struct job *job, const char *outcome, int exit_code, size_t bytes)
+{
+	struct sandbox *sb = job->sandbox;
+	if (job->ended)
+		return;
+	job->ended = true;
+	buf_wipe(&job->key);
+	if (sb->task == job)
+		sb->task = NULL;
+	sb->ended_jobs[sb->ended_count++ % SANDBOX_ENDED_JOBS] = job->id;
+	stream_job_end(&sb->stream, job->id, outcome, exit_code, (int64_t)bytes);
+	job_release(job);
+}
+
+void job_release(struct job *job)
+{
+	struct sandbox *sb = job->sandbox;
+	if (!job->ended || job->run || job->wants_diff)
+		return;
+	TAILQ_REMOVE(&sb->jobs, job, link);
+	job_free(job);
+}
+
+/* ---- answers of every kind ---- */
+
+/* Tells its client that nothing came of it. */
+static void say_failure(struct job *job, const char *text)
+{
+	autobuf body = { 0 };
+	if (job->kind == JOB_TOOL) {
+		message_tool_result(&body, &(struct tool_result){ .id = buf_slice(&job->tool_id),
+								  .error = slice_of(text),
+								  .exit_code = -1 });
+		sandbox_say(job->sandbox, NULL, &body);
+	} else if (job->started && job->kind == JOB_EXECUTE) {
+		/* All have seen its lines. */
+		sandbox_say_error(job->sandbox, NULL, text);
+	} else {
+		sandbox_say_error(job->sandbox, job->client, text);
+	}
+}
+
+void job_fail(struct job *job, const char *outcome, const char *text)
+{
+	if (job->ended)
+		return;
+	say_failure(job, text);
+	job_end(job, outcome, -1, 0);
+}
+
+void job_drop(struct job *job, const char *outcome, const char *text)
+{
+	if (job->run)
+		box_run_kill(job->run);
+	if (job->wants_diff)
+		sandbox_diff_forget(job);
+	job_fail(job, outcome, text);
+}
+
+/* ---- cancel ---- */
+
+static struct job *find_tool(struct sandbox *sb, struct slice id)
+{
+	struct job *job;
+	TAILQ_FOREACH(job, &sb->jobs, link)
+	{
+		if (job->kind == JOB_TOOL && !job->ended && slice_eq(buf_slice(&job->tool_id), id))
+			return job;
+	}
+	return NULL;
+}
+
+static struct job *find_task(struct sandbox *sb)
+{
+	struct job *job;
+	TAILQ_FOREACH(job, &sb->jobs, link)
+	{
+		if (job->kind == JOB_EXECUTE && !job->ended)
+			return job;
+	}
+	return NULL;
+}
+
+static void cancel_start(struct job *job)
+{
+	struct sandbox *sb = job->sandbox;
+	bool tool = job->tool_id.len > 0;
+	struct job *target = tool ? find_tool(sb, buf_slice(&job->tool_id)) : find_task(sb);
+	if (!target) {
+		job_fail(job, "failure", tool ? "No tool with that id is running" : "No task is running");
+		return;
+	}
+	job_end(job, "success", 0, 0);
+	job_cancel(target);
+}
+
+void job_cancel(struct job *job)
+{
+	job->cancelled = true;
+	if (!job->started)
+		job_fail(job, "cancelled", "Cancelled");
+	else if (job->kind == JOB_EXECUTE)
+		job_execute_cancel(job);
+	else if (job->run)
+		box_run_kill(job->run);
+}
+
+/* ---- diff ---- */
+
+static void diff_start(struct job *job)
+{
+	sandbox_diff_want(job);
+}
+
+void job_diff_done(struct job *job, bool ok, struct slice patch, struct slice notes)
+{
+	autobuf body = { 0 };
+	if (!ok) {
+		autobuf text = { 0 };
+		buf_add_slice(&text, notes);
+		job_fail(job, "failure", buf_cstr(&text));
+		return;
+	}
+	message_diff(&body, patch, notes);
+	sandbox_say(job->sandbox, job->client, &body);
+	job_end(job, "success", 0, patch.len);
+}
+
+void job_start(struct job *job)
+{
+	static void (*const starts[])(struct job *) = { [JOB_EXECUTE] = job_execute_start,
+							[JOB_TOOL] = job_tool_start,
+							[JOB_CANCEL] = cancel_start,
+							[JOB_DIFF] = diff_start };
+	if (job->started || job->ended)
+		return;
+	job->started = true;
+	job->started_at = uv_now(job->sandbox->daemon->loop);
+	job->oom_before = cgroup_oom_kills(&job->sandbox->cgroup);
+	starts[job->kind](job);
+}
+
+bool job_ran_out_of_memory(const struct job *job)
+{
+	return cgroup_oom_kills(&job->sandbox->cgroup) > job->oom_before;
+}

@@ -1,0 +1,436 @@
+/* sandbox.c: one sandbox from its claim to its end. */
+#include "sandbox.h"
+
+#include <stdlib.h>
+
+#include "lib/github_token.h"
+#include "lib/log.h"
+#include "message.h"
+#include "sandbox_diff.h"
+#include "sandbox_parts.h"
+#include "store.h"
+
+/* ---- telling ---- */
+
+const char *sandbox_status(const struct sandbox *sb)
+{
+	static const char *const names[] = { [SANDBOX_MAKING] = "provisioning",
+					     [SANDBOX_CLONING] = "cloning",
+					     [SANDBOX_READY] = "ready",
+					     [SANDBOX_ENDING] = "expired" };
+	return sb->state == SANDBOX_READY && sb->idle ? "idle" : names[sb->state];
+}
+
+void sandbox_say(struct sandbox *sb, const char *client, struct buf *body)
+{
+	stream_add(&sb->stream, client, body);
+}
+
+void sandbox_say_error(struct sandbox *sb, const char *client, const char *text)
+{
+	autobuf body = { 0 };
+	message_error(&body, text);
+	sandbox_say(sb, client, &body);
+}
+
+static void say_status(struct sandbox *sb, const char *detail)
+{
+	autobuf body = { 0 };
+	message_status(&body, sandbox_status(sb), detail);
+	sandbox_say(sb, NULL, &body);
+}
+
+/* ---- the database ---- */
+
+static void on_state(void *user, const PGresult *r)
+{
+	struct sandbox *sb = user;
+	if (r && PQntuples(r) == 1 && !db_get_bool(r, 0, 0))
+		sandbox_end(sb, "host", NULL, true);
+}
+
+static struct slice text_or_null(const char *text)
+{
+	return text ? slice_of(text) : slice_make(NULL, 0);
+}
+
+static void write_state(struct sandbox *sb, const char *commit)
+{
+	struct store_op *op = store_op_new(STMT_STATE, on_state, sb);
+	store_op_text(op, slice_of(sb->daemon->host));
+	store_op_text(op, slice_of(sb->session));
+	store_op_text(op, slice_of(sandbox_status(sb)));
+	store_op_text(op, slice_make(NULL, 0));
+	store_op_text(op, text_or_null(commit));
+	store_send(sb->daemon->state, op, true);
+}
+
+static void write_end(struct sandbox *sb, const char *reason, const char *error)
+{
+	struct store_op *op = store_op_new(STMT_END, NULL, NULL);
+	store_op_text(op, slice_of(sb->daemon->host));
+	store_op_text(op, slice_of(sb->session));
+	store_op_text(op, slice_of(reason));
+	store_op_text(op, text_or_null(error));
+	store_send(sb->daemon->state, op, true);
+}
+
+static void write_cleaned(struct sandbox *sb)
+{
+	struct store_op *op = store_op_new(STMT_CLEANED, NULL, NULL);
+	store_op_text(op, slice_of(sb->daemon->host));
+	store_op_text(op, slice_of(sb->session));
+	store_send(sb->daemon->state, op, true);
+}
+
+static void enter(struct sandbox *sb, enum sandbox_state state, const char *commit)
+{
+	sb->state = state;
+	sb->worked_at = uv_now(sb->daemon->loop);
+	write_state(sb, commit);
+	say_status(sb, NULL);
+}
+
+/* ---- ready ---- */
+
+static void start_waiting_jobs(struct sandbox *sb)
+{
+	struct job *job, *next;
+	for (job = TAILQ_FIRST(&sb->jobs); job && sb->state == SANDBOX_READY; job = next) {
+		next = TAILQ_NEXT(job, link);
+		job_start(job);
+	}
+}
+
+static void become_ready(struct sandbox *sb, const char *commit)
+{
+	autobuf error = { 0 };
+	if (!parts_start(sb, &error)) {
+		log_error(sb->session, "%s", buf_cstr(&error));
+		sandbox_end(sb, "crash", "The sandbox could not be started; the server's log says why", false);
+		return;
+	}
+	log_info(sb->session, "ready%s%s", commit ? " at commit " : "", commit ? commit : "");
+	enter(sb, SANDBOX_READY, commit);
+	start_waiting_jobs(sb);
+}
+
+/* ---- the clone ---- */
+
+static void note_refused_credential(struct sandbox *sb)
+{
+	struct store_op *op = store_op_new(STMT_CREDENTIAL_CHECKED, NULL, NULL);
+	store_op_text(op, slice_of(sb->workspace));
+	store_op_text(op, slice_of(sb->repo_key));
+	store_op_text(op, slice_of(sb->sealed));
+	store_op_bool(op, false);
+	store_send(sb->daemon->state, op, true);
+}
+
+static void on_cloned(void *user, enum git_outcome outcome, const char *text, const char *commit)
+{
+	struct sandbox *sb = user;
+	sb->clone = NULL;
+	if (sb->state == SANDBOX_ENDING)
+		return;
+	if (outcome == GIT_OK) {
+		become_ready(sb, commit);
+		return;
+	}
+	log_warn(sb->session, "cloning %s failed: %s", sb->repo_key, text);
+	if (outcome == GIT_UNAUTHORIZED)
+		note_refused_credential(sb);
+	sandbox_end(sb, "clone", text, false);
+}
+
+static void start_clone(struct sandbox *sb)
+{
+	struct git_clone_options options = { .conf = &sb->daemon->conf,
+					     .instance = &sb->instance,
+					     .repo_key = sb->repo_key,
+					     .branch = sb->branch,
+					     .token = buf_slice(&sb->token),
+					     .on_done = on_cloned,
+					     .user = sb };
+	enter(sb, SANDBOX_CLONING, NULL);
+	sb->clone = git_clone_start(sb->daemon->loop, &options);
+}
+
+/* ---- the credential ---- */
+
+static void on_credential(void *user, const PGresult *r)
+{
+	struct sandbox *sb = user;
+	sb->asking = false;
+	if (sb->state == SANDBOX_ENDING)
+		return;
+	buf_wipe(&sb->token);
+	bool usable = r && PQntuples(r) == 1 && !db_get_bool(r, 0, 1) &&
+		      github_token_open(sb->daemon->seal_keys, sb->daemon->seal_key_count, db_get(r, 0, 0), &sb->token);
+	if (usable) {
+		free(sb->sealed);
+		sb->sealed = slice_dup(db_get(r, 0, 0));
+	}
+	if (sb->state == SANDBOX_READY)
+		parts_restart_gateway(sb);
+	else if (sb->adopted)
+		become_ready(sb, NULL);
+	else if (usable)
+		start_clone(sb);
+	else
+		sandbox_end(sb, "clone", "No GitHub credentials for this repo", false);
+}
+
+void sandbox_ask_credential(struct sandbox *sb)
+{
+	if (sb->asking)
+		return;
+	sb->asking = true;
+	struct store_op *op = store_op_new(STMT_CREDENTIAL_GET, on_credential, sb);
+	store_op_text(op, slice_of(sb->workspace));
+	store_op_text(op, slice_of(sb->repo_key));
+	store_send(sb->daemon->state, op, true);
+}
+
+/* ---- making ---- */
+
+void sandbox_made(struct sandbox *sb, bool ok, const char *error)
+{
+	autobuf text = { 0 };
+	if (sb->state == SANDBOX_ENDING)
+		return;
+	if (!ok) {
+		log_error(sb->session, "%s", error);
+		sandbox_end(sb, "crash",
+			    sb->adopted ? "The sandbox's files were lost"
+					: "The sandbox could not be made; the server's log says why",
+			    false);
+		return;
+	}
+	const struct conf *conf = &sb->daemon->conf;
+	const struct cgroup_limits limits = { conf->sandbox_memory, conf->sandbox_pids, conf->sandbox_cpu };
+	sb->has_cgroup = cgroup_make(sb->daemon->cgroup_parent, sb->session, &limits, &sb->cgroup, &text);
+	if (!sb->has_cgroup) {
+		log_error(sb->session, "%s", buf_cstr(&text));
+		sandbox_end(sb, "crash", "The sandbox could not be made; the server's log says why", false);
+		return;
+	}
+	sandbox_ask_credential(sb);
+}
+
+static bool take_slot(struct sandbox *sb)
+{
+	struct daemon *d = sb->daemon;
+	for (unsigned i = 0; i < (unsigned)d->conf.sandbox_max; i++) {
+		if (d->slots[i])
+			continue;
+		d->slots[i] = sb;
+		sb->slot = i;
+		return true;
+	}
+	return false;
+}
+
+static void on_stream_drained(void *user)
+{
+	struct sandbox *sb = user;
+	if (sb->agent)
+		agent_resume(sb->agent);
+}
+
+static void on_stream_lost(void *user)
+{
+	sandbox_end(user, "host", NULL, true);
+}
+
+bool sandbox_begin(struct daemon *d, const struct sandbox_row *row, bool adopt)
+{
+	struct sandbox *sb = xcalloc(1, sizeof(*sb));
+	sb->daemon = d;
+	if (!take_slot(sb)) {
+		free(sb);
+		return false;
+	}
+	sb->session = slice_dup(row->session);
+	sb->workspace = slice_dup(row->workspace);
+	sb->repo_key = slice_dup(row->repo_key);
+	sb->branch = slice_dup(row->branch);
+	sb->adopted = adopt;
+	sb->worked_at = uv_now(d->loop);
+	TAILQ_INIT(&sb->jobs);
+	TAILQ_INIT(&sb->diffs);
+	stream_init(&sb->stream, d, sb->session, row->seq);
+	sb->stream.on_drained = on_stream_drained;
+	sb->stream.on_lost = on_stream_lost;
+	sb->stream.user = sb;
+	instance_init(&sb->instance, &d->conf, sb->session, sb->slot);
+	TAILQ_INSERT_TAIL(&d->sandboxes, sb, link);
+	d->sandbox_count++;
+	log_info(sb->session, "%s sandbox of %s, branch %s, slot %u", adopt ? "adopting the" : "making a", sb->repo_key,
+		 sb->branch, sb->slot);
+	parts_make(sb);
+	return true;
+}
+
+struct sandbox *sandbox_find(struct daemon *d, struct slice session)
+{
+	struct sandbox *sb;
+	TAILQ_FOREACH(sb, &d->sandboxes, link)
+	{
+		if (slice_eq_str(session, sb->session))
+			return sb;
+	}
+	return NULL;
+}
+
+/* ---- work ---- */
+
+bool sandbox_busy(const struct sandbox *sb)
+{
+	return sb->state != SANDBOX_READY || !TAILQ_EMPTY(&sb->jobs);
+}
+
+static void wake(struct sandbox *sb)
+{
+	sb->worked_at = uv_now(sb->daemon->loop);
+	if (!sb->idle)
+		return;
+	sb->idle = false;
+	enter(sb, SANDBOX_READY, NULL);
+}
+
+void sandbox_take(struct sandbox *sb, struct job *job)
+{
+	TAILQ_INSERT_TAIL(&sb->jobs, job, link);
+	if (sb->state == SANDBOX_ENDING) {
+		job_drop(job, "expired", "Sandbox session expired");
+		return;
+	}
+	if (sb->state == SANDBOX_READY)
+		wake(sb);
+	/* A cancel is for what waits, too. */
+	if (sb->state == SANDBOX_READY || job->kind == JOB_CANCEL)
+		job_start(job);
+}
+
+static void limit_task(struct sandbox *sb, uint64_t now)
+{
+	struct job *task = sb->task;
+	if (!task || task->timed_out || now - task->started_at < (uint64_t)sb->daemon->conf.sandbox_task_timeout * 1000)
+		return;
+	log_info(sb->session, "task %lld has run for SANDBOX_TASK_TIMEOUT", (long long)task->id);
+	task->timed_out = true;
+	job_execute_cancel(task);
+}
+
+void sandbox_tick(struct sandbox *sb, uint64_t now)
+{
+	if (sb->state != SANDBOX_READY)
+		return;
+	limit_task(sb, now);
+	parts_watch(sb);
+	if (sandbox_busy(sb)) {
+		sb->worked_at = now;
+	} else if (!sb->idle && now - sb->worked_at >= (uint64_t)sb->daemon->conf.sandbox_agent_idle * 1000) {
+		sb->idle = true;
+		if (sb->agent)
+			agent_stop(sb->agent);
+		enter(sb, SANDBOX_READY, NULL);
+	}
+}
+
+/* ---- the end ---- */
+
+static void drop_jobs(struct sandbox *sb, const char *outcome, const char *text)
+{
+	struct job *job, *next;
+	for (job = TAILQ_FIRST(&sb->jobs); job; job = next) {
+		next = TAILQ_NEXT(job, link);
+		job_drop(job, outcome, text);
+	}
+}
+
+static void stop(struct sandbox *sb, const char *outcome, const char *text)
+{
+	sb->state = SANDBOX_ENDING;
+	drop_jobs(sb, outcome, text);
+	parts_stop(sb);
+	buf_wipe(&sb->token);
+}
+
+/* What clients are told. */
+static const char *words_for(const char *reason)
+{
+	static const struct {
+		const char *reason, *words;
+	} all[] = { { "user", "The sandbox was deleted" },
+		    { "idle", "The sandbox expired: it had no work and no heartbeat (SANDBOX_IDLE_TIMEOUT)" },
+		    { "disk", "The sandbox was ended: its disk is full (SANDBOX_DISK)" },
+		    { "crash", "The sandbox broke down" },
+		    { "host", "The sandbox is not on this host any more" } };
+	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
+		if (strcmp(all[i].reason, reason) == 0)
+			return all[i].words;
+	}
+	return "The sandbox has ended";
+}
+
+void sandbox_end(struct sandbox *sb, const char *reason, const char *error, bool in_database)
+{
+	if (sb->state == SANDBOX_ENDING)
+		return;
+	const char *text = error ? error : words_for(reason);
+	log_info(sb->session, "ends: %s", reason);
+	sb->reason = reason;
+	stop(sb, strcmp(reason, "clone") == 0 ? "error" : "expired", text);
+	if (!in_database)
+		write_end(sb, reason, error);
+	say_status(sb, text);
+}
+
+void sandbox_leave(struct sandbox *sb)
+{
+	if (sb->state == SANDBOX_ENDING)
+		return;
+	stop(sb, "host", "The sandbox server is restarting; what ran was ended, the files stay. Try again");
+	sb->removed = true;
+}
+
+static void sandbox_free(struct sandbox *sb)
+{
+	struct daemon *d = sb->daemon;
+	if (sb->reason) {
+		write_cleaned(sb);
+		log_info(sb->session, "removed");
+	}
+	store_forget(d->state, sb);
+	stream_free(&sb->stream);
+	d->slots[sb->slot] = NULL;
+	d->sandbox_count--;
+	TAILQ_REMOVE(&d->sandboxes, sb, link);
+	instance_free(&sb->instance);
+	buf_wipe(&sb->token);
+	free(sb->sealed);
+	free(sb->session);
+	free(sb->workspace);
+	free(sb->repo_key);
+	free(sb->branch);
+	free(sb);
+}
+
+static bool all_stopped(const struct sandbox *sb)
+{
+	return !sb->working && !sb->clone && !sb->gateway && !sb->box && !sb->agent && !sb->diff &&
+	       TAILQ_EMPTY(&sb->jobs);
+}
+
+void sandbox_turn(struct sandbox *sb)
+{
+	stream_flush(&sb->stream);
+	if (sb->state != SANDBOX_ENDING || !all_stopped(sb))
+		return;
+	if (!sb->removed)
+		parts_remove(sb);
+	else if (stream_idle(&sb->stream))
+		sandbox_free(sb);
+}

@@ -1,0 +1,25 @@
+/* sandbox_parts.h: what a sandbox is made of: files (made and removed by worker threads), gateway and box. Used by
+ * sandbox.c. */
+#ifndef CRAFT_SANDBOX_PARTS_H
+#define CRAFT_SANDBOX_PARTS_H
+
+#include "sandbox.h"
+
+/* Makes or adopts the files; sandbox_made() is called when that is done. */
+void parts_make(struct sandbox *sb);
+void sandbox_made(struct sandbox *sb, bool ok, const char *error);
+
+/* Starts gateway and box. */
+bool parts_start(struct sandbox *sb, struct buf *error);
+/* The credential was asked for again after the gateway's death. */
+void parts_restart_gateway(struct sandbox *sb);
+void sandbox_ask_credential(struct sandbox *sb);
+/* Once a second: the disk of a sandbox that has no file system of its own. */
+void parts_watch(struct sandbox *sb);
+
+/* Stops everything that runs; the parts become NULL one by one. */
+void parts_stop(struct sandbox *sb);
+/* Removes files and control groups; sets removed when that is done. */
+void parts_remove(struct sandbox *sb);
+
+#endif

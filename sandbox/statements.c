@@ -1,0 +1,25 @@
+/* statements.c: craft-sandboxd's SQL. */
+#include "statements.h"
+
+/* clang-format off */
+const struct db_statement statements[STMT_COUNT] = {
+	[STMT_LISTEN] = { "listen", "listen craft_sandbox", 0 },
+	[STMT_HOST_BEGIN] = { "host_begin", "select api.host_begin($1::text::uuid,$2::text,$3::text,$4::integer,$5::text)", 5 },
+	[STMT_HOST_BEAT] = { "host_beat", "select api.host_beat($1::text::uuid,$2::text[],$3::bigint)", 3 },
+	[STMT_HOST_END] = { "host_end", "select api.host_end($1::text::uuid)", 1 },
+	[STMT_CLAIM] = { "sandbox_claim", "select session, workspace, repo_key, branch, seq from api.sandbox_claim($1::text::uuid,$2::integer)", 2 },
+	[STMT_MINE] = { "sandbox_mine", "select session, workspace, repo_key, branch, seq, status from api.sandbox_mine($1::text::uuid)", 1 },
+	[STMT_STATE] = { "sandbox_state", "select api.sandbox_state($1::text::uuid,$2::text,$3::text,$4::text,$5::text)", 5 },
+	[STMT_END] = { "sandbox_end", "select api.sandbox_end($1::text::uuid,$2::text,$3::text,$4::text)", 4 },
+	[STMT_ENDING] = { "sandbox_ending", "select session, reason from api.sandbox_ending($1::text::uuid)", 1 },
+	[STMT_CLEANED] = { "sandbox_cleaned", "select api.sandbox_cleaned($1::text::uuid,$2::text)", 2 },
+	[STMT_JOBS] = { "sandbox_jobs", "select job, session, client, kind, tool_id, name, payload from api.sandbox_jobs($1::text::uuid,$2::integer,$3::boolean)", 3 },
+	[STMT_JOBS_LOST] = { "sandbox_jobs_lost", "select job, session, client, kind, tool_id from api.sandbox_jobs_lost($1::text::uuid)", 1 },
+	[STMT_JOB_END] = { "sandbox_job_end", "select api.sandbox_job_end($1::bigint,$2::text,$3::integer,$4::bigint)", 4 },
+	[STMT_APPEND] = { "sandbox_append", "select api.sandbox_append($1::text::uuid,$2::text,$3::bigint,$4::text[],$5::text[])", 5 },
+	[STMT_ANNOUNCE] = { "stream_announce", "select api.stream_announce($1::text)", 1 },
+	[STMT_SWEEP] = { "sandbox_sweep", "select * from api.sandbox_sweep($1::bigint,$2::bigint)", 2 },
+	[STMT_CREDENTIAL_GET] = { "credential_get", "select sealed, invalid from api.credential_get($1::text,$2::text)", 2 },
+	[STMT_CREDENTIAL_CHECKED] = { "credential_checked", "select api.credential_checked($1::text,$2::text,$3::text,$4::boolean)", 4 },
+};
+/* clang-format on */

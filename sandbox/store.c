@@ -1,0 +1,239 @@
+/* store.c: one of the daemon's connections to PostgreSQL. */
+#include "store.h"
+
+#include <stdlib.h>
+#include <sys/queue.h>
+
+#include "lib/log.h"
+#include "lib/pglink.h"
+
+#define MAX_TEXTS 5
+
+struct store_op {
+	STAILQ_ENTRY(store_op) link;
+	enum statement statement;
+	struct db_params params;
+	char *texts[MAX_TEXTS];
+	int text_count;
+	store_done done;
+	void (*committed)(void *user, bool ok);
+	void *user;
+	bool last; /* of its transaction */
+};
+STAILQ_HEAD(op_list, store_op);
+
+struct store {
+	struct pglink *link;
+	const struct store_events *events;
+	void *user;
+	bool listen;
+	struct op_list ops; /* not answered yet, in order; as long as the link is up all of them are under way */
+	struct store_op
+		*answering; /* the next that gets a result; NULL: all have one, the end of the transaction is left */
+	bool failed;	    /* a statement of the transaction that is being answered was refused */
+	bool greeting;	    /* the answer to LISTEN is still to come */
+};
+
+/* ---- statements ---- */
+
+struct store_op *store_op_new(enum statement statement, store_done done, void *user)
+{
+	struct store_op *op = xcalloc(1, sizeof(*op));
+	op->statement = statement;
+	op->done = done;
+	op->user = user;
+	return op;
+}
+
+void store_op_text(struct store_op *op, struct slice text)
+{
+	if (!text.ptr) {
+		db_add_null(&op->params);
+		return;
+	}
+	if (op->text_count == MAX_TEXTS)
+		abort();
+	char *copy = slice_dup(text);
+	op->texts[op->text_count++] = copy;
+	db_add_text(&op->params, slice_make(copy, text.len));
+}
+
+void store_op_i64(struct store_op *op, int64_t v)
+{
+	db_add_i64(&op->params, v);
+}
+
+void store_op_i32(struct store_op *op, int32_t v)
+{
+	db_add_i32(&op->params, v);
+}
+
+void store_op_bool(struct store_op *op, bool v)
+{
+	db_add_bool(&op->params, v);
+}
+
+void store_op_committed(struct store_op *op, void (*committed)(void *user, bool ok))
+{
+	op->committed = committed;
+}
+
+static void op_free(struct store_op *op)
+{
+	for (int i = 0; i < op->text_count; i++)
+		free(op->texts[i]);
+	free(op);
+}
+
+/* ---- asking ---- */
+
+/* A failure shows as on_lost; it is asked again then. */
+static void put(struct store *store, struct store_op *op)
+{
+	if (pglink_query(store->link, (int)op->statement, &op->params) && op->last)
+		(void)pglink_sync(store->link);
+}
+
+void store_send(struct store *store, struct store_op *op, bool last)
+{
+	op->last = last;
+	STAILQ_INSERT_TAIL(&store->ops, op, link);
+	if (!pglink_is_ready(store->link))
+		return;
+	if (!store->answering)
+		store->answering = op;
+	put(store, op);
+}
+
+void store_forget(struct store *store, const void *user)
+{
+	struct store_op *op;
+	STAILQ_FOREACH(op, &store->ops, link)
+	{
+		if (op->user != user)
+			continue;
+		op->done = NULL;
+		op->committed = NULL;
+	}
+}
+
+bool store_connected(const struct store *store)
+{
+	return pglink_is_ready(store->link);
+}
+
+bool store_idle(const struct store *store)
+{
+	return STAILQ_EMPTY(&store->ops);
+}
+
+/* ---- answers ---- */
+
+static void on_ready(struct pglink *link, void *user)
+{
+	struct store *store = user;
+	struct store_op *op;
+	store->answering = STAILQ_FIRST(&store->ops);
+	store->failed = false;
+	store->greeting = store->listen;
+	if (store->listen && pglink_query(link, STMT_LISTEN, NULL))
+		(void)pglink_sync(link);
+	STAILQ_FOREACH(op, &store->ops, link)
+	{
+		put(store, op);
+	}
+	if (store->events->on_ready)
+		store->events->on_ready(store->user);
+}
+
+static void on_lost(struct pglink *link, void *user)
+{
+	struct store *store = user;
+	(void)link;
+	store->answering = NULL;
+}
+
+/* The server is going, or libpq says so: on_lost follows, and all is asked again. */
+static bool is_outage(const PGresult *r)
+{
+	return !*db_sqlstate(r) || strncmp(db_sqlstate(r), "57", 2) == 0;
+}
+
+static void on_result(struct pglink *link, void *user, const PGresult *r)
+{
+	struct store *store = user;
+	struct store_op *op = store->answering;
+	char line[256];
+	(void)link;
+	if (store->greeting)
+		return;
+	ExecStatusType status = PQresultStatus(r);
+	bool ok = status == PGRES_TUPLES_OK || status == PGRES_COMMAND_OK;
+	if (!ok && status != PGRES_PIPELINE_ABORTED) {
+		log_error(NULL, "%s failed: %s", statements[op->statement].name,
+			  db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
+		if (is_outage(r))
+			return;
+	}
+	store->failed = store->failed || !ok;
+	store->answering = STAILQ_NEXT(op, link);
+	if (op->done)
+		op->done(op->user, ok ? r : NULL);
+}
+
+static void on_sync(struct pglink *link, void *user)
+{
+	struct store *store = user;
+	struct store_op *op;
+	bool last, ok = !store->failed;
+	(void)link;
+	if (store->greeting) {
+		store->greeting = false;
+		return;
+	}
+	store->failed = false;
+	do {
+		op = STAILQ_FIRST(&store->ops);
+		STAILQ_REMOVE_HEAD(&store->ops, link);
+		last = op->last;
+		if (op->committed)
+			op->committed(op->user, ok);
+		op_free(op);
+	} while (!last);
+}
+
+static void on_notify(struct pglink *link, void *user, const char *channel, const char *payload)
+{
+	struct store *store = user;
+	(void)link;
+	(void)channel;
+	if (store->events->on_notify)
+		store->events->on_notify(store->user, payload);
+}
+
+static const struct pglink_events link_events = { on_ready, on_lost, on_result, on_sync, on_notify };
+
+/* ---- life ---- */
+
+struct store *store_new(uv_loop_t *loop, const struct conf *conf, const char *application, bool listen,
+			const struct store_events *events, void *user)
+{
+	struct store *store = xcalloc(1, sizeof(*store));
+	STAILQ_INIT(&store->ops);
+	store->events = events;
+	store->user = user;
+	store->listen = listen;
+	store->link = pglink_new(loop, conf->database_url, application, statements, STMT_COUNT, &link_events, store);
+	return store;
+}
+
+void store_free(struct store *store)
+{
+	struct store_op *op;
+	pglink_free(store->link);
+	while ((op = STAILQ_FIRST(&store->ops))) {
+		STAILQ_REMOVE_HEAD(&store->ops, link);
+		op_free(op);
+	}
+	free(store);
+}

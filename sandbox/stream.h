@@ -1,0 +1,43 @@
+/* stream.h: the numbered messages of one sandbox to its clients. Each is stored before any client gets it: what is
+ * added waits until the append under way is committed, and then goes in one transaction; the bridges read it from the
+ * database. */
+#ifndef CRAFT_SANDBOX_STREAM_H
+#define CRAFT_SANDBOX_STREAM_H
+
+#include <sys/queue.h>
+
+#include "daemon.h"
+
+struct stream_item;
+STAILQ_HEAD(stream_items, stream_item);
+
+struct stream {
+	struct daemon *daemon;
+	const char *session;
+	int64_t seq; /* number of the last message that is stored */
+	struct stream_items waiting;
+	size_t waiting_bytes, in_flight;
+	int64_t in_flight_messages;
+	void (*on_drained)(void *user); /* after each commit; may be NULL */
+	void (*on_lost)(void *user);	/* the sandbox isn't this host's any more; may be NULL */
+	void *user;
+};
+
+/* session must outlive it. seq: as api.sandbox_claim() or api.sandbox_mine() told. */
+void stream_init(struct stream *stream, struct daemon *daemon, const char *session, int64_t seq);
+/* What waits is dropped; of what is under way nothing is heard any more. */
+void stream_free(struct stream *stream);
+
+/* Adds a message, a JSON object; takes the body over. client: the one that it is for, NULL or empty: all. */
+void stream_add(struct stream *stream, const char *client, struct buf *body);
+/* A job has ended: recorded in the transaction of the messages before. */
+void stream_job_end(struct stream *stream, int64_t job, const char *outcome, int exit_code, int64_t bytes);
+/* Sends what waits, if nothing is under way. Call it once a turn of the loop. */
+void stream_flush(struct stream *stream);
+
+/* Bytes that are not stored yet. */
+size_t stream_queued(const struct stream *stream);
+/* Is everything stored? */
+bool stream_idle(const struct stream *stream);
+
+#endif

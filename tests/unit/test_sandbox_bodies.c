@@ -1,0 +1,169 @@
+/* test_sandbox_bodies.c: the messages that craft-sandboxd makes, and the execute messages that it takes apart. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "lib/json.h"
+#include "sandbox/message.h"
+#include "sandbox/prompt.h"
+
+static void assert_text(struct buf *got, const char *want)
+{
+	assert_true(json_check(buf_slice(got), NULL));
+	assert_string_equal(buf_cstr(got), want);
+	buf_clear(got);
+}
+
+static void test_messages(void **state)
+{
+	(void)state;
+	autobuf b = { 0 };
+	message_stream(&b, SLICE_LIT("{\"a\":\"\\u0000\"}"));
+	assert_text(&b, "{\"type\":\"stream\",\"data\":\"{\\\"a\\\":\\\"\\\\u0000\\\"}\"}");
+	message_result(&b, true, SLICE_LIT("ok"), SLICE_LIT("diff\n"), slice_make(NULL, 0));
+	assert_text(&b, "{\"type\":\"result\",\"success\":true,\"output\":\"ok\",\"diff\":\"diff\\n\"}");
+	message_result(&b, false, slice_make("", 0), slice_make("", 0), SLICE_LIT("n"));
+	assert_text(&b, "{\"type\":\"result\",\"success\":false,\"output\":\"\",\"diff\":\"\",\"notes\":\"n\"}");
+	message_complete(&b, 137);
+	assert_text(&b, "{\"type\":\"complete\",\"exitCode\":137}");
+	message_error(&b, "no");
+	assert_text(&b, "{\"type\":\"error\",\"message\":\"no\"}");
+	message_status(&b, "ready", NULL);
+	assert_text(&b, "{\"type\":\"status\",\"status\":\"ready\"}");
+	message_status(&b, "expired", "why");
+	assert_text(&b, "{\"type\":\"status\",\"status\":\"expired\",\"message\":\"why\"}");
+	message_egress(&b, "ready", SLICE_LIT("egress"), SLICE_LIT("h:1"), SLICE_LIT("r"));
+	assert_text(&b, "{\"type\":\"status\",\"status\":\"ready\",\"egress\":{\"allowed\":false,\"kind\":\"egress\","
+			"\"host\":\"h:1\",\"reason\":\"r\"}}");
+	message_diff(&b, SLICE_LIT("d"), SLICE_LIT("n"));
+	assert_text(&b, "{\"type\":\"diff\",\"diff\":\"d\",\"notes\":\"n\"}");
+}
+
+static void test_tool_results(void **state)
+{
+	(void)state;
+	autobuf b = { 0 };
+	message_tool_result(&b, &(struct tool_result){ .id = SLICE_LIT("\"\\ud83d\""),
+						       .success = true,
+						       .output = SLICE_LIT("a"),
+						       .error = SLICE_LIT("never"),
+						       .exit_code = 0 });
+	assert_text(&b,
+		    "{\"type\":\"tool_result\",\"id\":\"\\ud83d\",\"success\":true,\"output\":\"a\",\"exitCode\":0}");
+	message_tool_result(&b,
+			    &(struct tool_result){ .id = SLICE_LIT("7"), .error = SLICE_LIT("e"), .exit_code = -1 });
+	assert_text(&b, "{\"type\":\"tool_result\",\"id\":7,\"success\":false,\"output\":\"\",\"error\":\"e\"}");
+}
+
+static void assert_cleaned(const char *bytes, size_t n, const char *want)
+{
+	autobuf b = { 0 };
+	message_text(&b, slice_make(bytes, n));
+	assert_text(&b, want);
+}
+
+static void test_bytes_become_text(void **state)
+{
+	(void)state;
+	assert_cleaned("a\0b", 3, "\"a\\u0000b\"");
+	assert_cleaned("\xff", 1, "\"\xef\xbf\xbd\"");
+	assert_cleaned("a\xe4z\xc3\xa4", 5, "\"a\xef\xbf\xbdz\xc3\xa4\"");
+	/* Half a character at the end. */
+	assert_cleaned("a\xc3", 2, "\"a\xef\xbf\xbd\"");
+	assert_cleaned("\xf0\x9f\x98", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
+	assert_cleaned(NULL, 0, "\"\"");
+}
+
+static void assert_prompt(const char *message, const char *notes, const char *want)
+{
+	autobuf b = { 0 };
+	prompt_text(slice_of(message), slice_of(notes), &b);
+	assert_string_equal(buf_cstr(&b), want);
+}
+
+static void test_prompts(void **state)
+{
+	(void)state;
+	assert_prompt("{\"task\":\"t\"}", "", "t");
+	assert_prompt("{\"prompt\":\"p\"}", "", "p");
+	assert_prompt("{\"prompt\":\"p\",\"task\":\"t\"}", "", "t");
+	assert_prompt("{\"task\":\"t\",\"context\":\"Human: a\\n\\nAssistant: b\"}", "",
+		      "Human: a\n\nAssistant: b\n\nt");
+	assert_prompt("{\"task\":\"t\",\"context\":\"\"}", "n", "t\n\nn");
+	assert_prompt("{\"task\":\"\\ud83d!\",\"context\":null}", "", "\xef\xbf\xbd!");
+}
+
+static void assert_attachment(const char *name, const char *want)
+{
+	autobuf message = { 0 };
+	__attribute__((cleanup(attachment_free))) struct attachment a;
+	buf_addf(&message, "{\"attachments\":[{\"name\":\"%s\",\"type\":\"image/png\",\"content\":\"AAEC\"}]}", name);
+	assert_true(prompt_attachment(buf_slice(&message), 0, &a));
+	assert_string_equal(buf_cstr(&a.name), want);
+	assert_string_equal(buf_cstr(&a.type), "image/png");
+	assert_false(a.malformed);
+	assert_int_equal(a.bytes.len, 3);
+	assert_memory_equal(a.bytes.data, "\0\1\2", 3);
+}
+
+static void test_attachment_names(void **state)
+{
+	(void)state;
+	assert_attachment("a b.png", "a b.png");
+	assert_attachment("../../etc/passwd", "passwd");
+	assert_attachment("c:\\\\x\\\\y.txt", "y.txt");
+	assert_attachment("..", "_.");
+	assert_attachment(".bashrc", "_bashrc");
+	assert_attachment("a\\nb\\u0000c", "a_b\xef\xbf\xbd"
+					   "c");
+	assert_attachment("", "attachment");
+	assert_attachment("x/", "attachment");
+}
+
+static void test_long_attachment_name(void **state)
+{
+	(void)state;
+	autobuf message = { 0 };
+	__attribute__((cleanup(attachment_free))) struct attachment a;
+	buf_add_str(&message, "{\"attachments\":[{\"name\":\"x");
+	for (int i = 0; i < 300; i++)
+		buf_add_str(&message, "\xc3\xa4");
+	buf_add_str(&message, "\",\"content\":\"\"}]}");
+	assert_true(prompt_attachment(buf_slice(&message), 0, &a));
+	/* Not half of a character. */
+	assert_int_equal(a.name.len, 199);
+}
+
+static void test_malformed_attachments(void **state)
+{
+	(void)state;
+	struct slice message = SLICE_LIT("{\"attachments\":[{\"name\":\"a\",\"content\":\"!\"},{\"name\":\"b\"},"
+					 "{\"content\":\"AA==\"}]}");
+	struct attachment a;
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(prompt_attachment(message, i, &a));
+		assert_int_equal(a.malformed, i < 2);
+		attachment_free(&a);
+	}
+	assert_false(prompt_attachment(message, 3, &a));
+	assert_false(prompt_attachment(SLICE_LIT("{\"attachments\":{}}"), 0, &a));
+	assert_false(prompt_attachment(SLICE_LIT("{\"attachments\":[1]}"), 0, &a));
+	assert_false(prompt_attachment(SLICE_LIT("{}"), 0, &a));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_messages),
+		cmocka_unit_test(test_tool_results),
+		cmocka_unit_test(test_bytes_become_text),
+		cmocka_unit_test(test_prompts),
+		cmocka_unit_test(test_attachment_names),
+		cmocka_unit_test(test_long_attachment_name),
+		cmocka_unit_test(test_malformed_attachments),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
