@@ -157,6 +157,8 @@ static void on_timer(uv_timer_t *timer)
 
 static const char *const common_environment[] = {
 	"ANTHROPIC_BASE_URL=http://127.0.0.1:3129",
+	/* Settings that the repository brings choose no other API, and no credential is asked for again on a 401. */
+	"CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST=1",
 	/* Without it: telemetry, updates, feature flags. */
 	"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1",
 	"DISABLE_AUTOUPDATER=1",

@@ -14,7 +14,7 @@
 
 #define ROOT "/sys/fs/cgroup"
 #define CPU_PERIOD 100000 /* microseconds */
-#define REMOVE_STEP 10	  /* ms */
+#define REMOVE_STEP_NS 10000000L
 #define REMOVE_TRIES 500
 
 /* Written by cgroup_probe() before other threads are there. */
@@ -158,7 +158,7 @@ static bool end(const struct cgroup *c, const char *dir)
 			(void)cgroup_write(dir, "cgroup.freeze", "0");
 		if (c->kind != CGROUP_V2 || !cgroup_write(dir, "cgroup.kill", "1"))
 			kill_members(dir);
-		(void)nanosleep(&(struct timespec){ .tv_nsec = REMOVE_STEP * 1000 * 1000 }, NULL);
+		(void)nanosleep(&(struct timespec){ .tv_nsec = REMOVE_STEP_NS }, NULL);
 	}
 	return false;
 }
@@ -199,6 +199,15 @@ void cgroup_remove_all(const char *parent)
 			(void)cgroup_remove(&left);
 		}
 	}
+}
+
+void cgroup_end(const char *parent)
+{
+	cgroup_remove_all(parent);
+	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		if (base.dirs[i])
+			(void)rmdir(base.dirs[i]);
+	cgroup_base_free(&base);
 }
 
 /* The number behind the word in a file of "word number" lines; fallback where there is none. */

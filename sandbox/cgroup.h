@@ -40,6 +40,8 @@ bool cgroup_make(const char *parent, const char *name, const struct cgroup_limit
 bool cgroup_remove(struct cgroup *cgroup);
 /* Removes all that a daemon before left below parent. */
 void cgroup_remove_all(const char *parent);
+/* The same, and parent itself; nothing can be made after that. */
+void cgroup_end(const char *parent);
 /* How many times the kernel killed a process in it for want of memory. */
 int64_t cgroup_oom_kills(const struct cgroup *cgroup);
 /* Memory in use, bytes; -1: not known. */

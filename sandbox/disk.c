@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -22,6 +23,8 @@
 #define LOOP_MAJOR 7
 #define LOOP_TRIES 50
 #define UNMOUNT_TRIES 10
+#define WAIT_NS 10000000L
+#define LOCK_TRIES 1000 /* of 10 ms */
 
 static bool fail(struct buf *error, const char *what, const char *path)
 {
@@ -152,11 +155,27 @@ static int attach(int file, int *number)
 	return -1;
 }
 
-static bool mount_loop(const char *image, const char *dir, struct buf *error)
+/* A daemon that was killed leaves the device for a moment, until the kernel has taken its mounts down: two of them on
+ * one file would ruin it. The device holds the lock, which belongs to the open file. */
+static int open_alone(const char *image, struct buf *error)
 {
 	autoclose int file = open(image, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
-	if (file < 0)
-		return fail(error, "open", image);
+	if (file < 0) {
+		(void)fail(error, "open", image);
+		return -1;
+	}
+	for (int tries = 0; flock(file, LOCK_EX | LOCK_NB) < 0; tries++) {
+		if (errno != EWOULDBLOCK || tries == LOCK_TRIES) {
+			(void)fail(error, "have alone", image);
+			return -1;
+		}
+		(void)nanosleep(&(struct timespec){ .tv_nsec = WAIT_NS }, NULL);
+	}
+	return steal_fd(&file);
+}
+
+static bool mount_loop(const char *image, int file, const char *dir, struct buf *error)
+{
 	int number = -1;
 	autoclose int device = attach(file, &number);
 	if (device < 0)
@@ -173,7 +192,8 @@ bool disk_mount(const char *image, const char *dir, struct buf *error)
 {
 	/* Quick when it is clean. 1: errors were found and corrected. */
 	const char *const fsck[] = { "/sbin/e2fsck", "-p", image, NULL };
-	return run(fsck, 1, error) && mount_loop(image, dir, error);
+	autoclose int file = open_alone(image, error);
+	return file >= 0 && run(fsck, 1, error) && mount_loop(image, file, dir, error);
 }
 
 bool disk_unmount(const char *dir, struct buf *error)
@@ -183,7 +203,7 @@ bool disk_unmount(const char *dir, struct buf *error)
 			return true;
 		if (errno != EBUSY)
 			return errno == EPERM && geteuid() != 0 ? true : fail(error, "unmount", dir);
-		(void)nanosleep(&(struct timespec){ .tv_nsec = 10 * 1000 * 1000 }, NULL);
+		(void)nanosleep(&(struct timespec){ .tv_nsec = WAIT_NS }, NULL);
 	}
 	if (umount2(dir, UMOUNT_NOFOLLOW | MNT_DETACH) == 0)
 		return true;

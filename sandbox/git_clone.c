@@ -6,6 +6,7 @@
  * thrown away and fetched anew, once. */
 #include "git_clone.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -207,6 +208,8 @@ static void on_checked_out(void *user, const struct process_result *result)
 	git_task_measure_end(&c->task);
 	if (c->failed || c->cancelled || result->exit_code == 0)
 		join(c);
+	else if (result->exit_code == 128 + SIGXFSZ)
+		local_failed(c, GIT_TOO_LARGE, slice_make(NULL, 0));
 	else
 		local_failed(c, git_error_outcome(GIT_STAGE_CHECKOUT, result->errors), result->errors);
 }

@@ -42,9 +42,11 @@ static const struct phrase fetch_phrases[] = {
 	{ NULL, GIT_FAILED },
 };
 
+/* git doesn't always say why it can't write; on a disk of that very size there is one reason. */
 static const struct phrase checkout_phrases[] = {
 	{ "No space left on device", GIT_TOO_LARGE },
 	{ "Disk quota exceeded", GIT_TOO_LARGE },
+	{ "unable to write file", GIT_TOO_LARGE },
 	{ "File too large", GIT_TOO_LARGE },
 	{ NULL, GIT_FAILED },
 };
@@ -117,8 +119,7 @@ void git_error_size(int64_t bytes, struct buf *text)
 
 static void add_too_large(enum git_stage stage, const struct git_error *about, struct buf *text)
 {
-	bool disk = stage == GIT_STAGE_CHECKOUT &&
-		    memmem(about->errors.ptr ? about->errors.ptr : "", about->errors.len, "No space left", 13);
+	bool disk = stage == GIT_STAGE_CHECKOUT && about->errors.len;
 	buf_addf(text, "%s is too large: it doesn't fit into ", about->repo_key);
 	if (disk && about->disk) {
 		buf_add_str(text, "the disk of a sandbox (SANDBOX_DISK, ");

@@ -7,6 +7,22 @@
  */
 #define TIP_MAX 65536
 
+/* With the user's name in the URL and http.emptyAuth git asks for the password before the first request; else it would
+ * do so after being refused, and would then (git 2.39) send the next requests to the old name of a repository that was
+ * renamed. */
+static const char *const early_password[] = { "http.emptyAuth=true", NULL };
+
+static void add_url(const struct git_steps *s, struct buf *out)
+{
+	const char *host = strstr(s->url, "://");
+	if (s->token_fd < 0 || !host) {
+		buf_add_str(out, s->url);
+		return;
+	}
+	buf_add(out, s->url, (size_t)(host + 3 - s->url));
+	buf_addf(out, "x-access-token@%s", host + 3);
+}
+
 static struct git_run_options options(const struct git_steps *s, const char *name, git_step_end on_exit)
 {
 	return (struct git_run_options){ .conf = s->conf,
@@ -19,13 +35,16 @@ static struct git_run_options options(const struct git_steps *s, const char *nam
 
 struct process *git_step_tip(const struct git_steps *s, git_step_end on_exit, struct buf *error)
 {
-	autobuf ref = { 0 };
+	autobuf ref = { 0 }, url = { 0 };
+	add_url(s, &url);
 	buf_addf(&ref, "refs/heads/%s", s->branch);
 	struct git_run_options o = options(s, "git ls-remote", on_exit);
-	o.args = (const char *const[]){ "ls-remote", "--symref", "--", s->url, *s->branch ? buf_cstr(&ref) : "HEAD",
-					NULL };
+	o.args = (const char *const[]){
+		"ls-remote", "--symref", "--", buf_cstr(&url), *s->branch ? buf_cstr(&ref) : "HEAD", NULL
+	};
 	o.network = true;
 	o.token_fd = s->token_fd;
+	o.settings = s->token_fd >= 0 ? early_password : NULL;
 	o.output_max = TIP_MAX;
 	return git_run(s->loop, &o, error);
 }
@@ -83,7 +102,8 @@ bool git_step_read_tip(struct slice output, const char *wanted, char commit[stat
 
 struct process *git_step_fetch(const struct git_steps *s, git_step_end on_exit, struct buf *error)
 {
-	autobuf refspec = { 0 };
+	autobuf refspec = { 0 }, url = { 0 };
+	add_url(s, &url);
 	buf_addf(&refspec, "+refs/heads/%s:%s", s->branch, s->ref);
 	struct git_run_options o = options(s, "git fetch", on_exit);
 	o.args = (const char *const[]){ "fetch",
@@ -95,13 +115,14 @@ struct process *git_step_fetch(const struct git_steps *s, git_step_end on_exit, 
 					"--no-write-fetch-head",
 					"--no-recurse-submodules",
 					"--",
-					s->url,
+					buf_cstr(&url),
 					buf_cstr(&refspec),
 					NULL };
 	o.environment = (const char *const[]){ "GIT_DIR", s->cache, NULL };
 	o.writable = (const char *const[]){ s->cache, NULL };
 	o.network = true;
 	o.token_fd = s->token_fd;
+	o.settings = s->token_fd >= 0 ? early_password : NULL;
 	o.max_file_size = s->conf->sandbox_repo_max;
 	return git_run(s->loop, &o, error);
 }

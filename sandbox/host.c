@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "lib/cleanup.h"
 #include "lib/log.h"
 #include "message.h"
 #include "sandbox.h"
@@ -14,8 +15,9 @@
 #define BEAT_MS 5000
 #define SWEEP_MS 60000
 #define SWEEP_LATE_MS 120000 /* after the database was away, so that the other hosts can say that they live */
-#define ROW_KEEP_S 600 /* how long the row of a sandbox that has gone stays */
+#define ROW_KEEP_S 600	     /* how long the row of a sandbox that has gone stays */
 #define JOBS_AT_ONCE 50
+#define JOBS_AGAIN 10000 /* after a lost connection: those that are known come first */
 
 /* Questions that are asked again and again, one at a time each. */
 enum question { ASK_CLAIM, ASK_JOBS, ASK_ENDING, QUESTIONS };
@@ -175,7 +177,7 @@ static void ask(struct host *host, enum question question)
 		store_op_i32(op, (int32_t)((size_t)d->conf.sandbox_max - d->sandbox_count));
 	} else if (question == ASK_JOBS) {
 		op = host_op(host, STMT_JOBS, on_jobs);
-		store_op_i32(op, JOBS_AT_ONCE);
+		store_op_i32(op, host->reconnected ? JOBS_AGAIN : JOBS_AT_ONCE);
 		store_op_bool(op, host->reconnected);
 		host->reconnected = false;
 	} else {
@@ -199,22 +201,29 @@ void host_notified(void *user, const char *payload)
 
 /* ---- the start ---- */
 
-static void on_lost_jobs(void *user, const PGresult *r)
+/* All clients of a sandbox hear of its tasks and tools: who asked may have come back under another name. */
+static void say_lost(struct sandbox *sb, struct slice client, struct slice kind, struct slice tool_id)
 {
 	static const char text[] = "The sandbox server was restarted; what ran was ended";
+	autobuf body = { 0 };
+	autofree char *name = slice_dup(client);
+	if (slice_eq_str(kind, "cancel"))
+		return;
+	if (slice_eq_str(kind, "tool"))
+		message_tool_result(&body,
+				    &(struct tool_result){ .id = tool_id, .error = slice_of(text), .exit_code = -1 });
+	else
+		message_error(&body, text);
+	sandbox_say(sb, slice_eq_str(kind, "diff") ? name : NULL, &body);
+}
+
+static void on_lost_jobs(void *user, const PGresult *r)
+{
 	struct host *host = user;
 	for (int i = 0; r && i < PQntuples(r); i++) {
 		struct sandbox *sb = sandbox_find(host->daemon, db_get(r, i, 1));
-		autobuf body = { 0 };
-		if (!sb)
-			continue;
-		if (slice_eq_str(db_get(r, i, 3), "tool"))
-			message_tool_result(&body, &(struct tool_result){ .id = db_get(r, i, 4),
-									  .error = slice_of(text),
-									  .exit_code = -1 });
-		else
-			message_error(&body, text);
-		sandbox_say(sb, NULL, &body);
+		if (sb)
+			say_lost(sb, db_get(r, i, 2), db_get(r, i, 3), db_get(r, i, 4));
 	}
 	host->begun = true;
 	log_info(NULL, "serving, with %zu sandboxes of before", host->daemon->sandbox_count);
@@ -278,12 +287,26 @@ static void sign_on(struct host *host)
 	store_send(host->daemon->state, op, true);
 }
 
+/* Those whose claim's answer was lost. */
+static void on_mine_again(void *user, const PGresult *r)
+{
+	struct host *host = user;
+	for (int i = 0; r && i < PQntuples(r); i++) {
+		struct sandbox_row row = read_row(r, i);
+		if (slice_eq_str(db_get(r, i, 5), "cloning") && !sandbox_find(host->daemon, row.session))
+			(void)sandbox_begin(host->daemon, &row, false);
+	}
+}
+
 void host_connected(void *user)
 {
 	struct host *host = user;
 	host->reconnected = true;
-	if (host->begun)
-		ask_all(host);
+	host->sweep_at = uv_now(host->daemon->loop) + SWEEP_LATE_MS;
+	if (!host->begun || host->daemon->draining)
+		return;
+	store_send(host->daemon->state, host_op(host, STMT_MINE, on_mine_again), true);
+	ask_all(host);
 }
 
 struct host *host_new(struct daemon *d, const char *protection)
@@ -349,17 +372,24 @@ static void sweep(struct host *host)
 	store_send(host->daemon->state, op, true);
 }
 
+/* Several times before a sandbox with work would expire. */
+static uint64_t beat_every(const struct host *host)
+{
+	uint64_t quarter = (uint64_t)host->daemon->conf.sandbox_idle_timeout * 1000 / 4;
+	return quarter < BEAT_MS ? quarter : BEAT_MS;
+}
+
 void host_tick(struct host *host, uint64_t now)
 {
 	if (!host->begun || host->daemon->draining || !store_connected(host->daemon->state))
 		return;
+	if (now >= host->beat_at) {
+		host->beat_at = now + beat_every(host);
+		beat(host);
+	}
 	if (now >= host->poll_at) {
 		host->poll_at = now + POLL_MS;
 		ask_all(host);
-	}
-	if (now >= host->beat_at) {
-		host->beat_at = now + BEAT_MS;
-		beat(host);
 	}
 	if (now >= host->sweep_at) {
 		host->sweep_at = now + SWEEP_MS;

@@ -76,8 +76,8 @@ sandbox_craft_sandbox_gateway_SOURCES = \
 	sandbox/gateway/upstream.c sandbox/gateway/upstream.h \
 	sandbox/gateway/vault.c sandbox/gateway/vault.h \
 	sandbox/gateway_wire.c sandbox/gateway_wire.h
-sandbox_craft_sandbox_gateway_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(CURL_CFLAGS)
-sandbox_craft_sandbox_gateway_LDADD = lib/libcraft.a $(CURL_LIBS) -lpthread
+sandbox_craft_sandbox_gateway_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(CURL_CFLAGS) $(SSL_CFLAGS)
+sandbox_craft_sandbox_gateway_LDADD = lib/libcraft.a $(CURL_LIBS) $(SSL_LIBS) -lpthread
 
 pkglibexec_PROGRAMS += sandbox/craft-box
 sandbox_craft_box_SOURCES = \

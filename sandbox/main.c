@@ -219,7 +219,7 @@ static void free_parts(struct program *p)
 	store_free(d->state);
 	/* What is closing needs one more turn of the loop. */
 	(void)uv_run(d->loop, UV_RUN_DEFAULT);
-	cgroup_remove_all(d->cgroup_parent);
+	cgroup_end(d->cgroup_parent);
 	client_keys_free(d->client_keys);
 	OPENSSL_cleanse(d->seal_keys, sizeof(d->seal_keys));
 	free(d->slots);

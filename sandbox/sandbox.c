@@ -65,9 +65,19 @@ static void write_state(struct sandbox *sb, const char *commit)
 	store_send(sb->daemon->state, op, true);
 }
 
+/* Who hears of the end finds it in the database, too. */
+static void on_end_written(void *user, const PGresult *r)
+{
+	struct sandbox *sb = user;
+	(void)r;
+	say_status(sb, sb->end_text);
+	free(sb->end_text);
+	sb->end_text = NULL;
+}
+
 static void write_end(struct sandbox *sb, const char *reason, const char *error)
 {
-	struct store_op *op = store_op_new(STMT_END, NULL, NULL);
+	struct store_op *op = store_op_new(STMT_END, on_end_written, sb);
 	store_op_text(op, slice_of(sb->daemon->host));
 	store_op_text(op, slice_of(sb->session));
 	store_op_text(op, slice_of(reason));
@@ -383,9 +393,12 @@ void sandbox_end(struct sandbox *sb, const char *reason, const char *error, bool
 	log_info(sb->session, "ends: %s", reason);
 	sb->reason = reason;
 	stop(sb, strcmp(reason, "clone") == 0 ? "error" : "expired", text);
-	if (!in_database)
-		write_end(sb, reason, error);
-	say_status(sb, text);
+	if (in_database) {
+		say_status(sb, text);
+		return;
+	}
+	sb->end_text = xstrdup(text);
+	write_end(sb, reason, error);
 }
 
 void sandbox_leave(struct sandbox *sb)
@@ -411,6 +424,7 @@ static void sandbox_free(struct sandbox *sb)
 	instance_free(&sb->instance);
 	buf_wipe(&sb->token);
 	free(sb->sealed);
+	free(sb->end_text);
 	free(sb->session);
 	free(sb->workspace);
 	free(sb->repo_key);
@@ -431,6 +445,6 @@ void sandbox_turn(struct sandbox *sb)
 		return;
 	if (!sb->removed)
 		parts_remove(sb);
-	else if (stream_idle(&sb->stream))
+	else if (stream_idle(&sb->stream) && !sb->end_text)
 		sandbox_free(sb);
 }

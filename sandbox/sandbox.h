@@ -57,6 +57,7 @@ struct sandbox {
 	uint64_t measured_at; /* when its disk use was last looked at, ms of the loop's clock */
 	uint64_t worked_at;   /* when it last had work, ms of the loop's clock */
 	const char *reason;   /* why it ends; NULL: the daemon stops, and its files stay */
+	char *end_text;	      /* what clients are told when the database knows of the end */
 	bool removed;	      /* its files are gone, or are to stay */
 };
 

@@ -35,6 +35,12 @@ static const char *const refused[] = {
 	"sysfs"
 };
 
+/* What the library's own macros make, with every field set. */
+static struct scmp_arg_cmp compare(unsigned argument, enum scmp_compare how, uint64_t a, uint64_t b)
+{
+	return (struct scmp_arg_cmp){ .arg = argument, .op = how, .datum_a = a, .datum_b = b };
+}
+
 static bool refuse_calls(scmp_filter_ctx filter)
 {
 	for (size_t i = 0; i < sizeof(refused) / sizeof(*refused); i++) {
@@ -56,7 +62,7 @@ static bool refuse_namespaces(scmp_filter_ctx filter)
 		return false;
 	for (size_t i = 0; i < sizeof(flags) / sizeof(*flags); i++)
 		if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
-				     SCMP_A0(SCMP_CMP_MASKED_EQ, flags[i], flags[i])) != 0)
+				     compare(0, SCMP_CMP_MASKED_EQ, flags[i], flags[i])) != 0)
 			return false;
 	return true;
 }
@@ -68,12 +74,12 @@ static bool refuse_sockets(scmp_filter_ctx filter)
 	const uint32_t no = SCMP_ACT_ERRNO(EAFNOSUPPORT);
 	for (uint64_t family = 0; family < AF_NETLINK; family++)
 		if (family != AF_UNIX && family != AF_INET && family != AF_INET6 &&
-		    seccomp_rule_add(filter, no, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_EQ, family)) != 0)
+		    seccomp_rule_add(filter, no, SCMP_SYS(socket), 1, compare(0, SCMP_CMP_EQ, family, 0)) != 0)
 			return false;
-	return seccomp_rule_add(filter, no, SCMP_SYS(socket), 1, SCMP_A0(SCMP_CMP_GT, AF_NETLINK)) == 0 &&
-	       seccomp_rule_add(filter, no, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_NETLINK),
-				SCMP_A2(SCMP_CMP_NE, NETLINK_ROUTE)) == 0 &&
-	       seccomp_rule_add(filter, no, SCMP_SYS(socketpair), 1, SCMP_A0(SCMP_CMP_NE, AF_UNIX)) == 0;
+	return seccomp_rule_add(filter, no, SCMP_SYS(socket), 1, compare(0, SCMP_CMP_GT, AF_NETLINK, 0)) == 0 &&
+	       seccomp_rule_add(filter, no, SCMP_SYS(socket), 2, compare(0, SCMP_CMP_EQ, AF_NETLINK, 0),
+				compare(2, SCMP_CMP_NE, NETLINK_ROUTE, 0)) == 0 &&
+	       seccomp_rule_add(filter, no, SCMP_SYS(socketpair), 1, compare(0, SCMP_CMP_NE, AF_UNIX, 0)) == 0;
 }
 
 /* Typing into the terminal that the box was started from. Masked, because the kernel drops the upper half of the number
@@ -83,7 +89,7 @@ static bool refuse_ioctls(scmp_filter_ctx filter)
 	static const uint64_t requests[] = { TIOCSTI, TIOCLINUX };
 	for (size_t i = 0; i < sizeof(requests) / sizeof(*requests); i++)
 		if (seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
-				     SCMP_A1(SCMP_CMP_MASKED_EQ, 0xffffffff, requests[i])) != 0)
+				     compare(1, SCMP_CMP_MASKED_EQ, 0xffffffff, requests[i])) != 0)
 			return false;
 	return true;
 }

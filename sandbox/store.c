@@ -153,10 +153,16 @@ static void on_lost(struct pglink *link, void *user)
 	store->answering = NULL;
 }
 
-/* The server is going, or libpq says so: on_lost follows, and all is asked again. */
+/* Errors that pass: of the connection (08; libpq's own have no code), a server that only reads (25), deadlocks (40), no
+ * resources or disk space (53), no lock (55), a server that is going (57), its files (58). All is asked again then. */
 static bool is_outage(const PGresult *r)
 {
-	return !*db_sqlstate(r) || strncmp(db_sqlstate(r), "57", 2) == 0;
+	static const char *const classes[] = { "08", "25", "40", "53", "55", "57", "58" };
+	for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++) {
+		if (strncmp(db_sqlstate(r), classes[i], 2) == 0)
+			return true;
+	}
+	return !*db_sqlstate(r);
 }
 
 static void on_result(struct pglink *link, void *user, const PGresult *r)
@@ -164,7 +170,6 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 	struct store *store = user;
 	struct store_op *op = store->answering;
 	char line[256];
-	(void)link;
 	if (store->greeting)
 		return;
 	ExecStatusType status = PQresultStatus(r);
@@ -172,8 +177,10 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 	if (!ok && status != PGRES_PIPELINE_ABORTED) {
 		log_error(NULL, "%s failed: %s", statements[op->statement].name,
 			  db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
-		if (is_outage(r))
+		if (is_outage(r)) {
+			pglink_drop(link);
 			return;
+		}
 	}
 	store->failed = store->failed || !ok;
 	store->answering = STAILQ_NEXT(op, link);

@@ -68,6 +68,7 @@ unit_tests = \
 	tests/unit/test_sandbox_box \
 	tests/unit/test_sandbox_box_spec \
 	tests/unit/test_sandbox_cgroup \
+	tests/unit/test_sandbox_escape \
 	tests/unit/test_sandbox_inside \
 	tests/unit/test_sandbox_instance \
 	tests/unit/test_sandbox_kill \
@@ -177,6 +178,8 @@ tests_unit_test_sandbox_box_spec_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_SRCDI
 tests_unit_test_sandbox_box_spec_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_cgroup_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_cgroup_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_escape_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
+tests_unit_test_sandbox_escape_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'

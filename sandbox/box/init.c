@@ -38,6 +38,7 @@ struct init {
 	pid_t forwarder; /* 0: to be started, when it wasn't just now */
 	time_t forwarder_began;
 	pid_t stray_killer; /* 0: none */
+	bool more_strays;   /* they came while it was at work */
 };
 
 static void tell(const struct init *in, uint32_t kind, uint32_t id, int exit_code)
@@ -109,6 +110,7 @@ static void order_kill(struct run *run)
  * supervisor is killed. */
 static void kill_strays(struct init *in)
 {
+	in->more_strays = in->stray_killer != 0;
 	if (in->stray_killer)
 		return;
 	pid_t spared[BOX_MAX_RUNS + 1];
@@ -123,6 +125,13 @@ static void kill_strays(struct init *in)
 		_exit(0);
 	}
 	in->stray_killer = pid > 0 ? pid : 0;
+}
+
+static void end_stray_killer(struct init *in)
+{
+	in->stray_killer = 0;
+	if (in->more_strays)
+		kill_strays(in);
 }
 
 static void end_run(struct init *in, struct run *run, int status)
@@ -142,7 +151,7 @@ static void reap(struct init *in)
 		if (pid == in->forwarder)
 			in->forwarder = 0;
 		if (pid == in->stray_killer)
-			in->stray_killer = 0;
+			end_stray_killer(in);
 		for (size_t i = 0; i < in->count; i++) {
 			if (in->runs[i].pid == pid) {
 				end_run(in, &in->runs[i], status);
@@ -186,12 +195,14 @@ static void serve_request(struct init *in)
 
 static _Noreturn void serve(struct init *in)
 {
-	struct pollfd fds[] = { { .fd = in->control, .events = POLLIN }, { .fd = in->children, .events = POLLIN } };
+	struct pollfd fds[] = { { .events = POLLIN }, { .fd = in->children, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	start_forwarder(in);
 	tell(in, BOX_READY, 0, 0);
 	for (;;) {
 		bool waiting = !in->forwarder && in->listeners.count;
+		/* It doesn't know of programs that begin after it: they wait. */
+		fds[0].fd = in->stray_killer ? -1 : in->control;
 		int ready = poll(fds, 2, waiting ? FORWARDER_PAUSE_MS : -1);
 		while (read(in->children, &info, sizeof(info)) > 0)
 			;

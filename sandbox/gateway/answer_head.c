@@ -68,7 +68,7 @@ static void add_field(struct answer_head *a, struct slice line, struct slice sec
 		buf_add_slice(&a->length, value);
 		return;
 	}
-	if (!is_passed(name))
+	if (!is_passed(name) || (a->status == 401 && http_same(name, "x-should-retry")))
 		return;
 	buf_add_slice(&a->fields, name);
 	buf_add_str(&a->fields, ": ");
@@ -96,6 +96,9 @@ void answer_head_write(struct answer_head *a, struct buf *out, bool close)
 	bool sized = a->length.len > 0 && !a->coded && !bodyless;
 	a->chunked = !sized && !bodyless;
 	buf_addf(out, "HTTP/1.1 %ld \r\n", a->status);
+	/* The box has no other key to try: without this Claude Code asks ten times, over minutes. */
+	if (a->status == 401)
+		buf_add_str(out, "x-should-retry: false\r\n");
 	buf_add_slice(out, buf_slice(&a->fields));
 	if (sized)
 		buf_addf(out, "Content-Length: %s\r\n", buf_cstr(&a->length));

@@ -2,6 +2,7 @@
 #include "serve.h"
 
 #include <errno.h>
+#include <openssl/crypto.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -53,6 +54,8 @@ static void *run_task(void *arg)
 	free(arg);
 	task.server->serve(task.server->gate, &conn);
 	conn_free(&conn);
+	/* Else it would be freed behind leave_place(), which may be too late when the process ends. */
+	OPENSSL_thread_stop();
 	leave_place(task.server, task.place);
 	return NULL;
 }

@@ -26,44 +26,60 @@ set search_path = app, pg_temp as $$
 $$;
 comment on function app.sandbox_refusal(app.sandbox_job, text) is 'What the client of a job that will never run is told; null: nothing.';
 
+create or replace function app.sandbox_refuse_jobs(p_id uuid, p_outcome text, p_message text, p_last text) returns void language plpgsql
+set search_path = app, pg_temp as $$
+declare
+	v_targets text[];
+	v_bodies  text[];
+begin
+	with mine as (
+		-- One that is being taken is the host's.
+		select j.id from app.sandbox_job j where j.session_id = p_id and j.ended_at is null for update skip locked
+	), over as (
+		update app.sandbox_job j set ended_at = clock_timestamp(), outcome = p_outcome, payload = null
+		from mine m where j.id = m.id
+		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
+	)
+	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
+	if p_last is not null then
+		v_targets := v_targets || null::text;
+		v_bodies := v_bodies || p_last;
+	end if;
+	if v_bodies is not null then
+		perform app.sandbox_say(p_id, v_targets, v_bodies);
+	end if;
+end
+$$;
+comment on function app.sandbox_refuse_jobs(uuid, text, text, text) is 'Ends the jobs of a sandbox that are open and tells their clients; then says p_last (null: nothing) to all. Only where no host says anything any more.';
+
+create or replace function app.sandbox_expired(p_error text) returns text language sql immutable set search_path = app, pg_temp as $$
+	select '{"type":"status","status":"expired"' || coalesce(',"message":' || to_json(p_error), '') || '}';
+$$;
+comment on function app.sandbox_expired(text) is 'What the clients of a sandbox that ended are told; p_error: why, or null.';
+
 create or replace function app.sandbox_finish(p_id uuid, p_reason text, p_error text) returns boolean language plpgsql
-set search_path = app, pg_catalog, pg_temp as $$
+set search_path = app, pg_temp as $$
 declare
 	v_now     timestamptz := clock_timestamp();
 	v_session app.sandbox_session;
-	-- Is there no host that tells the clients?
-	v_alone   boolean;
-	v_message text := coalesce(p_error, 'The sandbox has ended');
-	v_targets text[];
-	v_bodies  text[];
 begin
 	select s.* into v_session from app.sandbox_session s where s.id = p_id and s.ended_at is null for update;
 	if not found then
 		return false;
 	end if;
-	v_alone := v_session.host_id is null or p_reason = 'host';
 	update app.sandbox_session s set status = 'expired', ended_at = v_now, end_reason = p_reason, error = coalesce(p_error, s.error),
 		expires_at = least(s.expires_at, v_now), cleaned_at = case when s.host_id is null then v_now end
 		where s.id = p_id;
-	with mine as (
-		-- One that is being taken is the host's.
-		select j.id from app.sandbox_job j where j.session_id = p_id and j.ended_at is null and (j.taken_at is null or v_alone)
-		for update skip locked
-	), over as (
-		update app.sandbox_job j set ended_at = v_now, outcome = case p_reason when 'host' then 'host' else 'expired' end, payload = null
-		from mine m where j.id = m.id
-		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, v_message) as body
-	)
-	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
-	if v_alone then
-		perform app.sandbox_say(p_id, v_targets || null::text,
-			v_bodies || ('{"type":"status","status":"expired"' || coalesce(',"error":' || to_json(p_error), '') || '}'));
+	-- Else its host tells the clients, and api.sandbox_cleaned() those of whom it doesn't know.
+	if v_session.host_id is null or p_reason = 'host' then
+		perform app.sandbox_refuse_jobs(p_id, case p_reason when 'host' then 'host' else 'expired' end,
+			coalesce(p_error, 'The sandbox has ended'), app.sandbox_expired(p_error));
 	end if;
 	return true;
 end
 $$;
 comment on function app.sandbox_finish(uuid, text, text) is
-'Ends a sandbox, unless it has ended: false. Ends the jobs that its host hasn''t taken. Where no host has claimed it or the host is gone, ends the other jobs too, tells their clients, and says that the sandbox expired: else only its host, which counts the messages, says anything.';
+'Ends a sandbox, unless it has ended: false. Where no host has claimed it or the host is gone, ends its jobs too, tells their clients, and says that the sandbox expired. Else its host does that, which counts the messages; jobs that it hasn''t taken are ended when it has cleaned.';
 
 create or replace function app.sandbox_find(p_workspace text, p_session text) returns app.sandbox_session language plpgsql stable
 set search_path = app, pg_temp as $$

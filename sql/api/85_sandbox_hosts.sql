@@ -121,30 +121,38 @@ returns table (session text, reason text) language plpgsql volatile security def
 begin
 	perform app.sandbox_finish(x.id, 'idle', null) from (
 		select s.id from app.sandbox_session s
-		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null and s.expires_at <= clock_timestamp()
+		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null
+			-- At its last beat the host said which of them work: while the database was away it couldn't.
+			and s.expires_at <= (select h.seen_at from app.sandbox_host h where h.id = p_host)
 		order by s.id for update skip locked) x;
 	return query select s.id::text, s.end_reason from app.sandbox_session s
 		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is not null order by s.ended_at;
 end
 $$;
-comment on function api.sandbox_ending(uuid) is 'Ends those of the host''s sandboxes whose time is over, and returns all that ended and aren''t cleaned yet: the host stops what runs in them, removes their files and calls api.sandbox_cleaned().';
+comment on function api.sandbox_ending(uuid) is 'Ends those of the host''s sandboxes whose time was over at its last beat, and returns all that ended and aren''t cleaned yet: the host stops what runs in them, removes their files and calls api.sandbox_cleaned().';
 
 create or replace function api.sandbox_cleaned(p_host uuid, p_session text)
 returns boolean language plpgsql volatile security definer set search_path = app, pg_temp as $$
 declare
-	v_now timestamptz := clock_timestamp();
+	v_session app.sandbox_session;
+	v_told    boolean;
 begin
-	update app.sandbox_session s set cleaned_at = coalesce(s.cleaned_at, v_now)
-		where s.id = app.to_uuid(p_session) and s.host_id = p_host and s.ended_at is not null;
+	select s.* into v_session from app.sandbox_session s where s.id = app.to_uuid(p_session) and s.host_id = p_host and s.ended_at is not null for no key update;
 	if not found then
 		return false;
+	elsif v_session.cleaned_at is not null then
+		return true;
 	end if;
-	update app.sandbox_job j set ended_at = v_now, outcome = 'expired', payload = null
-		where j.session_id = app.to_uuid(p_session) and j.ended_at is null;
+	update app.sandbox_session s set cleaned_at = clock_timestamp() where s.id = v_session.id;
+	-- A host that was killed didn't come to say it.
+	select bool_or(x.body like '{"type":"status","status":"expired"%') into v_told
+		from (select m.body from app.sandbox_message m where m.session_id = v_session.id order by m.seq desc limit 50) x;
+	perform app.sandbox_refuse_jobs(v_session.id, 'expired', coalesce(v_session.error, 'The sandbox has ended'),
+		case when v_told then null else app.sandbox_expired(v_session.error) end);
 	return true;
 end
 $$;
-comment on function api.sandbox_cleaned(uuid, text) is 'Of a sandbox that ended nothing is left on the host. Ends the jobs that are still open. False: it isn''t this host''s or hasn''t ended.';
+comment on function api.sandbox_cleaned(uuid, text) is 'Of a sandbox that ended nothing is left on the host, which has said all that it had to say. Ends the jobs that are still open and tells their clients, and says that the sandbox expired if the host hasn''t. False: it isn''t this host''s or hasn''t ended.';
 
 create or replace function api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean default false)
 returns table (job bigint, session text, client text, kind text, tool_id text, name text, payload text)

@@ -184,7 +184,7 @@ test("many states of a branch stay a few packs", options, async () => {
 	}
 	await expectWhole(result, repo);
 	assert.ok(packs(cacheOf(driver, result.commit)).length <= 8);
-	assert.equal(git(cacheOf(driver, result.commit), ["fsck", "--connectivity-only"], { env: { GIT_DIR: "." } }), "");
+	assert.equal(git(cacheOf(driver, result.commit), ["fsck", "--no-dangling"], { env: { GIT_DIR: "." } }), "");
 });
 
 test("a broken cache is thrown away and fetched anew", options, async () => {
@@ -227,7 +227,7 @@ test("what a killed fetch left is cleaned up", options, async () => {
 test("a host that doesn't answer as it should", options, async () => {
 	const repo = await repository();
 	const cases = [[500, "network"], [502, "network"], [403, "no-access"], [404, "no-access"], [401, "unauthorized"], [429, "network"],
-		["html", "network"], ["empty", "network"], [{ cut: 0 }, "network"]];
+		["html", "network"], [{ cut: 0 }, "network"]];
 	for (const [how, outcome] of cases) {
 		github.behave("git", how);
 		const result = await cloned(driver, repo);
@@ -293,7 +293,7 @@ test("the time limit, and no process is left", options, async () => {
 test("too large: transferred, checked out, for the disk", options, async () => {
 	const tight = startDriver(github, { SANDBOX_REPO_MAX: "1M" });
 	const large = await repository({ blob: randomBytes(3_000_000) });
-	const bomb = await repository({ zeros: Buffer.alloc(900_000), more: Buffer.alloc(900_001), third: Buffer.alloc(900_002) });
+	const bomb = await repository({ a: Buffer.alloc(900_000, "same "), b: Buffer.alloc(900_001, "same "), c: Buffer.alloc(900_002, "same ") });
 	for (const repo of [large, bomb]) {
 		const { outcome, text, sandbox } = await cloned(tight, repo);
 		assert.deepEqual([outcome, text], ["too-large",
@@ -312,7 +312,7 @@ test("too large for the disk of a sandbox", { ...options, skip: options.skip || 
 	const { outcome, text } = await sandbox.clone(repo, "main", alice);
 	assert.deepEqual([outcome, text], ["too-large",
 		`${repo} is too large: it doesn't fit into the disk of a sandbox (SANDBOX_DISK, 16 MiB).`]);
-	await expectWhole(await expectOk(tight, await repository()), `alice/repo-${serial}`);
+	await expectOk(tight, await repository());
 	await tight.stop();
 });
 

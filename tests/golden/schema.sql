@@ -888,22 +888,28 @@ CREATE FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) RETURNS boolean
     SET search_path TO 'app', 'pg_temp'
     AS $$
 declare
-	v_now timestamptz := clock_timestamp();
+	v_session app.sandbox_session;
+	v_told    boolean;
 begin
-	update app.sandbox_session s set cleaned_at = coalesce(s.cleaned_at, v_now)
-		where s.id = app.to_uuid(p_session) and s.host_id = p_host and s.ended_at is not null;
+	select s.* into v_session from app.sandbox_session s where s.id = app.to_uuid(p_session) and s.host_id = p_host and s.ended_at is not null for no key update;
 	if not found then
 		return false;
+	elsif v_session.cleaned_at is not null then
+		return true;
 	end if;
-	update app.sandbox_job j set ended_at = v_now, outcome = 'expired', payload = null
-		where j.session_id = app.to_uuid(p_session) and j.ended_at is null;
+	update app.sandbox_session s set cleaned_at = clock_timestamp() where s.id = v_session.id;
+	-- A host that was killed didn't come to say it.
+	select bool_or(x.body like '{"type":"status","status":"expired"%') into v_told
+		from (select m.body from app.sandbox_message m where m.session_id = v_session.id order by m.seq desc limit 50) x;
+	perform app.sandbox_refuse_jobs(v_session.id, 'expired', coalesce(v_session.error, 'The sandbox has ended'),
+		case when v_told then null else app.sandbox_expired(v_session.error) end);
 	return true;
 end
 $$;
 
 ALTER FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) IS 'Of a sandbox that ended nothing is left on the host. Ends the jobs that are still open. False: it isn''t this host''s or hasn''t ended.';
+COMMENT ON FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) IS 'Of a sandbox that ended nothing is left on the host, which has said all that it had to say. Ends the jobs that are still open and tells their clients, and says that the sandbox expired if the host hasn''t. False: it isn''t this host''s or hasn''t ended.';
 
 CREATE FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -999,7 +1005,9 @@ CREATE FUNCTION api.sandbox_ending(p_host uuid) RETURNS TABLE(session text, reas
 begin
 	perform app.sandbox_finish(x.id, 'idle', null) from (
 		select s.id from app.sandbox_session s
-		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null and s.expires_at <= clock_timestamp()
+		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null
+			-- At its last beat the host said which of them work: while the database was away it couldn't.
+			and s.expires_at <= (select h.seen_at from app.sandbox_host h where h.id = p_host)
 		order by s.id for update skip locked) x;
 	return query select s.id::text, s.end_reason from app.sandbox_session s
 		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is not null order by s.ended_at;
@@ -1008,7 +1016,7 @@ $$;
 
 ALTER FUNCTION api.sandbox_ending(p_host uuid) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_ending(p_host uuid) IS 'Ends those of the host''s sandboxes whose time is over, and returns all that ended and aren''t cleaned yet: the host stops what runs in them, removes their files and calls api.sandbox_cleaned().';
+COMMENT ON FUNCTION api.sandbox_ending(p_host uuid) IS 'Ends those of the host''s sandboxes whose time was over at its last beat, and returns all that ended and aren''t cleaned yet: the host stops what runs in them, removes their files and calls api.sandbox_cleaned().';
 
 CREATE FUNCTION api.sandbox_heads(p_sessions text[]) RETURNS TABLE(session text, seq bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -2103,6 +2111,17 @@ ALTER FUNCTION app.sandbox_drop() OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.sandbox_drop() IS 'Removes what the DBAs'' views have shown for 30 days since it was gone: sandboxes with their jobs, and hosts.';
 
+CREATE FUNCTION app.sandbox_expired(p_error text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select '{"type":"status","status":"expired"' || coalesce(',"message":' || to_json(p_error), '') || '}';
+$$;
+
+ALTER FUNCTION app.sandbox_expired(p_error text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_expired(p_error text) IS 'What the clients of a sandbox that ended are told; p_error: why, or null.';
+
 CREATE TABLE app.sandbox_session (
     id uuid NOT NULL,
     workspace_id bigint NOT NULL,
@@ -2198,38 +2217,23 @@ COMMENT ON FUNCTION app.sandbox_find(p_workspace text, p_session text) IS 'A san
 
 CREATE FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) RETURNS boolean
     LANGUAGE plpgsql
-    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    SET search_path TO 'app', 'pg_temp'
     AS $$
 declare
 	v_now     timestamptz := clock_timestamp();
 	v_session app.sandbox_session;
-	-- Is there no host that tells the clients?
-	v_alone   boolean;
-	v_message text := coalesce(p_error, 'The sandbox has ended');
-	v_targets text[];
-	v_bodies  text[];
 begin
 	select s.* into v_session from app.sandbox_session s where s.id = p_id and s.ended_at is null for update;
 	if not found then
 		return false;
 	end if;
-	v_alone := v_session.host_id is null or p_reason = 'host';
 	update app.sandbox_session s set status = 'expired', ended_at = v_now, end_reason = p_reason, error = coalesce(p_error, s.error),
 		expires_at = least(s.expires_at, v_now), cleaned_at = case when s.host_id is null then v_now end
 		where s.id = p_id;
-	with mine as (
-		-- One that is being taken is the host's.
-		select j.id from app.sandbox_job j where j.session_id = p_id and j.ended_at is null and (j.taken_at is null or v_alone)
-		for update skip locked
-	), over as (
-		update app.sandbox_job j set ended_at = v_now, outcome = case p_reason when 'host' then 'host' else 'expired' end, payload = null
-		from mine m where j.id = m.id
-		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, v_message) as body
-	)
-	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
-	if v_alone then
-		perform app.sandbox_say(p_id, v_targets || null::text,
-			v_bodies || ('{"type":"status","status":"expired"' || coalesce(',"error":' || to_json(p_error), '') || '}'));
+	-- Else its host tells the clients, and api.sandbox_cleaned() those of whom it doesn't know.
+	if v_session.host_id is null or p_reason = 'host' then
+		perform app.sandbox_refuse_jobs(p_id, case p_reason when 'host' then 'host' else 'expired' end,
+			coalesce(p_error, 'The sandbox has ended'), app.sandbox_expired(p_error));
 	end if;
 	return true;
 end
@@ -2237,7 +2241,7 @@ $$;
 
 ALTER FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) IS 'Ends a sandbox, unless it has ended: false. Ends the jobs that its host hasn''t taken. Where no host has claimed it or the host is gone, ends the other jobs too, tells their clients, and says that the sandbox expired: else only its host, which counts the messages, says anything.';
+COMMENT ON FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) IS 'Ends a sandbox, unless it has ended: false. Where no host has claimed it or the host is gone, ends its jobs too, tells their clients, and says that the sandbox expired. Else its host does that, which counts the messages; jobs that it hasn''t taken are ended when it has cleaned.';
 
 CREATE FUNCTION app.sandbox_forget(p_keep_seconds bigint, p_limit integer, OUT messages bigint, OUT sessions bigint) RETURNS record
     LANGUAGE plpgsql
@@ -2419,6 +2423,37 @@ $$;
 ALTER FUNCTION app.sandbox_refusal(p_job app.sandbox_job, p_message text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.sandbox_refusal(p_job app.sandbox_job, p_message text) IS 'What the client of a job that will never run is told; null: nothing.';
+
+CREATE FUNCTION app.sandbox_refuse_jobs(p_id uuid, p_outcome text, p_message text, p_last text) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_targets text[];
+	v_bodies  text[];
+begin
+	with mine as (
+		-- One that is being taken is the host's.
+		select j.id from app.sandbox_job j where j.session_id = p_id and j.ended_at is null for update skip locked
+	), over as (
+		update app.sandbox_job j set ended_at = clock_timestamp(), outcome = p_outcome, payload = null
+		from mine m where j.id = m.id
+		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
+	)
+	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
+	if p_last is not null then
+		v_targets := v_targets || null::text;
+		v_bodies := v_bodies || p_last;
+	end if;
+	if v_bodies is not null then
+		perform app.sandbox_say(p_id, v_targets, v_bodies);
+	end if;
+end
+$$;
+
+ALTER FUNCTION app.sandbox_refuse_jobs(p_id uuid, p_outcome text, p_message text, p_last text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_refuse_jobs(p_id uuid, p_outcome text, p_message text, p_last text) IS 'Ends the jobs of a sandbox that are open and tells their clients; then says p_last (null: nothing) to all. Only where no host says anything any more.';
 
 CREATE FUNCTION app.sandbox_renew(p_workspace text, p_session text, p_idle_seconds bigint, OUT status text, OUT id uuid, OUT host uuid) RETURNS record
     LANGUAGE plpgsql
@@ -4035,6 +4070,8 @@ REVOKE ALL ON FUNCTION app.repo_id(p_repo_key text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.sandbox_drop() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.sandbox_expired(p_error text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.sandbox_find(p_workspace text, p_session text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) FROM PUBLIC;
@@ -4048,6 +4085,8 @@ REVOKE ALL ON FUNCTION app.sandbox_lost(p_limit integer) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.sandbox_prune(p_keep_seconds bigint, p_limit integer) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.sandbox_refusal(p_job app.sandbox_job, p_message text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_refuse_jobs(p_id uuid, p_outcome text, p_message text, p_last text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.sandbox_renew(p_workspace text, p_session text, p_idle_seconds bigint, OUT status text, OUT id uuid, OUT host uuid) FROM PUBLIC;
 

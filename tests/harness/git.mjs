@@ -27,7 +27,8 @@ export function workDirectory(name = "git-test-") {
 export function git(dir, args, { input, env = {}, encoding = "utf8" } = {}) {
 	const run = spawnSync("git", ["-c", "safe.directory=*", "-c", "user.name=T", "-c", "user.email=t@example.com", ...args], {
 		cwd: dir, input, encoding, maxBuffer: 1 << 30, env: { PATH: process.env.PATH, HOME: "/nonexistent", LC_ALL: "C.UTF-8",
-			GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null", GIT_TERMINAL_PROMPT: "0", ...env } });
+			GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null", GIT_TERMINAL_PROMPT: "0", GIT_OPTIONAL_LOCKS: "0",
+			...env } });
 	if (run.error) throw run.error;
 	if (run.status !== 0) throw new Error(`git ${args.join(" ")}: ${run.status ?? run.signal}: ${run.stderr}`);
 	return encoding === "utf8" ? run.stdout.replace(/\n$/, "") : run.stdout;

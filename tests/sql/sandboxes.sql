@@ -1,6 +1,6 @@
 -- Sandboxes: made within limits, claimed by hosts, given jobs, their numbered messages, their many ends, housekeeping, views.
 begin;
-select plan(183);
+select plan(188);
 
 -- Two hosts by their numbers.
 create function tap.host(p_n integer) returns uuid language sql immutable as $$ select ('00000000-0000-4000-8000-00000000000' || p_n)::uuid $$;
@@ -203,7 +203,8 @@ select is(api.sandbox_delete('v', tap.id('main')) || api.sandbox_delete('w', 'x'
 select is(api.sandbox_delete('w', tap.id('main')), 'ok', 'deleted');
 select results_eq($$ select s.status, s.end_reason, tap.soon(s.ended_at, 0), s.cleaned_at, s.expires_at <= s.ended_at from tap.sandbox('main') s $$,
 	$$ values ('expired', 'user', true, null::timestamptz, true) $$, 'it has ended');
-select is(tap.outcomes('main'), 'execute kept, tool expired', 'jobs that the host has it ends by itself, others never begin');
+select is(tap.outcomes('main'), 'execute kept, tool kept', 'its jobs are the host''s');
+select is(tap.jobs(1), null, 'which gets no more of them');
 select is((s).seq, 5::bigint, 'only the host says anything') from tap.sandbox('main') s;
 select is((select body ->> 'status' from api.sandbox('w', tap.id('main'))), 'expired', 'it is still read');
 select is(api.sandbox_touch('w', tap.id('main'), 600) || (select status from api.sandbox_open('w', tap.id('main'))) || tap.submit('main'), 'expiredexpiredexpired', 'but takes nothing any more');
@@ -217,6 +218,9 @@ select is(api.sandbox_cleaned(tap.host(2), tap.id('main')), false, 'another host
 select is(api.sandbox_cleaned(tap.host(1), tap.id('two')), false, 'what runs isn''t cleaned');
 select is(api.sandbox_cleaned(tap.host(1), tap.id('main')), true, 'nothing is left of it');
 select is(tap.outcomes('main'), 'execute expired, tool expired', 'its jobs are over');
+select is((select string_agg(m.seq || ' ' || m.body, ', ' order by m.seq) from app.sandbox_message m where m.session_id::text = tap.id('main') and m.seq > 6),
+	'7 {"type":"error","message":"The sandbox has ended"}, 8 {"type":"tool_result","id":7,"success":false,"error":"The sandbox has ended"}, 9 {"type":"status","status":"expired"}',
+	'clients are told what the host didn''t tell them');
 select is_empty($$ select * from api.sandbox_ending(tap.host(1)) $$, 'nothing is to be done');
 select is(tap.append(1, 'main', 6, '{}'), null, 'nothing to be said');
 select is(api.sandbox_cleaned(tap.host(1), tap.id('main')), true, 'cleaned again it is no error');
@@ -236,12 +240,17 @@ select throws_ok($$ select api.sandbox_end(tap.host(1), tap.id('two'), 'nonsense
 select is(api.sandbox_end(tap.host(1), tap.id('two'), 'oom', 'Out of memory'), true, 'out of memory');
 select is(api.sandbox_end(tap.host(1), tap.id('two'), 'crash', 'x'), false, 'it can''t end twice');
 select is(concat_ws(' ', (s).status, (s).end_reason, (s).error, (s).seq), 'expired oom Out of memory 9', 'that is written down') from tap.sandbox('two') s;
+select is(tap.append(1, 'two', 9, '{"type":"status","status":"expired","message":"Out of memory"}'), 10::bigint, 'the host says so');
 select api.sandbox_cleaned(tap.host(1), tap.id('two')) as done \gset
+select is((s).seq, 10::bigint, 'which is enough') from tap.sandbox('two') s;
 
 -- Its time is over.
 select is(tap.make('five'), 'ok 1', 'there is room again');
 select tap.claim(1) as done \gset
 update app.sandbox_session set expires_at = clock_timestamp() - interval '1 s' where branch in ('five', 'three');
+update app.sandbox_host set seen_at = clock_timestamp() - interval '2 s';
+select is_empty($$ select * from api.sandbox_ending(tap.host(1)) $$, 'perhaps it works: the host said nothing since');
+select api.host_beat(tap.host(1), '{}', 1800), api.host_beat(tap.host(2), '{}', 1800) \gset x
 select is((select string_agg(s.branch || ' ' || e.reason, ',') from api.sandbox_ending(tap.host(1)) e join app.sandbox_session s on s.id::text = e.session), 'five idle', 'the host''s own whose time is over');
 select is(concat_ws(' ', (s).status, (s).end_reason, (s).error), 'expired idle', 'has ended') from tap.sandbox('five') s;
 select is((s).ended_at, null, 'another host''s hasn''t') from tap.sandbox('three') s;
@@ -262,7 +271,7 @@ select is((select lost from api.sandbox_sweep(86400, 600)), 1::bigint, 'not for 
 select is((select lost from api.sandbox_sweep(86400, 600)), 0::bigint, 'it is lost once');
 select is(concat_ws(', ', (s).status, (s).end_reason, (s).error, (s).cleaned_at), 'expired, host, The sandbox host is gone', 'its sandbox has ended') from tap.sandbox('three') s;
 select is(tap.said('three'), '1 {"n":1}, 2 {"type":"error","message":"The sandbox host is gone"}, 3 {"type":"tool_result","id":"t","success":false,"error":"The sandbox host is gone"}, '
-	'4 me {"type":"error","message":"The sandbox host is gone"}, 5 {"type":"status","status":"expired","error":"The sandbox host is gone"}', 'the clients are told');
+	'4 me {"type":"error","message":"The sandbox host is gone"}, 5 {"type":"status","status":"expired","message":"The sandbox host is gone"}', 'the clients are told');
 select is(tap.outcomes('three'), 'execute host, tool host, diff host', 'the jobs are over');
 select tap.host_begin(2, 1) as done \gset
 select is((select string_agg(e.reason, ',') from api.sandbox_ending(tap.host(2)) e), 'host', 'when the host comes back it cleans up');
@@ -283,7 +292,7 @@ select is((select count(*) from api.sandboxes('w') where body is not null), 6::b
 update app.sandbox_session set ended_at = clock_timestamp() - interval '601 s' where branch in ('main', 'five');
 update app.sandbox_session set ended_at = clock_timestamp() - interval '599 s' where branch = 'two';
 select is(app.sandbox_forget(600, 4), row(4::bigint, 0::bigint), 'messages go in steps here too');
-select is((select row(messages, sessions)::text from api.sandbox_sweep(86400, 600)), '(2,1)', 'then the sandbox, cleaned and ten minutes after its end');
+select is((select row(messages, sessions)::text from api.sandbox_sweep(86400, 600)), '(5,1)', 'then the sandbox, cleaned and ten minutes after its end');
 select is_empty($$ select * from api.sandbox('w', tap.id('main')) $$, 'it is read no more');
 select is((select count(*) from api.sandboxes('w') where body is not null), 5::bigint, 'nor listed');
 select is(api.sandbox_touch('w', tap.id('main'), 1) || (select status from api.sandbox_open('w', tap.id('main'))) || tap.submit('main') || api.sandbox_delete('w', tap.id('main')), 'unknownunknownunknownunknown', 'nor known');
@@ -294,7 +303,7 @@ select is((select string_agg(s.branch, ',' order by s.branch) from api.sandbox_e
 
 -- What DBAs see.
 select results_eq($$ select workspace, sandbox_id, repo_key, branch, status, host, commit_id, end_reason, messages, ready_at is not null, ended_at is not null, cleaned_at is not null from report.sandboxes where branch = 'main' $$,
-	$$ values ('w', left(tap.id('main'), 8), 'O/R', 'main', 'expired', 'host1', 'c0ffee', 'user', 6::bigint, true, true, true) $$, 'sandboxes, forgotten ones too');
+	$$ values ('w', left(tap.id('main'), 8), 'O/R', 'main', 'expired', 'host1', 'c0ffee', 'user', 9::bigint, true, true, true) $$, 'sandboxes, forgotten ones too');
 select results_eq($$ select workspace, sandbox_session::text, client, kind, tool, outcome, exit_code, bytes_in, taken_at is not null, ended_at is not null from report.tasks where sandbox_session::text = tap.id('main') order by task $$,
 	$$ values ('w', tap.id('main'), 'me', 'execute', 'Bash', 'expired', null::integer, 1::bigint, true, true), ('w', tap.id('main'), 'me', 'tool', 'Bash', 'expired', null, 1, false, true) $$, 'tasks');
 select results_eq($$ select host, version, protection, capacity, sandboxes, to_clean, alive, stopped_at from report.sandbox_hosts order by 1 $$,

@@ -76,12 +76,14 @@ is "$answers" " $clients 3;" "$clients try to store the same messages"
 is "$(sql "$TEST_DB" "select string_agg(seq || body, ' ') from api.sandbox_messages('$one', 0, 100)")" "1a 2b 3c" "they are stored once"
 
 # Ends.
-of_each "select api.sandbox_delete('w', '$one') || api.sandbox_end('$(host 1)', '$one', 'crash', 'x')"
+of_each "select api.sandbox_end('$(host 1)', '$one', 'crash', 'by #')"
 at_once app.sandbox_session "${statements[@]}"
-is "$answers" " $clients okfalse;" "$clients delete and end a sandbox"
-is "$(sql "$TEST_DB" "select end_reason || coalesce(error, '') from app.sandbox_session where id = '$one'")" user "it ends once"
+is "$answers" " $((clients - 1)) f; 1 t;" "of $clients that end a sandbox one does"
+of_each "select api.sandbox_delete('w', '$one')"
+at_once app.sandbox_session "${statements[@]}"
+is "$answers $(sql "$TEST_DB" "select end_reason from app.sandbox_session where id = '$one'")" " $clients ok; crash" "who deletes it then doesn't end it again"
 of_each "select count(*) from api.sandbox_ending('$(host 1)')"
-sql "$TEST_DB" "update app.sandbox_session set expires_at = now() - interval '1 s' where ended_at is null" >/dev/null
+sql "$TEST_DB" "update app.sandbox_session set expires_at = now() - interval '1 s' where ended_at is null; update app.sandbox_host set seen_at = clock_timestamp()" >/dev/null
 at_once app.sandbox_session "${statements[@]}"
 is "$(count "ended_at is null or end_reason <> 'idle' and id <> '$one'")" 0 "$clients look for those whose time is over: all of them end"
 sql "$TEST_DB" "update app.sandbox_session set cleaned_at = now()" >/dev/null
@@ -90,20 +92,27 @@ sql "$TEST_DB" "update app.sandbox_session set cleaned_at = now()" >/dev/null
 begin 2 50
 sql "$TEST_DB" "select count(*) $create('w', 'o/r', 'second', 1800, 100)" >/dev/null
 two=$(sql "$TEST_DB" "select id from app.sandbox_session where branch = 'second'")
-# second FIRST SECOND NAME WANT: the first statement isn't committed yet when the second one begins.
+# second FIRST SECOND NAME WANT: the first statement is committed only when the second one waits for it or is done.
 second() {
-	psql -XqAt -v ON_ERROR_STOP=1 -d "$TEST_DB" >"$work/second" 2>&1 <<-END2 &
-		begin;
-		$1;
-		select pg_notify('x', '');
-		select count(*) from generate_series(1, 100), lateral (select pg_sleep(0.1) where not exists (
-			select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock')) x;
-		commit;
-	END2
-	local first=$!
-	wait_for 60 there "select count(*) > 0 from pg_locks l join pg_stat_activity a using (pid) where l.relation = 'app.sandbox_session'::regclass and l.mode = 'RowExclusiveLock' and a.datname = '$TEST_DB'"
-	is "$(PGUSER=craft_daemon psql -XqAt -d "$TEST_DB" -c "$2" 2>&1)" "$4" "$3"
-	wait "$first"
+	local dir=$work/second first pid
+	rm -rf "$dir"
+	mkdir "$dir"
+	mkfifo "$dir/gate"
+	psql -XqAt -v ON_ERROR_STOP=1 -d "$TEST_DB" <"$dir/gate" >"$dir/first" 2>&1 &
+	first=$!
+	exec 7>"$dir/gate"
+	echo "begin; $1; select 'held';" >&7
+	wait_for 60 grep -qs held "$dir/first"
+	PGUSER=craft_daemon psql -XqAt -d "$TEST_DB" -c "$2" >"$dir/answer" 2>&1 7>&- &
+	pid=$!
+	wait_for 60 waits_or_ended $pid
+	echo "commit;" >&7
+	exec 7>&-
+	wait $first $pid
+	is "$(cat "$dir/answer")" "$4" "$3"
+}
+waits_or_ended() {
+	! kill -0 "$1" 2>/dev/null || there "select count(*) > 0 from pg_stat_activity where datname = '$TEST_DB' and usename = 'craft_daemon' and wait_event_type = 'Lock'"
 }
 second "update app.sandbox_session set last_activity_at = now() where id = '$two'" "select count(*) from api.sandbox_claim('$(host 2)', 1)" "who claims doesn't wait for a sandbox that is touched" 0
 sql "$TEST_DB" "select api.sandbox_claim('$(host 2)', 1)" >/dev/null
@@ -112,6 +121,7 @@ is "$(sql "$TEST_DB" "select count(*) from api.sandbox_ending('$(host 2)')")" 1 
 sql "$TEST_DB" "update app.sandbox_session set ended_at = null, end_reason = null, status = 'ready' where id = '$two'" >/dev/null
 second "select api.sandbox_delete('w', '$two')" "select status from api.sandbox_submit('w', '$two', 'c', 'execute', null, null, '{}', 60)" "nor does a task" expired
 sql "$TEST_DB" "update app.sandbox_session set ended_at = null, end_reason = null, status = 'ready', expires_at = now() - interval '1 s' where id = '$two'" >/dev/null
+begin 2 50
 second "select api.sandbox_touch('w', '$two', 60)" "select count(*) from api.sandbox_ending('$(host 2)')" "a heartbeat just before its time is over" 0
 is "$(count "id = '$two' and ended_at is null")" 1 "saves it"
 
@@ -119,6 +129,7 @@ is "$(count "id = '$two' and ended_at is null")" 1 "saves it"
 told() {
 	psql -XqAt -v ON_ERROR_STOP=1 -d "$TEST_DB" -c "listen craft_sandbox" -c "listen craft_streams" -c "select from $1" 2>&1 | sed -nE 's/.*notification "(.*)" with payload "(.*)" received.*/\1 \2/p'
 }
+begin 2 50
 is "$(told "api.sandbox_create('w', 'o/r', 'told', 1800, 100)")" "craft_sandbox *" "a new sandbox is told to all hosts"
 told=$(sql "$TEST_DB" "select id from app.sandbox_session where branch = 'told'")
 is "$(told "api.sandbox_delete('w', '$told')")" "craft_streams $told:1" "one deleted that no host has, to the bridges"

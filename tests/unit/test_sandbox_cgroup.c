@@ -19,6 +19,8 @@
 #include "sandbox/tree.h"
 #include "sandbox_temp.h"
 
+#define ROOT_ONLY 5 /* tests at the head of the list */
+
 static char parent[64];
 
 static bool available;
@@ -161,6 +163,32 @@ static void leftovers_are_ended(void **state)
 	assert_true(cgroup_remove(&again));
 }
 
+/* Where the kernel's cgroup v2 is to be seen, with or without controllers. */
+static const char *unified(void)
+{
+	static const char *const places[] = { "/sys/fs/cgroup", "/sys/fs/cgroup/unified" };
+	for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+		autobuf text = { 0 };
+		if (cgroup_read(places[i], "cgroup.controllers", &text))
+			return places[i];
+	}
+	return NULL;
+}
+
+static void a_frozen_v2_one_is_killed(void **state)
+{
+	(void)state;
+	need(available && unified());
+	autofree char *dir = temp_path(unified(), parent);
+	assert_int_equal(mkdir(dir, 0755), 0);
+	struct cgroup c = { .kind = CGROUP_V2, .paths = { xstrdup(dir) } };
+	pid_t pid = start(&c, sleeper);
+	assert_true(cgroup_write(dir, "cgroup.freeze", "1"));
+	assert_true(cgroup_remove(&c));
+	assert_true(WIFSIGNALED(status_of(pid)));
+	assert_int_equal(access(dir, F_OK), -1);
+}
+
 /* ---- what find makes of other machines ---- */
 
 static void found(const char *root, const char *self, struct cgroup_base *base, struct buf *about)
@@ -223,19 +251,10 @@ static void v1_lies_below_the_own_cgroup(void **state)
 	assert_true(tree_remove(root, &error));
 }
 
-/* The directories of this test are the only ones below its parent. */
 static int remove_parent(void **state)
 {
 	(void)state;
-	struct cgroup_base base;
-	autobuf self = { 0 }, about = { 0 };
-	if (!cgroup_read("/proc/self", "cgroup", &self))
-		return 0;
-	cgroup_find("/sys/fs/cgroup", buf_cstr(&self), parent, &base, &about);
-	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
-		if (base.dirs[i])
-			(void)rmdir(base.dirs[i]);
-	cgroup_base_free(&base);
+	cgroup_end(parent);
 	return 0;
 }
 
@@ -245,15 +264,12 @@ int main(void)
 	autobuf about = { 0 };
 	available = cgroup_probe(parent, &about) != CGROUP_NONE;
 	struct CMUnitTest tests[] = {
-		cmocka_unit_test(processes_are_limited_and_killed),
-		cmocka_unit_test(memory_is_limited_and_counted),
-		cmocka_unit_test(the_cpu_limit_is_in_force),
-		cmocka_unit_test(leftovers_are_ended),
-		cmocka_unit_test(a_machine_without_cgroups),
-		cmocka_unit_test(a_delegated_v2_subtree),
-		cmocka_unit_test(v1_lies_below_the_own_cgroup),
+		cmocka_unit_test(processes_are_limited_and_killed), cmocka_unit_test(memory_is_limited_and_counted),
+		cmocka_unit_test(the_cpu_limit_is_in_force),	    cmocka_unit_test(leftovers_are_ended),
+		cmocka_unit_test(a_frozen_v2_one_is_killed),	    cmocka_unit_test(a_machine_without_cgroups),
+		cmocka_unit_test(a_delegated_v2_subtree),	    cmocka_unit_test(v1_lies_below_the_own_cgroup),
 	};
-	for (size_t i = 0; !available && i < 4; i++)
+	for (size_t i = 0; !available && i < ROOT_ONLY; i++)
 		tests[i].name = "this machine can't make cgroups (not root?)";
 	return cmocka_run_group_tests(tests, NULL, remove_parent);
 }

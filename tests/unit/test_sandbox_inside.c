@@ -1,6 +1,7 @@
 /* test_sandbox_inside.c: a box as the daemon makes it, with bwrap: process 1, its kills, the forwarder. */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -37,7 +39,8 @@ static int begin(void **state)
 	copy_program("craft-box");
 	copy_program("craft-sandbox-launch");
 	t.conf.sandbox_dir = t.dir;
-	t.conf.sandbox_uid_base = 700000;
+	/* Users of its own, as other tests may run. */
+	t.conf.sandbox_uid_base = 1000000000 + getpid() * 10;
 	instance_init(&t.instance, &t.conf, "00000000-0000-4000-8000-000000000000", 3);
 	if (!instance_create(&t.instance, &t.conf, &error))
 		fail_msg("%s", buf_cstr(&error));
@@ -121,8 +124,10 @@ static void test_box_kill(void **state)
 	wait_bool(&t, &t.ended);
 	assert_int_equal(o.code, 128 + SIGKILL);
 	assert_true(uv_hrtime() - began < 5000000000u);
+	autobuf survivors = { 0 };
+	buf_addf(&survivors, "ps -u %u -o pid=,stat= | grep -v Z", t.instance.uid);
 	if (geteuid() == 0)
-		assert_int_not_equal(system("ps -u 700005 -o pid=,stat= | grep -v Z"), 0);
+		assert_int_not_equal(system(buf_cstr(&survivors)), 0);
 }
 
 /* ---- the way out ---- */
@@ -139,6 +144,17 @@ static int listen_at(const char *name)
 	return fd;
 }
 
+static int accept_soon(int listener)
+{
+	struct pollfd fd = { .fd = listener, .events = POLLIN };
+	assert_int_equal(poll(&fd, 1, DEADLINE_MS), 1);
+	int accepted = accept(listener, NULL, NULL);
+	assert_true(accepted >= 0);
+	const struct timeval limit = { .tv_sec = DEADLINE_MS / 1000 };
+	assert_int_equal(setsockopt(accepted, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit)), 0);
+	return accepted;
+}
+
 #define CONNECT(port) "exec 3<>/dev/tcp/127.0.0.1/" #port "; "
 
 static struct box_run *start_bash(const char *text, struct outcome *o)
@@ -151,10 +167,11 @@ static void answer_once(int listener)
 {
 	char bytes[1000];
 	size_t got = 0;
-	autoclose int fd = accept(listener, NULL, NULL);
-	assert_true(fd >= 0);
-	for (ssize_t n; (n = read(fd, bytes + got, sizeof(bytes) - got)) > 0;)
+	autoclose int fd = accept_soon(listener);
+	ssize_t n;
+	while ((n = read(fd, bytes + got, sizeof(bytes) - got)) > 0)
 		got += (size_t)n;
+	assert_int_equal(n, 0);
 	assert_int_equal(write(fd, "got ", 4), 4);
 	assert_int_equal(write(fd, bytes, got), got);
 }
@@ -171,7 +188,7 @@ static void test_forward(void **state)
 	for (size_t i = 0; i < 3; i++) {
 		char line[16] = "";
 		(void)start_bash(scripts[i], &o);
-		autoclose int fd = accept(listeners[i], NULL, NULL);
+		autoclose int fd = accept_soon(listeners[i]);
 		assert_int_equal(read(fd, line, sizeof(line)), 5);
 		assert_int_equal(write(fd, line, 5), 5);
 		wait_int(&t, &o.code, -1);
@@ -213,7 +230,7 @@ static void test_gateway_restarts(void **state)
 	(void)start_bash(CONNECT(3129) "echo hello >&3; echo sent; head -n1 <&3", &o);
 	wait_text(&t, &o, "sent");
 	autoclose int listener = listen_at("api.sock");
-	autoclose int fd = accept(listener, NULL, NULL);
+	autoclose int fd = accept_soon(listener);
 	assert_int_equal(read(fd, line, sizeof(line)), 6);
 	assert_int_equal(write(fd, "well\n", 5), 5);
 	wait_int(&t, &o.code, -1);
@@ -231,7 +248,7 @@ static void test_forwarder_killed(void **state)
 		     "done; true",
 		     "");
 	(void)start_bash(CONNECT(3129) "echo hello >&3; head -n1 <&3", &o);
-	autoclose int fd = accept(listener, NULL, NULL);
+	autoclose int fd = accept_soon(listener);
 	assert_int_equal(read(fd, line, sizeof(line)), 6);
 	assert_int_equal(write(fd, "well\n", 5), 5);
 	wait_int(&t, &o.code, -1);

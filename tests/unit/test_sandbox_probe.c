@@ -135,12 +135,7 @@ static void names_are_checked(void **state)
 static int remove_cgroups(void **state)
 {
 	(void)state;
-	cgroup_remove_all(parent);
-	for (const char *const *c = (const char *const[]){ "memory", "pids", "cpu", NULL }; *c; c++) {
-		char path[128];
-		(void)snprintf(path, sizeof(path), "/sys/fs/cgroup/%s/%s", *c, parent);
-		(void)rmdir(path);
-	}
+	cgroup_end(parent);
 	return 0;
 }
 
