@@ -30,7 +30,8 @@ static const struct {
 	 * are kept out by the agent's command line. */
 	{ "claude-code/managed-settings.json",
 	  "{\"env\":{\"ANTHROPIC_BASE_URL\":\"http://127.0.0.1:3129\"},\"disableAllHooks\":true,"
-	  "\"allowManagedHooksOnly\":true}\n" },
+	  "\"allowManagedHooksOnly\":true,\"apiKeyHelper\":\"\",\"awsAuthRefresh\":\"\",\"awsCredentialExport\":\"\"}"
+	  "\n" },
 };
 
 static const char *const directories[] = { "claude-code", "ssl" };

@@ -22,7 +22,7 @@
 #include "sandbox/git_clone.h"
 #include "sandbox/git_diff.h"
 
-#define SLOTS 64
+#define SLOTS 1024
 #define FIELDS 6
 
 struct slot {

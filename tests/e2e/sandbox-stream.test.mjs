@@ -13,7 +13,7 @@ const TIMEOUT = 2500;
 const servers = [];
 after(() => Promise.all(servers.map((server) => server.stop())));
 const [server, small] = await Promise.all([
-	startServer({ bridges: 2, env: { WS_DB_TIMEOUT: String(TIMEOUT), WS_PING_INTERVAL: "1000" } }),
+	startServer({ bridges: 2, env: { WS_DB_TIMEOUT: String(TIMEOUT) } }),
 	startServer({ env: { WS_MAX_QUEUE: "1M", WS_MAX_MESSAGE: "8M" } }),
 ]);
 servers.push(server, small);
