@@ -343,8 +343,11 @@ void sandbox_tick(struct sandbox *sb, uint64_t now)
 		sb->worked_at = now;
 	} else if (!sb->idle && now - sb->worked_at >= (uint64_t)sb->daemon->conf.sandbox_agent_idle * 1000) {
 		sb->idle = true;
-		if (sb->agent)
+		if (sb->agent && !sb->agent_stopping) {
+			/* A task that comes meanwhile waits for its end. */
+			sb->agent_stopping = true;
 			agent_stop(sb->agent);
+		}
 		enter(sb, SANDBOX_READY, NULL);
 	}
 }

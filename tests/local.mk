@@ -178,6 +178,7 @@ tests_unit_test_sandbox_box_spec_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_SRCDI
 tests_unit_test_sandbox_box_spec_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_cgroup_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_cgroup_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_escape_SOURCES = tests/unit/test_sandbox_escape.c tests/unit/sandbox_escape.h tests/unit/sandbox_temp.h
 tests_unit_test_sandbox_escape_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
 tests_unit_test_sandbox_escape_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)

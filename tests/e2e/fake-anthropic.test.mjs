@@ -197,6 +197,8 @@ test("reminders and interrupted prompts are no prompts", async () => {
 		text: "now this" }] }), "now this/0/0");
 	assert.equal(await say({ role: "user", content: [{ type: "text", text: "do it" }, { type: "text",
 		text: "[Request interrupted by user]" }, { type: "text", text: "now this" }] }), "now this/0/0");
+	assert.equal(await say({ role: "user", content: [{ type: "text", text: "failed" }, { type: "text", text: "again" },
+		reminder] }), "again/0/0");
 });
 
 test("what Claude Code asks for itself is answered plainly, beside the script", async () => {

@@ -29,6 +29,7 @@ test("create answers at once, requests wait for the clone, every state is told",
 	client.send({ type: "tool", id: "t", name: "Bash", input: { command: "cat a.txt; echo more >>a.txt" } });
 	client.startTask("Say done");
 	client.send({ type: "diff" });
+	await client.wait(({ type }) => type === "status");
 	await client.waitStatus("cloning");
 	await waitFor(() => tasks(client, "taken_at is not null").flat().join() === "t,t,t", { what: "its host to take the jobs" });
 	assert.deepEqual(client.messages.map(({ type }) => type), ["status"]);

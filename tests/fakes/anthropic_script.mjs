@@ -13,14 +13,15 @@ const ROLES = ["user", "assistant"];
 
 const isResult = ({ type }) => type === "tool_result";
 
-// What a person says in a message: it isn't results of tools and reminders. A prompt that was interrupted and the next
-// one are one message.
+// What a person says in a message: it isn't results of tools and reminders. A prompt that failed or was interrupted and
+// the next one are one message: the last text counts.
 function promptOf({ role, content }) {
 	if (role !== "user") return "";
 	const all = blocks(content);
 	const cut = all.findLastIndex(({ text }) => text?.startsWith(INTERRUPTED));
 	if (cut < 0 && all.some(isResult)) return "";
-	return textOf(all.slice(cut + 1)).replace(REMINDER, "").trim();
+	const said = all.slice(cut + 1).map((block) => textOf([block]).replace(REMINDER, "").trim());
+	return said.findLast((text) => text !== "") ?? "";
 }
 
 const usesOf = (messages) => messages.filter(({ role }) => role === "assistant")

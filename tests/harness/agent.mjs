@@ -26,6 +26,17 @@ export async function agentProgram() {
 	return existsSync(stdout.trim()) ? stdout.trim() : null;
 }
 
+/** Why no box with an agent can be had here; false when it can. */
+export async function noAgentBox() {
+	if (!await agentProgram()) return "no Claude Code: script/bootstrap";
+	try {
+		await exec("bwrap", ["--unshare-user", "--unshare-net", "--ro-bind", "/", "/", "true"]);
+		return false;
+	} catch (error) {
+		return `this machine can't make a box: ${error.message}`;
+	}
+}
+
 /** settings: as agent_driver has them: model (the API's URL), agent, mode. */
 export async function startAgentBox(settings = {}) {
 	const box = new AgentBox({ agent: await agentProgram(), ...settings });
@@ -124,7 +135,10 @@ export class AgentBox {
 		return output;
 	}
 
-	write(file, text) { return this.shell(`mkdir -p "$(dirname '${file}')" && printf %s '${text.replaceAll("'", "'\\''")}' >'${file}'`); }
+	write(file, text) {
+		return this.shell(`mkdir -p "$(dirname '${file}')" && printf %s '${text.replaceAll("'", "'\\''")}' >'${file}'`);
+	}
+
 	read(file) { return this.shell(`cat '${file}'`); }
 
 	async stop() {
