@@ -1,6 +1,6 @@
 /* git_clone.h: a checkout of one branch, by way of a cache of bare repositories: fetch into the cache with the
- * workspace's own token (so that everyone proves access), then a copy of the objects and a checkout. Hardened as
- * SANDBOX.md says; the token is in a memfd. */
+ * workspace's own token (so that everyone proves access), then a copy of the objects and a checkout. Nothing of the
+ * repository's is run (git_run.c), and the token is in a memfd. */
 #ifndef CRAFT_GIT_CLONE_H
 #define CRAFT_GIT_CLONE_H
 

@@ -13,7 +13,7 @@
 #define MAX_DECISIONS 128
 #define TEXT_MAX 300
 #define REPEAT_MS 10000
-#define RATE 20 /* per second */
+#define RATE 5 /* per second */
 #define BURST 60
 
 struct decision {

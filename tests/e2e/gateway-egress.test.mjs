@@ -115,6 +115,12 @@ test("TLS through a tunnel", async () => {
 	assert.match(text, /secret hello$/);
 });
 
+test("CONNECT of HTTP/1.0 without a Host will do", async () => {
+	const socket = gateway.connect("egress");
+	const text = await readAll(socket, `CONNECT 127.0.0.1:${echoPort} HTTP/1.0\r\n\r\nhello`, { end: true });
+	assert.match(text, /^HTTP\/1\.1 200 .*\r\n\r\nhello$/);
+});
+
 test("all bytes pass both ways, those sent with the request too, and each side's end", async () => {
 	const bytes = randomBytes(8 << 20);
 	const { status, socket } = await gateway.tunnel(`127.0.0.1:${echoPort}`, "early");
@@ -170,7 +176,7 @@ test("smuggled requests are refused, and what follows a request is not passed on
 	const target = `http://127.0.0.1:${plain.port}/`;
 	for (const head of ["Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", "Content-Length: 5\r\nContent-Length: 6\r\n",
 		"X: a\r\n b\r\n", "X : a\r\n", "X: a\nY: b\r\n", "Transfer-Encoding: xchunked\r\n"]) {
-		const text = await gateway.raw("egress", `POST ${target} HTTP/1.1\r\nHost: x\r\n${head}\r\nhello`);
+		const text = await gateway.raw("egress", `POST ${target} HTTP/1.1\r\nHost: x\r\n${head}\r\n5\r\nhello\r\n0\r\n\r\n`);
 		assert.match(text, /^HTTP\/1\.1 400 /, head);
 	}
 	assert.equal(plain.requests.length, before);

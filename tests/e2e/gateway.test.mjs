@@ -248,6 +248,20 @@ test("connections to the server are used again", async () => {
 	assert.equal(upstream.connections, before);
 });
 
+test("a used connection that turns out to be closed is no failure", async () => {
+	const body = randomBytes(300_000).toString("hex");
+	assert.equal((await ask()).status, 200);
+	let drops = 1;
+	const { status, seen } = await ask("/v1/messages", { body, answer: (req, res) => (drops-- > 0 ? req.socket.destroy() : ok(req, res)) });
+	assert.equal(status, 200);
+	assert.deepEqual(seen.map(({ body: sent }) => sent.toString() === body), [true, true]);
+	// One that was never used before doesn't get a second chance.
+	for (const socket of upstream.sockets) socket.destroy();
+	await waitFor(() => upstream.sockets.size === 0);
+	drops = 1;
+	assert.equal((await ask("/v1/messages", { body, answer: (req) => req.socket.destroy() })).status, 502);
+});
+
 test("what two readers could read differently is refused, and ends the connection", async () => {
 	const before = upstream.requests.length;
 	const heads = {
@@ -267,7 +281,8 @@ test("what two readers could read differently is refused, and ends the connectio
 		"no colon": "Host: x\r\nnonsense\r\n",
 	};
 	for (const [name, head] of Object.entries(heads)) {
-		const text = await gateway.raw("api", `POST /v1/messages HTTP/1.1\r\n${head}\r\nhelloGET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n`);
+		const body = name === "length and coding" ? "0\r\n\r\n" : "hello";
+		const text = await gateway.raw("api", `POST /v1/messages HTTP/1.1\r\n${head}\r\n${body}GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n`);
 		assert.match(text, /^HTTP\/1\.1 400 /, name);
 		assert.equal(text.match(/HTTP\/1\.1/g).length, 1, name);
 	}

@@ -34,9 +34,9 @@ function resultsOf(messages) {
 			input: uses.get(block.tool_use_id)?.input, text: textOf(block.content), isError: block.is_error === true }));
 }
 
-/** What a script's function is told: {prompt: the last thing that the person said, prompts: all of them, results: of
- *  the tools since then, [{id, name, input, text, isError}], answers: messages of the assistant since then, tools: names
- *  of the tools that it may use, system: text, body: the request, whole, agent: the User-Agent}. */
+/** What a script's function is told: {prompt: the last thing that the person said, prompts: the last of each of his
+ *  messages, results: of the tools since then, [{id, name, input, text, isError}], answers: messages of the assistant
+ *  since then, tools: names of the tools that it may use, system: text, body: the request, agent: the User-Agent}. */
 export function conversationOf(body, agent = "") {
 	const prompts = body.messages.map(promptOf);
 	const last = prompts.findLastIndex((prompt) => prompt !== "");
