@@ -1,7 +1,7 @@
 # bench: load programs; built by make, run by hand with bench/run, not installed.
 EXTRA_DIST += bench/README.md bench/files.lua bench/files.sh bench/lib.sh bench/run
 
-noinst_PROGRAMS += bench/ws_load bench/fdatasync
+noinst_PROGRAMS += bench/ws_load bench/fdatasync bench/spawn bench/talker
 bench_ws_load_SOURCES = \
 	bench/load.h \
 	bench/modes.c \
@@ -10,3 +10,5 @@ bench_ws_load_SOURCES = \
 	bench/ws_load.c
 bench_ws_load_LDADD = lib/libcraft.a
 bench_fdatasync_SOURCES = bench/fdatasync.c bench/stats.c bench/stats.h
+bench_spawn_SOURCES = bench/spawn.c bench/stats.c bench/stats.h
+bench_talker_SOURCES = bench/stats.c bench/stats.h bench/talker.c

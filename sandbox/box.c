@@ -113,7 +113,7 @@ static bool send_packet(struct box *box, const struct box_packet *packet)
 	if (packet->fd_count) {
 		header.msg_control = extra.space;
 		header.msg_controllen = CMSG_SPACE(packet->fd_count * sizeof(int));
-		struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+		struct cmsghdr *c = &extra.align;
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(packet->fd_count * sizeof(int));

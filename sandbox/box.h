@@ -17,36 +17,41 @@ struct box_options {
 	const struct instance *instance;
 	const struct cgroup *cgroup;
 	int seccomp_fd; /* stays the caller's; -1: none */
-	void (*on_ready)(
-		void *user); /* craft-box answers: programs can be started (they may also be asked for before) */
+	/* craft-box answers: programs can be started (they may also be asked for before). */
+	void (*on_ready)(void *user);
 	/* The box is gone, with all that ran in it (each run's on_exit came before). text: the last words of bwrap, for
 	 * the log. */
 	void (*on_end)(void *user, int exit_code, struct slice text);
 	void *user;
 };
 
+/* SIGPIPE must be ignored. NULL: *error says why, and nothing is called. The box is freed after on_end. */
 struct box *box_start(uv_loop_t *loop, const struct box_options *options, struct buf *error);
 /* Kills everything in it; on_end still comes. */
 void box_kill(struct box *box);
+/* Of the outer bwrap; 0 when it has ended. */
 pid_t box_pid(const struct box *box);
 
 struct box_run_options {
-	const char *const *argv; /* the program and its arguments inside, NULL at the end; 100,000 bytes in all */
-	const char *const
-		*environment; /* "NAME=value" in addition to the box's, NULL at the end; may be NULL; no secrets */
-	struct slice input;   /* written to its stdin; copied */
-	bool keep_input;      /* stdin stays open for box_run_write(); else it is closed after input */
-	uint64_t timeout;     /* ms; 0: none. Then all that it started is killed, daemons of its own too */
+	/* The program and its arguments inside, NULL at the end; 100,000 bytes in all. */
+	const char *const *argv;
+	/* "NAME=value" in addition to the box's, NULL at the end; may be NULL; no secrets. */
+	const char *const *environment;
+	struct slice input; /* written to its stdin; copied */
+	bool keep_input;    /* stdin stays open for box_run_write(); else it is closed after input */
+	uint64_t timeout;   /* ms; 0: none. Then all that it started is killed, daemons of its own too */
 	/* Bytes as they come; may be NULL (they go to /dev/null then). */
 	void (*on_output)(void *user, struct slice data);
 	void (*on_errors)(void *user, struct slice data);
-	/* Ended (its pipes too, or a second after the end if something else still holds them). exit_code: 128+N for a
-	 * signal. */
+	/* Ended, and its pipes were read to their ends, or were quiet for a moment (a second at most) because something
+	 * that it left in the background holds them; then the struct is freed. A paused one waits to be resumed, unless
+	 * it was killed. exit_code: 128+N for a signal, 137 at the box's end; 127: no such program, 126: can't be
+	 * started, with a sentence among the errors. */
 	void (*on_exit)(void *user, int exit_code, bool timed_out);
 	void *user;
 };
 
-/* NULL: *error says why (too long, no box, too many). */
+/* Callbacks come from the loop, never from within a call. NULL: *error says why (too long, no box, 64 run already). */
 struct box_run *box_run(struct box *box, const struct box_run_options *options, struct buf *error);
 /* Queues bytes for stdin. How much waits: box_run_queued(). */
 void box_run_write(struct box_run *run, struct slice data);

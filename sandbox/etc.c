@@ -29,9 +29,15 @@ static const struct {
 	/* Over the repository's own settings, which may name hooks and another model API. The servers of its .mcp.json
 	 * are kept out by the agent's command line. */
 	{ "claude-code/managed-settings.json",
-	  "{\"env\":{\"ANTHROPIC_BASE_URL\":\"http://127.0.0.1:3129\"},\"disableAllHooks\":true,"
-	  "\"allowManagedHooksOnly\":true,\"apiKeyHelper\":\"\",\"awsAuthRefresh\":\"\",\"awsCredentialExport\":\"\"}"
-	  "\n" },
+	  "{\"env\":{\"ANTHROPIC_BASE_URL\":\"http://127.0.0.1:3129\","
+	  "\"ANTHROPIC_CUSTOM_HEADERS\":\"\",\"CLAUDE_CODE_ENABLE_TELEMETRY\":\"\","
+	  "\"API_TIMEOUT_MS\":\"600000\",\"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS\":\"1\"},"
+	  "\"disableAllHooks\":true,\"allowManagedHooksOnly\":true,\"apiKeyHelper\":\"\","
+	  "\"awsAuthRefresh\":\"\",\"awsCredentialExport\":\"\",\"gcpAuthRefresh\":\"\","
+	  "\"otelHeadersHelper\":\"\",\"proxyAuthHelper\":\"\",\"allowedMcpServers\":[],"
+	  "\"allowManagedMcpServersOnly\":true,\"strictKnownMarketplaces\":[],"
+	  "\"disableSkillShellExecution\":true,\"sandbox\":{\"enabled\":false,"
+	  "\"failIfUnavailable\":false}}\n" },
 };
 
 static const char *const directories[] = { "claude-code", "ssl" };

@@ -6,53 +6,16 @@
  * thrown away and fetched anew, once. */
 #include "git_clone.h"
 
-#include <signal.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "gate.h"
-#include "git_error.h"
-#include "git_place.h"
+#include "git_clone_internal.h"
 #include "git_ref.h"
-#include "git_steps.h"
-#include "git_task.h"
 #include "lib/cleanup.h"
-#include "lib/log.h"
 #include "tree.h"
 
 /* Clones that work at the same time; the others wait. */
 #define PARALLEL 4
-
-struct git_clone {
-	struct git_clone_options options; /* without the token */
-	struct git_task task;
-	struct git_steps steps;
-	struct git_place place;
-	char *repo_key, *branch, *url, *cache, *ref;
-	int token_fd;
-
-	struct gate_pass repository, slot;
-	void (*next)(struct git_clone *c); /* when the place that it waits for is free */
-
-	struct process *remote, *local; /* talks to the host; works on files */
-	char tip[GIT_ID_SIZE];		/* what the host says; empty: not asked yet */
-	char commit[GIT_ID_SIZE];	/* what is in the working tree, or about to be */
-	bool fresh;			/* the cache was made by this clone */
-	bool placed;			/* something of the repository is in the instance */
-	bool tried_known;		/* the commit in the cache was checked out, and is not the right one */
-	bool broken, retried;		/* the cache is to be thrown away; was */
-	bool too_large;
-
-	bool failed, cancelled;
-	enum git_outcome outcome;
-	struct buf text;
-	void (*on_cancelled)(void *user);
-};
-
-static void begin(struct git_clone *c);
-static void fetch(struct git_clone *c);
-static void join(struct git_clone *c);
 
 /* ---- the end ---- */
 
@@ -89,20 +52,18 @@ static void stop(struct git_clone *c)
 		process_kill(c->remote);
 	if (c->local)
 		process_kill(c->local);
-	join(c);
+	clone_join(c);
 }
 
-/* Asked by all that comes back from somewhere, before it goes on. */
-static bool stopped(struct git_clone *c)
+bool clone_stopped(struct git_clone *c)
 {
 	if (!c->failed && !c->cancelled)
 		return false;
-	join(c);
+	clone_join(c);
 	return true;
 }
 
-/* The first failure is the one that is told. */
-static void fail(struct git_clone *c, enum git_outcome outcome, enum git_stage stage, struct slice errors)
+void clone_fail(struct git_clone *c, enum git_outcome outcome, enum git_stage stage, struct slice errors)
 {
 	const struct conf *conf = c->options.conf;
 	const struct git_error about = { .repo_key = c->repo_key,
@@ -121,17 +82,17 @@ static void fail(struct git_clone *c, enum git_outcome outcome, enum git_stage s
 	stop(c);
 }
 
-static void fail_with(struct git_clone *c, struct slice reason)
+void clone_fail_with(struct git_clone *c, struct slice reason)
 {
 	autobuf errors = { 0 };
 	buf_add_str(&errors, "fatal: ");
 	buf_add_slice(&errors, reason);
-	fail(c, GIT_FAILED, GIT_STAGE_FETCH, buf_slice(&errors));
+	clone_fail(c, GIT_FAILED, GIT_STAGE_FETCH, buf_slice(&errors));
 }
 
 static void on_deadline(void *user)
 {
-	fail(user, GIT_TIMEOUT, GIT_STAGE_FETCH, slice_make(NULL, 0));
+	clone_fail(user, GIT_TIMEOUT, GIT_STAGE_FETCH, slice_make(NULL, 0));
 }
 
 /* A small repository can be a huge checkout. */
@@ -139,24 +100,24 @@ static void on_size(void *user, bool too_large)
 {
 	struct git_clone *c = user;
 	if (too_large && !c->failed)
-		fail(c, GIT_TOO_LARGE, GIT_STAGE_CHECKOUT, slice_make(NULL, 0));
+		clone_fail(c, GIT_TOO_LARGE, GIT_STAGE_CHECKOUT, slice_make(NULL, 0));
 	else
-		join(c);
+		clone_join(c);
 }
 
 /* ---- going on ---- */
 
-static void in_thread(struct git_clone *c, bool (*job)(void *user, struct buf *error),
-		      void (*after)(void *user, bool ok))
+void clone_in_thread(struct git_clone *c, bool (*job)(void *user, struct buf *error),
+		     void (*after)(void *user, bool ok))
 {
 	if (!git_task_thread(&c->task, job, after))
-		fail_with(c, SLICE_LIT("no worker thread"));
+		clone_fail_with(c, SLICE_LIT("no worker thread"));
 }
 
 static void go_on(void *user)
 {
 	struct git_clone *c = user;
-	if (!stopped(c))
+	if (!clone_stopped(c))
 		c->next(c);
 }
 
@@ -180,199 +141,26 @@ static void enter_slot(struct git_clone *c, void (*next)(struct git_clone *c))
 	enter(c, &c->slot, "clones", PARALLEL, 1, next);
 }
 
-/* A process that couldn't be started fails the clone. */
-static bool started(struct git_clone *c, struct process *process, struct buf *error)
+bool clone_started(struct git_clone *c, struct process *process, struct buf *error)
 {
 	if (!process)
-		fail_with(c, buf_slice(error));
+		clone_fail_with(c, buf_slice(error));
 	return process;
 }
 
-/* ---- checking out ---- */
-
-/* The cache may be what is wrong with it: once, it is thrown away. */
-static void local_failed(struct git_clone *c, enum git_outcome outcome, struct slice errors)
-{
-	if (outcome != GIT_FAILED || c->retried) {
-		fail(c, outcome, GIT_STAGE_CHECKOUT, errors);
-		return;
-	}
-	c->broken = true;
-	join(c);
-}
-
-static void on_checked_out(void *user, const struct process_result *result)
-{
-	struct git_clone *c = user;
-	c->local = NULL;
-	git_task_measure_end(&c->task);
-	if (c->failed || c->cancelled || result->exit_code == 0)
-		join(c);
-	else if (result->exit_code == 128 + SIGXFSZ)
-		local_failed(c, GIT_TOO_LARGE, slice_make(NULL, 0));
-	else
-		local_failed(c, git_error_outcome(GIT_STAGE_CHECKOUT, result->errors), result->errors);
-}
-
-static void after_place(void *user, bool ok)
-{
-	struct git_clone *c = user;
-	gate_leave(&c->repository);
-	if (stopped(c))
-		return;
-	if (!ok) {
-		local_failed(c, c->place.full ? GIT_TOO_LARGE : GIT_FAILED,
-			     c->place.full ? SLICE_LIT("No space left on device") : buf_slice(&c->task.error));
-		return;
-	}
-	autobuf error = { 0 };
-	c->local = git_step_checkout(&c->steps, on_checked_out, &error);
-	if (started(c, c->local, &error))
-		git_task_measure(&c->task, c->options.instance->repo, c->options.conf->sandbox_repo_max);
-}
-
-static bool place_job(void *user, struct buf *error)
-{
-	struct git_clone *c = user;
-	return git_place(&c->place, error);
-}
-
-static void place(struct git_clone *c)
-{
-	c->placed = true;
-	c->place.branch = c->branch;
-	in_thread(c, place_job, after_place);
-}
-
-/* ---- fetching ---- */
-
-static void place_from_cache(struct git_clone *c)
-{
-	if (!git_cache_read(c->cache, c->ref, c->commit)) {
-		fail_with(c, SLICE_LIT("the branch was fetched, but is not there"));
-		return;
-	}
-	memcpy(c->tip, c->commit, sizeof(c->tip));
-	gate_keep(&c->repository, 1);
-	place(c);
-}
-
-static void on_repacked(void *user, const struct process_result *result)
-{
-	struct git_clone *c = user;
-	c->local = NULL;
-	if (result->exit_code)
-		log_warn(NULL, "%s: cannot repack %s: exit code %d", c->repo_key, c->cache, result->exit_code);
-	if (!stopped(c))
-		place_from_cache(c);
-}
-
-static void fetched(struct git_clone *c)
-{
-	git_cache_trim(c->task.loop, c->options.conf);
-	if (git_cache_packs(c->cache) <= GIT_CACHE_PACKS) {
-		place_from_cache(c);
-		return;
-	}
-	autobuf error = { 0 };
-	c->local = git_step_repack(&c->steps, on_repacked, &error);
-	(void)started(c, c->local, &error);
-}
-
-static void on_fetched(void *user, const struct process_result *result)
-{
-	struct git_clone *c = user;
-	c->remote = NULL;
-	if (stopped(c))
-		return;
-	if (result->exit_code == 0) {
-		fetched(c);
-		return;
-	}
-	enum git_outcome outcome = git_error_outcome(GIT_STAGE_FETCH, result->errors);
-	if (outcome == GIT_FAILED && !c->fresh && !c->retried) {
-		c->broken = true;
-		fetch(c);
-	} else {
-		fail(c, outcome, GIT_STAGE_FETCH, result->errors);
-	}
-}
-
-static void after_prepare(void *user, bool ok)
-{
-	struct git_clone *c = user;
-	autobuf error = { 0 };
-	if (stopped(c))
-		return;
-	if (!ok) {
-		fail_with(c, buf_slice(&c->task.error));
-		return;
-	}
-	c->remote = git_step_fetch(&c->steps, on_fetched, &error);
-	(void)started(c, c->remote, &error);
-}
-
-static bool prepare_job(void *user, struct buf *error)
-{
-	struct git_clone *c = user;
-	if (c->broken) {
-		log_warn(NULL, "%s: the cached repository %s is broken and is fetched anew", c->repo_key, c->cache);
-		c->broken = false;
-		c->retried = true;
-		if (!git_cache_discard(c->cache, error) || !git_place_clear(c->options.instance, error))
-			return false;
-	}
-	return git_cache_prepare(c->options.conf, c->cache, &c->fresh, error);
-}
-
-static void fetch(struct git_clone *c)
-{
-	in_thread(c, prepare_job, after_prepare);
-}
+/* ---- the order of all that ---- */
 
 static void fetch_alone(struct git_clone *c)
 {
-	enter_slot(c, fetch);
-}
-
-/* ---- asking ---- */
-
-static void on_tip(void *user, const struct process_result *result)
-{
-	struct git_clone *c = user;
-	autobuf branch = { 0 };
-	c->remote = NULL;
-	if (stopped(c))
-		return;
-	if (result->exit_code) {
-		fail(c, git_error_outcome(GIT_STAGE_FETCH, result->errors), GIT_STAGE_FETCH, result->errors);
-	} else if (!git_step_read_tip(result->output, c->branch, c->tip, &branch)) {
-		fail(c, GIT_NO_BRANCH, GIT_STAGE_FETCH, slice_make(NULL, 0));
-	} else if (*c->branch) {
-		join(c);
-	} else {
-		free(c->branch);
-		c->branch = xstrdup(buf_cstr(&branch));
-		gate_leave(&c->slot);
-		begin(c);
-	}
-}
-
-static void ask(struct git_clone *c)
-{
-	autobuf error = { 0 };
-	c->remote = git_step_tip(&c->steps, on_tip, &error);
-	(void)started(c, c->remote, &error);
+	enter_slot(c, clone_fetch);
 }
 
 static void use_known(struct git_clone *c)
 {
-	place(c);
+	clone_place(c);
 	if (!*c->tip && !c->failed)
-		ask(c);
+		clone_ask(c);
 }
-
-/* ---- the order of all that ---- */
 
 /* The cache knows the branch; asked again when alone in it, because another clone may just have fetched it. */
 static void look(struct git_clone *c)
@@ -382,17 +170,17 @@ static void look(struct git_clone *c)
 		gate_keep(&c->repository, 1);
 		enter_slot(c, use_known);
 	} else if (alone) {
-		enter_slot(c, fetch);
+		enter_slot(c, clone_fetch);
 	} else {
 		gate_leave(&c->repository);
 		enter(c, &c->repository, c->cache, GATE_ALL, GATE_ALL, look);
 	}
 }
 
-static void begin(struct git_clone *c)
+void clone_begin(struct git_clone *c)
 {
 	if (!*c->branch) {
-		enter_slot(c, ask);
+		enter_slot(c, clone_ask);
 		return;
 	}
 	free(c->ref);
@@ -412,12 +200,12 @@ static bool finish_job(void *user, struct buf *error)
 static void after_finish(void *user, bool ok)
 {
 	struct git_clone *c = user;
-	if (stopped(c))
+	if (clone_stopped(c))
 		return;
 	if (c->too_large)
-		fail(c, GIT_TOO_LARGE, GIT_STAGE_CHECKOUT, slice_make(NULL, 0));
+		clone_fail(c, GIT_TOO_LARGE, GIT_STAGE_CHECKOUT, slice_make(NULL, 0));
 	else if (!ok)
-		fail_with(c, buf_slice(&c->task.error));
+		clone_fail_with(c, buf_slice(&c->task.error));
 	else
 		close_all(c);
 }
@@ -431,7 +219,7 @@ static bool clear_job(void *user, struct buf *error)
 static void after_clear(void *user, bool ok)
 {
 	(void)ok;
-	join(user);
+	clone_join(user);
 }
 
 /* Nothing is left of what wasn't proven to be allowed. */
@@ -443,8 +231,7 @@ static void end_failed(struct git_clone *c)
 		close_all(c);
 }
 
-/* Called when something has ended: goes on when everything has. */
-static void join(struct git_clone *c)
+void clone_join(struct git_clone *c)
 {
 	if (c->remote || c->local || git_task_busy(&c->task) || c->task.closing)
 		return;
@@ -455,7 +242,7 @@ static void join(struct git_clone *c)
 		gate_leave(&c->slot);
 		enter(c, &c->repository, c->cache, GATE_ALL, GATE_ALL, fetch_alone);
 	} else {
-		in_thread(c, finish_job, after_finish);
+		clone_in_thread(c, finish_job, after_finish);
 	}
 }
 
@@ -493,7 +280,7 @@ struct git_clone *git_clone_start(uv_loop_t *loop, const struct git_clone_option
 				       .commit = c->commit };
 	c->task = (struct git_task){ .user = c, .on_deadline = on_deadline, .on_size = on_size };
 	git_task_init(&c->task, loop, (uint64_t)options->conf->sandbox_clone_timeout * 1000);
-	begin(c);
+	clone_begin(c);
 	return c;
 }
 

@@ -8,39 +8,18 @@
 
 #include <stdlib.h>
 
-#include "git_diff_dir.h"
-#include "git_diff_look.h"
+#include "git_diff_internal.h"
 #include "git_error.h"
-#include "git_patch.h"
-#include "git_task.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
-#define TIMEOUT_S 60
-/* A file larger than so many times SANDBOX_DIFF_MAX is left out; git would hold several copies of it in memory. */
-#define FILE_FACTOR 4
-/* And all that changed may take so many times as much while it is looked at. */
+/* All that changed may take so many times SANDBOX_DIFF_MAX while it is looked at. */
 #define SCRATCH_FACTOR 32
 #define FOUND_MAX (1u << 20)
 #define LIST_MAX (256u << 20)
 #define ERROR_LINES 10
 
 static const char careful_attributes[] = "* -text !eol !ident !filter !working-tree-encoding\n";
-
-struct git_diff {
-	struct git_diff_options options;
-	struct git_task task;
-	struct git_diff_dir dir;
-	struct git_diff_look look;
-	struct process *process;
-	struct buf attributes; /* for info/attributes */
-	struct buf patch, notes;
-	bool careful; /* the second git add */
-	bool binary;  /* the second git diff */
-	bool timed_out;
-	bool ok, decided, cancelled; /* decided: by ok, or a failure whose words are in notes */
-	void (*on_cancelled)(void *user);
-};
 
 static void begin(struct git_diff *d);
 
@@ -78,8 +57,7 @@ static void after_remove(void *user, bool ok)
 		git_task_close(&d->task, on_closed);
 }
 
-/* When all that runs has ended. */
-static void end(struct git_diff *d)
+void diff_end(struct git_diff *d)
 {
 	if (d->process || git_task_busy(&d->task) || d->task.closing)
 		return;
@@ -92,14 +70,14 @@ static void stop(struct git_diff *d)
 {
 	if (d->process)
 		process_kill(d->process);
-	end(d);
+	diff_end(d);
 }
 
-static bool stopped(struct git_diff *d)
+bool diff_stopped(struct git_diff *d)
 {
 	if (!d->decided && !d->cancelled)
 		return false;
-	end(d);
+	diff_end(d);
 	return true;
 }
 
@@ -113,7 +91,7 @@ static void fail(struct git_diff *d, const char *text)
 	stop(d);
 }
 
-static void fail_because(struct git_diff *d, struct slice reason)
+void diff_fail(struct git_diff *d, struct slice reason)
 {
 	autobuf text = { 0 };
 	buf_add_str(&text, "The diff could not be made: ");
@@ -122,17 +100,19 @@ static void fail_because(struct git_diff *d, struct slice reason)
 }
 
 /* A git that failed or was ended; what it says may hold names of the tree, so it is bounded and made printable. */
-static void fail_of(struct git_diff *d, const struct process_result *result)
+void diff_fail_of(struct git_diff *d, const struct process_result *result)
 {
-	struct slice said = git_error_line(result->errors, (const char *const[]){ "fatal: ", "error: ", "", NULL });
+	struct slice said = git_error_line(result->errors, (const char *const[]){ "fatal: ", "error: ", NULL });
+	if (!said.len)
+		said = git_error_line(result->errors, (const char *const[]){ "", NULL });
 	autobuf text = { 0 };
 	for (size_t i = 0; i < said.len && i < 200; i++)
 		buf_add_char(&text, said.ptr[i] >= ' ' && said.ptr[i] < 0x7f ? said.ptr[i] : '?');
 	if (d->timed_out)
-		buf_addf(&text, "%sit took longer than %d s", text.len ? "; " : "", TIMEOUT_S);
+		buf_addf(&text, "%sit took longer than %d s", text.len ? "; " : "", DIFF_TIMEOUT_S);
 	else if (result->exit_code == 128 + 9)
 		buf_add_str(&text, "it was killed, as the sandbox's memory is used up");
-	fail_because(d, buf_slice(&text));
+	diff_fail(d, buf_slice(&text));
 }
 
 static void on_deadline(void *user)
@@ -148,7 +128,7 @@ static void on_size(void *user, bool too_large)
 	struct git_diff *d = user;
 	autobuf text = { 0 };
 	if (d->decided || d->cancelled) {
-		end(d);
+		diff_end(d);
 	} else if (too_large) {
 		buf_add_str(&text, "The changes are too large for a diff: more than ");
 		git_error_size(d->options.conf->sandbox_diff_max * SCRATCH_FACTOR, &text);
@@ -159,20 +139,23 @@ static void on_size(void *user, bool too_large)
 
 /* ---- running ---- */
 
-static void in_thread(struct git_diff *d, bool (*job)(void *user, struct buf *error),
-		      void (*after)(void *user, bool ok))
+void diff_in_thread(struct git_diff *d, bool (*job)(void *user, struct buf *error), void (*after)(void *user, bool ok))
 {
 	if (!git_task_thread(&d->task, job, after))
-		fail_because(d, SLICE_LIT("no worker thread"));
+		diff_fail(d, SLICE_LIT("no worker thread"));
 }
 
-/* Starts git, or program, in the working tree as the sandbox's user, who may read all of it and write to the diff's
- * directory only. */
-static void run(struct git_diff *d, const char *name, const char *program, const char *const *args,
-		const char *const *settings, struct slice input, size_t output_max,
-		void (*on_exit)(void *user, const struct process_result *result))
+void diff_run(struct git_diff *d, const char *name, const char *program, const char *const *args,
+	      const char *const *settings, struct slice input, size_t output_max,
+	      void (*on_exit)(void *user, const struct process_result *result))
 {
 	const struct instance *i = d->options.instance;
+	autobuf error = { 0 };
+	if (d->timed_out) {
+		buf_addf(&error, "it took longer than %d s", DIFF_TIMEOUT_S);
+		diff_fail(d, buf_slice(&error));
+		return;
+	}
 	const char *const readable[] = { i->shadow, i->repo, NULL }, *const writable[] = { d->dir.dir, NULL };
 	const char *const environment[] = { "GIT_DIR",
 					    d->dir.git,
@@ -200,112 +183,9 @@ static void run(struct git_diff *d, const char *name, const char *program, const
 						 .output_max = output_max,
 						 .on_exit = on_exit,
 						 .user_data = d };
-	autobuf error = { 0 };
 	d->process = git_run(d->task.loop, &options, &error);
 	if (!d->process)
-		fail_because(d, buf_slice(&error));
-}
-
-/* ---- git diff ---- */
-
-static bool attributes_job(void *user, struct buf *error)
-{
-	struct git_diff *d = user;
-	return git_diff_dir_attributes(&d->dir, d->options.instance, buf_slice(&d->attributes), error);
-}
-
-static void make_patch(struct git_diff *d);
-
-static void after_attributes(void *user, bool ok)
-{
-	struct git_diff *d = user;
-	if (stopped(d))
-		return;
-	if (ok)
-		make_patch(d);
-	else
-		fail_because(d, buf_slice(&d->task.error));
-}
-
-/* A patch that isn't text is made once more, with attributes; true: that goes on now. */
-static bool once_more(struct git_diff *d)
-{
-	if (d->timed_out) {
-		d->patch.len = git_patch_text(buf_slice(&d->patch));
-		return false;
-	}
-	if (!git_patch_attributes(buf_slice(&d->patch), &d->attributes))
-		return false;
-	if (d->binary)
-		buf_add_str(&d->attributes, "* -diff\n"); /* names too long for git's attributes */
-	d->binary = true;
-	in_thread(d, attributes_job, after_attributes);
-	return true;
-}
-
-static void mark_cut(struct git_diff *d, bool cut)
-{
-	size_t max = (size_t)d->options.conf->sandbox_diff_max;
-	autobuf why = { 0 };
-	if (cut) {
-		buf_add_str(&why, "the changes make a longer one than SANDBOX_DIFF_MAX allows (");
-		git_error_size((int64_t)max, &why);
-		buf_add_char(&why, ')');
-	} else if (d->timed_out) {
-		buf_addf(&why, "it took longer than %d s", TIMEOUT_S);
-	} else if (d->look.large.len) {
-		buf_add_slice(&why, buf_slice(&d->look.large));
-		if (d->look.large_count > 1)
-			buf_addf(&why, " and %zu more files are", d->look.large_count - 1);
-		else
-			buf_add_str(&why, " is");
-		buf_add_str(&why, " left out, being larger than ");
-		git_error_size((int64_t)max * FILE_FACTOR, &why);
-	}
-	if (why.len)
-		git_patch_cut(&d->patch, max, buf_cstr(&why));
-}
-
-static void on_patch(void *user, const struct process_result *result)
-{
-	struct git_diff *d = user;
-	d->process = NULL;
-	if (stopped(d))
-		return;
-	if (result->exit_code && !result->output_cut && !d->timed_out) {
-		fail_of(d, result);
-		return;
-	}
-	buf_clear(&d->patch);
-	buf_add_slice(&d->patch, result->output);
-	/* It may have been ended in the middle of a character. */
-	while (d->patch.len && d->patch.data[d->patch.len - 1] != '\n')
-		d->patch.len--;
-	if (once_more(d))
-		return;
-	git_patch_notes(buf_slice(&d->patch), &d->notes);
-	mark_cut(d, result->output_cut);
-	d->ok = d->decided = true;
-	end(d);
-}
-
-static void make_patch(struct git_diff *d)
-{
-	const char *const args[] = { "diff",
-				     "--cached",
-				     "--binary",
-				     "--full-index",
-				     "-M",
-				     "--no-color",
-				     "--no-ext-diff",
-				     "--no-textconv",
-				     "--ignore-submodules=none",
-				     "--src-prefix=a/",
-				     "--dst-prefix=b/",
-				     d->dir.base,
-				     "--",
-				     NULL };
-	run(d, "git diff", NULL, args, NULL, slice_make(NULL, 0), (size_t)d->options.conf->sandbox_diff_max, on_patch);
+		diff_fail(d, buf_slice(&error));
 }
 
 /* ---- git add ---- */
@@ -334,10 +214,10 @@ static void on_added(void *user, const struct process_result *result)
 {
 	struct git_diff *d = user;
 	d->process = NULL;
-	if (stopped(d))
+	if (diff_stopped(d))
 		return;
 	if (d->timed_out || (result->exit_code > 1 && d->careful)) {
-		fail_of(d, result);
+		diff_fail_of(d, result);
 		return;
 	}
 	if (result->exit_code > 1) {
@@ -349,7 +229,7 @@ static void on_added(void *user, const struct process_result *result)
 	}
 	if (result->exit_code)
 		note_errors(d, result->errors);
-	make_patch(d);
+	diff_make_patch(d);
 }
 
 /* Everything large enough goes into one pack, uncompressed, instead of a file each. */
@@ -363,7 +243,7 @@ static void add_all(struct git_diff *d)
 	autobuf input = { 0 };
 	buf_add(&input, ".", 2);
 	buf_add_slice(&input, buf_slice(&d->look.excluded));
-	run(d, "git add", NULL, args, settings, buf_slice(&input), 0, on_added);
+	diff_run(d, "git add", NULL, args, settings, buf_slice(&input), 0, on_added);
 }
 
 /* ---- the look around ---- */
@@ -372,10 +252,10 @@ static void on_links(void *user, const struct process_result *result)
 {
 	struct git_diff *d = user;
 	d->process = NULL;
-	if (stopped(d))
+	if (diff_stopped(d))
 		return;
 	if (result->exit_code) {
-		fail_of(d, result);
+		diff_fail_of(d, result);
 		return;
 	}
 	git_diff_look_links(&d->look, result->output, d->careful);
@@ -385,7 +265,7 @@ static void on_links(void *user, const struct process_result *result)
 static void list_links(struct git_diff *d)
 {
 	static const char *const args[] = { "ls-files", "-s", "-z", NULL };
-	run(d, "git ls-files", NULL, args, NULL, slice_make(NULL, 0), LIST_MAX, on_links);
+	diff_run(d, "git ls-files", NULL, args, NULL, slice_make(NULL, 0), LIST_MAX, on_links);
 }
 
 /* find fails where something vanishes meanwhile: what it found counts. */
@@ -393,15 +273,15 @@ static void on_found(void *user, const struct process_result *result)
 {
 	struct git_diff *d = user;
 	d->process = NULL;
-	if (stopped(d))
+	if (diff_stopped(d))
 		return;
 	git_diff_look_found(&d->look, result->output);
 	if (d->timed_out) {
-		fail_of(d, result);
+		diff_fail_of(d, result);
 	} else if (d->look.fifo.len) {
 		autobuf text = { 0 };
 		buf_addf(&text, "%s is a FIFO, for which git would wait for ever", buf_cstr(&d->look.fifo));
-		fail_because(d, buf_slice(&text));
+		diff_fail(d, buf_slice(&text));
 	} else if (d->look.nested.count || d->careful) {
 		list_links(d);
 	} else {
@@ -413,9 +293,9 @@ static void look_around(struct git_diff *d)
 {
 	autobuf size = { 0 };
 	const char *args[40];
-	buf_addf(&size, "+%jdc", (intmax_t)d->options.conf->sandbox_diff_max * FILE_FACTOR);
+	buf_addf(&size, "+%jdc", (intmax_t)d->options.conf->sandbox_diff_max * DIFF_FILE_FACTOR);
 	git_diff_look_find(buf_cstr(&size), args);
-	run(d, "find", "find", args, NULL, slice_make(NULL, 0), FOUND_MAX, on_found);
+	diff_run(d, "find", "find", args, NULL, slice_make(NULL, 0), FOUND_MAX, on_found);
 }
 
 static bool prepare_job(void *user, struct buf *error)
@@ -429,12 +309,12 @@ static bool prepare_job(void *user, struct buf *error)
 static void after_prepare(void *user, bool ok)
 {
 	struct git_diff *d = user;
-	if (stopped(d))
+	if (diff_stopped(d))
 		return;
 	if (ok)
 		look_around(d);
 	else
-		fail_because(d, buf_slice(&d->task.error));
+		diff_fail(d, buf_slice(&d->task.error));
 }
 
 static void begin(struct git_diff *d)
@@ -443,7 +323,7 @@ static void begin(struct git_diff *d)
 	d->look = (struct git_diff_look){ 0 };
 	if (d->careful)
 		buf_add_str(&d->attributes, careful_attributes);
-	in_thread(d, prepare_job, after_prepare);
+	diff_in_thread(d, prepare_job, after_prepare);
 }
 
 /* ---- from outside ---- */
@@ -454,7 +334,7 @@ struct git_diff *git_diff_start(uv_loop_t *loop, const struct git_diff_options *
 	d->options = *options;
 	git_diff_dir_init(&d->dir, options->instance);
 	d->task = (struct git_task){ .user = d, .on_deadline = on_deadline, .on_size = on_size };
-	git_task_init(&d->task, loop, (uint64_t)TIMEOUT_S * 1000);
+	git_task_init(&d->task, loop, (uint64_t)DIFF_TIMEOUT_S * 1000);
 	git_task_measure(&d->task, d->dir.dir, options->conf->sandbox_diff_max * SCRATCH_FACTOR);
 	begin(d);
 	return d;

@@ -62,13 +62,19 @@ static void answered(struct host *host, enum question question)
 	ask(host, question);
 }
 
+/* A daemon that stops leaves it to the next start. */
+static void begin_anew(struct host *host, const struct sandbox_row *row)
+{
+	if (!host->daemon->draining && !sandbox_find(host->daemon, row->session))
+		(void)sandbox_begin(host->daemon, row, false);
+}
+
 static void on_claimed(void *user, const PGresult *r)
 {
 	struct host *host = user;
 	for (int i = 0; r && i < PQntuples(r); i++) {
 		struct sandbox_row row = read_row(r, i);
-		if (!sandbox_find(host->daemon, row.session))
-			(void)sandbox_begin(host->daemon, &row, false);
+		begin_anew(host, &row);
 	}
 	answered(host, ASK_CLAIM);
 }
@@ -260,7 +266,7 @@ static void remove_stray(const char *session, void *arg)
 static void on_mine(void *user, const PGresult *r)
 {
 	struct host *host = user;
-	if (!r)
+	if (!r || host->daemon->draining)
 		return;
 	instance_each(&host->daemon->conf, remove_stray, &(struct known){ r, host });
 	for (int i = 0; i < PQntuples(r); i++) {
@@ -293,8 +299,8 @@ static void on_mine_again(void *user, const PGresult *r)
 	struct host *host = user;
 	for (int i = 0; r && i < PQntuples(r); i++) {
 		struct sandbox_row row = read_row(r, i);
-		if (slice_eq_str(db_get(r, i, 5), "cloning") && !sandbox_find(host->daemon, row.session))
-			(void)sandbox_begin(host->daemon, &row, false);
+		if (slice_eq_str(db_get(r, i, 5), "cloning"))
+			begin_anew(host, &row);
 	}
 }
 

@@ -19,10 +19,12 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/gate.c sandbox/gate.h \
 	sandbox/git_cache.c sandbox/git_cache.h \
 	sandbox/git_cache_trim.c \
-	sandbox/git_clone.c sandbox/git_clone.h \
-	sandbox/git_diff.c sandbox/git_diff.h \
+	sandbox/git_clone.c sandbox/git_clone.h sandbox/git_clone_internal.h \
+	sandbox/git_clone_steps.c \
+	sandbox/git_diff.c sandbox/git_diff.h sandbox/git_diff_internal.h \
 	sandbox/git_diff_dir.c sandbox/git_diff_dir.h \
 	sandbox/git_diff_look.c sandbox/git_diff_look.h \
+	sandbox/git_diff_patch.c \
 	sandbox/git_error.c sandbox/git_error.h \
 	sandbox/git_patch.c sandbox/git_patch.h \
 	sandbox/git_place.c sandbox/git_place.h \

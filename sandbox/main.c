@@ -12,6 +12,7 @@
 
 #include "cgroup.h"
 #include "disk.h"
+#include "gateway.h"
 #include "home.h"
 #include "host.h"
 #include "lib/cleanup.h"
@@ -35,6 +36,7 @@ struct program {
 	uv_prepare_t prepare;
 	uint64_t second_at, leaving_since;
 	bool leaving;
+	bool hurried; /* not all was stopped in time: it dies with this process */
 };
 
 /* ---- the rhythm ---- */
@@ -97,6 +99,7 @@ static void leave(struct program *p, uint64_t now)
 		return;
 	if (!done)
 		log_warn(NULL, "the database did not learn everything: it will at the next start");
+	p->hurried = !done;
 	close_handles(p);
 	uv_stop(d->loop);
 }
@@ -188,8 +191,9 @@ static bool prepare(struct program *p, struct buf *protection, struct buf *error
 {
 	struct daemon *d = &p->daemon;
 	autobuf about = { 0 };
-	if (!have_programs(&d->conf, error) || !home_open(&d->conf, d->host, &p->lock, error) ||
-	    !disk_own_mounts(error) || !reach_prepare(&d->conf, error))
+	if (!have_programs(&d->conf, error) || !gateway_check(&d->conf, error) ||
+	    !home_open(&d->conf, d->host, &p->lock, error) || !disk_own_mounts(error) ||
+	    !reach_prepare(&d->conf, error))
 		return false;
 	(void)snprintf(d->cgroup_parent, sizeof(d->cgroup_parent), "craft-sandbox-%.8s", d->host);
 	(void)cgroup_probe(d->cgroup_parent, &about);
@@ -249,6 +253,11 @@ static int run(struct program *p)
 	p->host = host_new(d, buf_cstr(&protection));
 	start_handles(p);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	if (p->hurried) {
+		cgroup_remove_all(d->cgroup_parent);
+		log_info(NULL, "stopped, in a hurry");
+		_exit(0);
+	}
 	free_parts(p);
 	(void)uv_loop_close(&loop);
 	log_info(NULL, "stopped");

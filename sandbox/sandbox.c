@@ -10,6 +10,8 @@
 #include "sandbox_parts.h"
 #include "store.h"
 
+#define LEAVING "The sandbox server is restarting; what ran was ended, the files stay. Try again"
+
 /* ---- telling ---- */
 
 const char *sandbox_status(const struct sandbox *sb)
@@ -313,7 +315,7 @@ void sandbox_take(struct sandbox *sb, struct job *job)
 {
 	TAILQ_INSERT_TAIL(&sb->jobs, job, link);
 	if (sb->state == SANDBOX_ENDING) {
-		job_drop(job, "expired", "Sandbox session expired");
+		job_drop(job, sb->reason ? "expired" : "host", sb->reason ? "Sandbox session expired" : LEAVING);
 		return;
 	}
 	if (sb->state == SANDBOX_READY)
@@ -408,8 +410,7 @@ void sandbox_leave(struct sandbox *sb)
 {
 	if (sb->state == SANDBOX_ENDING)
 		return;
-	stop(sb, "host", "The sandbox server is restarting; what ran was ended, the files stay. Try again");
-	sb->removed = true;
+	stop(sb, "host", LEAVING);
 }
 
 static void sandbox_free(struct sandbox *sb)

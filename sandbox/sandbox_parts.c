@@ -22,6 +22,15 @@ struct work {
 	struct buf error;
 };
 
+/* The files stay when only the daemon ends. */
+static bool remove_all(struct sandbox *sb, struct buf *error)
+{
+	bool ok = !sb->has_cgroup || cgroup_remove(&sb->cgroup);
+	if (!ok)
+		buf_add_str(error, "its control groups; ");
+	return (!sb->reason || instance_remove(&sb->instance, error)) && ok;
+}
+
 static void in_thread(uv_work_t *request)
 {
 	struct work *work = request->data;
@@ -33,8 +42,7 @@ static void in_thread(uv_work_t *request)
 	else if (work->task == TASK_MEASURE)
 		work->used = instance_used(&sb->instance);
 	else
-		work->ok =
-			(!sb->has_cgroup || cgroup_remove(&sb->cgroup)) & instance_remove(&sb->instance, &work->error);
+		work->ok = remove_all(sb, &work->error);
 }
 
 static void on_measured(struct sandbox *sb, int64_t used)

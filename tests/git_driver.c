@@ -134,6 +134,19 @@ static void on_cancelled(void *user)
 	say("cancelled", s, slice_make(NULL, 0));
 }
 
+/* One that has ended meanwhile has given its answer. */
+static void cancel_clone(struct slot *s)
+{
+	if (s->clone)
+		git_clone_cancel(s->clone, on_cancelled);
+}
+
+static void cancel_diff(struct slot *s)
+{
+	if (s->diff)
+		git_diff_cancel(s->diff, on_cancelled);
+}
+
 static void remove_it(struct slot *s)
 {
 	autobuf error = { 0 };
@@ -156,10 +169,10 @@ static void obey(char *line)
 		clone_it(s, fields);
 	else if (strcmp(fields[0], "diff") == 0 && count == 3)
 		diff_it(s, fields[2]);
-	else if (strcmp(fields[0], "cancel-clone") == 0 && s->clone)
-		git_clone_cancel(s->clone, on_cancelled);
-	else if (strcmp(fields[0], "cancel-diff") == 0 && s->diff)
-		git_diff_cancel(s->diff, on_cancelled);
+	else if (strcmp(fields[0], "cancel-clone") == 0)
+		cancel_clone(s);
+	else if (strcmp(fields[0], "cancel-diff") == 0)
+		cancel_diff(s);
 	else if (strcmp(fields[0], "remove") == 0)
 		remove_it(s);
 	else

@@ -70,6 +70,9 @@ unit_tests = \
 	tests/unit/test_sandbox_cgroup \
 	tests/unit/test_sandbox_escape \
 	tests/unit/test_sandbox_inside \
+	tests/unit/test_sandbox_gate \
+	tests/unit/test_sandbox_git \
+	tests/unit/test_sandbox_git_patch \
 	tests/unit/test_sandbox_instance \
 	tests/unit/test_sandbox_kill \
 	tests/unit/test_sandbox_launch \
@@ -181,6 +184,12 @@ tests_unit_test_sandbox_cgroup_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_escape_SOURCES = tests/unit/test_sandbox_escape.c tests/unit/sandbox_escape.h tests/unit/sandbox_temp.h
 tests_unit_test_sandbox_escape_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
 tests_unit_test_sandbox_escape_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_gate_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_gate_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_git_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_git_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_git_patch_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_git_patch_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
@@ -201,7 +210,7 @@ tests_unit_test_gateway_dial_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_gateway_dial_LDADD = $(unit_ldadd)
 tests_unit_test_gateway_dial_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getaddrinfo,--wrap=freeaddrinfo,--wrap=connect
 
-# Starts a gateway as the daemon does, for tests/e2e/gateway.test.mjs.
+# Starts a gateway as the daemon does, for tests/e2e/gateway*.test.mjs.
 noinst_PROGRAMS += tests/gateway_driver
 tests_gateway_driver_SOURCES = tests/gateway_driver.c
 tests_gateway_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(UV_CFLAGS)

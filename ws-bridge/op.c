@@ -204,7 +204,7 @@ bool op_send(struct op *op, struct pglink *link)
 	op->type->parameters(op, &p);
 	add_request(op, &p);
 	assert(p.count == statements[op->type->statement].params);
-	bool ok = pglink_query(link, op->type->statement, &p);
+	bool ok = pglink_query(link, (int)op->type->statement, &p);
 	buf_free(&op->idx);
 	buf_free(&op->hash);
 	buf_free(&op->body);

@@ -165,7 +165,7 @@ static void reap(struct init *in)
 
 static void start_forwarder(struct init *in)
 {
-	if (in->forwarder || in->listeners.count == 0 || time(NULL) == in->forwarder_began)
+	if (in->forwarder || in->stray_killer || in->listeners.count == 0 || time(NULL) == in->forwarder_began)
 		return;
 	in->forwarder_began = time(NULL);
 	pid_t pid = fork();

@@ -21,7 +21,7 @@ static void free_edit(struct edit *e)
 
 static const char *next(struct slice in, const struct buf *what)
 {
-	return in.len < what->len ? NULL : memmem(in.ptr, in.len, what->data, what->len);
+	return !what->data || in.len < what->len ? NULL : memmem(in.ptr, in.len, what->data, what->len);
 }
 
 static struct slice behind(struct slice in, const char *at, size_t n)

@@ -67,6 +67,11 @@ static void read_table(struct table *t)
 	(void)closedir(dir);
 }
 
+static void free_table(struct table *t)
+{
+	free(t->entries);
+}
+
 static enum mark mark_of(const struct table *t, pid_t pid)
 {
 	for (size_t i = 0; i < t->count; i++)
@@ -132,15 +137,13 @@ static void nap(void)
 
 bool tree_kill(pid_t root, const pid_t *spared, size_t count)
 {
-	struct table table = { 0 };
-	autofree struct entry *freed = NULL;
+	autocall(free_table) struct table table = { 0 };
 	int64_t deadline = now_ms() + TREE_KILL_MS;
 	size_t alive = 1;
 	for (unsigned pass = 0; alive && now_ms() < deadline; pass++) {
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 		read_table(&table);
-		freed = table.entries;
 		alive = mark_tree(&table, root, spared, count);
 		/* A pass that finds all of them stopped may kill: none can have forked since. */
 		bool stopping = pass % (STOP_PASSES + 1) < STOP_PASSES && signal_doomed(&table, SIGSTOP) > 0;

@@ -105,9 +105,7 @@ bool write_all(int fd, struct iovec *parts, size_t count, int64_t idle)
 		ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
 		if (n >= 0)
 			skip_written(&parts, &count, (size_t)n);
-		else if (errno == EAGAIN && !conn_wait(fd, POLLOUT, clock_ms() + idle))
-			return false;
-		else if (errno != EAGAIN && errno != EINTR)
+		else if (errno == EAGAIN ? !conn_wait(fd, POLLOUT, clock_ms() + idle) : errno != EINTR)
 			return false;
 	}
 	return true;

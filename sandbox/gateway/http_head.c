@@ -85,21 +85,21 @@ bool http_head_hop_by_hop(const struct http_head *head, struct slice name)
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
 		if (http_same(name, names[i]))
 			return true;
-	if (name.len >= 6 && strncasecmp(name.ptr, "proxy-", 6) == 0)
+	if (name.len >= 6 && http_same(slice_make(name.ptr, 6), "proxy-"))
 		return true;
 	return head && connection_names(head, name);
 }
 
 /* ---- lines ---- */
 
-/* The next line without its CR LF. False: no CR LF, or one of both alone. */
+/* The next line without its CR LF, of bytes that end in a line feed. False: there is none, or one of both stands alone.
+ */
 static bool next_line(struct slice *rest, struct slice *line)
 {
-	const char *end = rest->len ? memchr(rest->ptr, '\n', rest->len) : NULL;
-	if (!end || end == rest->ptr || end[-1] != '\r')
+	struct slice whole = cut(rest, '\n');
+	if (whole.len == 0 || whole.ptr[whole.len - 1] != '\r')
 		return false;
-	*line = slice_make(rest->ptr, (size_t)(end - rest->ptr) - 1);
-	*rest = slice_make(end + 1, rest->len - line->len - 2);
+	*line = slice_make(whole.ptr, whole.len - 1);
 	return !line->len || !memchr(line->ptr, '\r', line->len);
 }
 

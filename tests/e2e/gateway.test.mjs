@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import https from "node:https";
 import { tmpdir } from "node:os";
@@ -12,11 +12,10 @@ import { gzipSync } from "node:zlib";
 import { startAnthropic } from "../fakes/anthropic.mjs";
 import { makeCertificates } from "../fakes/ca.mjs";
 import { readAll, startGateway, startUpstream } from "../harness/gateway.mjs";
-import { alive, waitFor } from "../harness/server.mjs";
+import { waitFor } from "../harness/server.mjs";
 
 const KEY = "sk-ant-api03-the-real-key-0123456789";
 const OAUTH = "sk-ant-oat01-the-real-token-0123456789";
-const TOKEN = "gho_thetokenofthegithost0123456789";
 const sha = (bytes) => createHash("sha256").update(bytes).digest("hex");
 // Which the gateway's own user can read.
 function directory() {
@@ -29,7 +28,7 @@ const { caFile, ...tls } = await makeCertificates(work);
 
 let handle;
 const upstream = await startUpstream((...args) => handle(...args), { tls, createServer: https.createServer });
-const gateway = await startGateway({ model: upstream.url, "model-ca": caFile, token: TOKEN });
+const gateway = await startGateway({ model: upstream.url, "model-ca": caFile });
 after(async () => {
 	await Promise.all([gateway.stop(), upstream.close()]);
 	rmSync(work, { recursive: true, force: true });
@@ -258,7 +257,6 @@ test("a used connection that turns out to be closed is no failure", async () => 
 	// One that was never used before doesn't get a second chance.
 	for (const socket of upstream.sockets) socket.destroy();
 	await waitFor(() => upstream.sockets.size === 0);
-	drops = 1;
 	assert.equal((await ask("/v1/messages", { body, answer: (req) => req.socket.destroy() })).status, 502);
 });
 
@@ -370,47 +368,4 @@ test("with a fake of the Messages API: key and token are taken, streams are whol
 	real.key("sk-ant-wrong");
 	await waitFor(async () => (await send()).status === 401);
 	await Promise.all([real.stop(), anthropic.close()]);
-});
-
-// ---- the process ----
-
-test("nothing secret can be seen of the process, and it isn't root", async () => {
-	for (const file of ["environ", "cmdline", "status", "maps"]) {
-		const text = readFileSync(`/proc/${gateway.pid}/${file}`, "latin1");
-		for (const secret of [KEY, OAUTH, TOKEN]) assert.ok(!text.includes(secret), file);
-	}
-	assert.equal(readFileSync(`/proc/${gateway.pid}/environ`, "latin1"), "");
-	const status = readFileSync(`/proc/${gateway.pid}/status`, "latin1");
-	if (process.getuid() === 0) assert.match(status, /^Uid:\t700000\t700000\t700000\t700000$/m);
-	assert.match(status, /^NoNewPrivs:\t1$/m);
-	assert.ok(!/level=.*the-real/.test(gateway.errors));
-});
-
-test("equal decisions are told once, with their number", async () => {
-	const mine = await startGateway({ model: upstream.url, "model-ca": caFile });
-	for (let i = 0; i < 50; i++) await mine.request("api", "/v1/files");
-	await mine.request("api", "/v1/other");
-	await mine.event({ host: "GET /v1/other", allowed: false, times: 1 });
-	assert.equal(mine.events.filter(({ host }) => host === "GET /v1/files").length, 1);
-	// Ten seconds after the first one.
-	await mine.event({ host: "GET /v1/files", times: 49 }, 30_000);
-	await mine.stop();
-});
-
-test("it ends with its daemon, by whatever means, and takes its sockets with it", async () => {
-	const mine = await startGateway({ model: upstream.url, "model-ca": caFile });
-	mine.key(KEY);
-	const { pid } = mine;
-	handle = () => {};
-	const hanging = mine.post("api", "/v1/messages", "{}").catch(() => "ended");
-	mine.tell("stop");
-	await waitFor(() => mine.ended === 0);
-	assert.ok(["ended", 401].includes((await hanging).status ?? await hanging));
-	assert.ok(!alive(pid));
-	for (const name of ["egress", "api", "git"]) assert.ok(!existsSync(mine.socketPath(name)));
-	await mine.stop();
-	const killed = await startGateway({ model: upstream.url, "model-ca": caFile });
-	killed.child.kill("SIGKILL");
-	await waitFor(() => !alive(killed.pid));
-	killed.kill();
 });

@@ -7,7 +7,7 @@ import { assertExpired, gate, row, statuses, tasks } from "../harness/sandbox_li
 import { assertNoTraces, ownUsers, processesOf } from "../harness/sandbox_traces.mjs";
 import { waitFor } from "../harness/server.mjs";
 
-const IDLE = 3;
+const IDLE = 2;
 const rig = await startSandboxRig({ env: { SANDBOX_IDLE_TIMEOUT: String(IDLE), SANDBOX_AGENT_IDLE: "1", SANDBOX_CLONE_TIMEOUT: "2", ...ownUsers() } });
 after(() => rig.stop());
 const { github, anthropic } = rig;

@@ -4,8 +4,9 @@
 
 import assert from "node:assert/strict";
 import { createHash, randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { after, test } from "node:test";
-import { openSandbox, PlayedHost, sandboxPath } from "../harness/sandbox_stream.mjs";
+import { openSandbox, PlayedHost, sandboxPath, SqlSession } from "../harness/sandbox_stream.mjs";
 import { alive, startServer, waitFor } from "../harness/server.mjs";
 import { connect, within } from "../harness/sync.mjs";
 
@@ -36,6 +37,12 @@ function place(t, options) {
 		return client;
 	};
 	return { slug, session, open };
+}
+
+// Most memory that a bridge uses at the moment.
+function rss() {
+	const kilobytes = (pid) => Number(readFileSync(`/proc/${pid}/status`, "utf8").match(/^VmRSS:\s+(\d+) kB/m)[1]);
+	return Math.max(...server.ready.pids["craft-ws-bridge"].map(kilobytes)) << 10;
 }
 
 async function refused(promise) {
@@ -376,6 +383,35 @@ test("execute, tool, cancel and diff reach the host as they were sent", async (t
 	assert.deepEqual(client.messages, []);
 });
 
+test("the host is told of requests, when they are stored", async (t) => {
+	const { session, open } = place(t);
+	const client = await open();
+	const sql = new SqlSession(server);
+	t.after(() => sql.end());
+	await sql.run("listen craft_sandbox");
+	client.send({ type: "diff" });
+	const told = `Asynchronous notification "craft_sandbox" with payload "${host.id}"`;
+	await waitFor(async () => (await sql.run("select 1")).includes(told), { what: "the hint" });
+	assert.equal(host.jobs().filter((j) => j.session === session).length, 1);
+});
+
+test("a big request that takes its time delays no small one", async (t) => {
+	const { session, open } = place(t);
+	const elsewhere = place(t);
+	const [client, other] = [await open({ bridge: 0 }), await elsewhere.open({ bridge: 0 })];
+	other.send({ type: "execute", task: "x" });
+	await waitFor(() => host.jobs().some((j) => j.session === elsewhere.session));
+	const sql = new SqlSession(server);
+	t.after(() => sql.end());
+	await sql.run(`begin; select from app.sandbox_session where id = '${session}' for update`);
+	client.send({ type: "tool", id: 1, name: "Write", input: { pad: "p".repeat(1 << 20) } });
+	await waitFor(() => server.psqlValue("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%sandbox_submit%'") === "1");
+	for (const _ of range(20)) assert.match((await other.call({ type: "execute", task: "y" })).message, /^A task is already running/);
+	assert.equal(server.psqlValue(`select count(*) from app.sandbox_job where session_id = '${session}'`), "0");
+	await sql.run("commit");
+	await waitFor(() => server.psqlValue(`select count(*) from app.sandbox_job where session_id = '${session}'`) === "1");
+});
+
 test("a second execute, too many requests", async (t) => {
 	const { session, open } = place(t);
 	const [client, other] = [await open(), await open({ bridge: 1 })];
@@ -566,6 +602,23 @@ test("the database hangs: an error in time that tells the truth", async (t) => {
 		client.send({ type: "diff" });
 		return host.jobs().some((j) => j.session === session && j.kind === "diff");
 	}, { deadline: 20000, every: 300 });
+});
+
+test("what one client may have under way is bounded", async (t) => {
+	const { session, open } = place(t);
+	const client = await open({ bridge: 0 });
+	const sql = new SqlSession(server);
+	t.after(() => sql.end());
+	await sql.run(`begin; select from app.sandbox_session where id = '${session}' for update`);
+	const before = rss();
+	const message = JSON.stringify({ type: "tool", id: 1, name: "Write", input: { pad: "p".repeat(1 << 20) } });
+	for (const _ of range(200)) client.send(message);
+	// It has taken what it takes when nothing moves any more.
+	let left = -1;
+	await waitFor(() => left === (left = client.ws.bufferedAmount) && left > 0, { every: 300, what: "the bridge to read no further" });
+	assert.ok(rss() - before < 100 << 20, `the bridge grew by ${(rss() - before) >> 20} MB`);
+	await client.kill();
+	await sql.run("commit");
 });
 
 test("backends killed under a running stream", async (t) => {

@@ -156,11 +156,12 @@ export class SandboxClient {
 
 	get base() { return `/api/sandbox/${encodeURIComponent(this.slug)}/${this.sessionId}`; }
 
-	async connect(params = {}) {
+	/** options: of ws, such as perMessageDeflate. */
+	async connect(params = {}, options = {}) {
 		const { server } = this.rig;
 		const url = new URL(`${server.wsUrl(this.slug)}/sandbox/ws/${this.sessionId}`);
 		for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
-		this.ws = new WebSocket(url, server.wsOptions());
+		this.ws = new WebSocket(url, server.wsOptions(options));
 		this.closed = null;
 		this.ws.on("message", (data) => this.messages.push(JSON.parse(data.toString("utf8"))));
 		this.ws.on("close", (code, reason) => { this.closed = { code, reason: reason.toString() }; });

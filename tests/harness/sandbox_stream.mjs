@@ -7,7 +7,9 @@
 //	host.say(session, { type: "stream", data: "x" })
 //	await client.waitFor(1)                                       // client.messages: [{ raw, type, seq, … }]
 
+import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
+import path from "node:path";
 import { WebSocket } from "ws";
 import { alive, waitFor } from "./server.mjs";
 import { bridgeSocket, within } from "./sync.mjs";
@@ -108,6 +110,30 @@ export class SandboxClient {
 	kill() {
 		this.ws.terminate();
 		return this.closed;
+	}
+}
+
+// A session of the cluster's superuser that stays: for locks, and for what LISTEN brings.
+export class SqlSession {
+	constructor(server) {
+		this.output = "";
+		this.count = 0;
+		this.psql = spawn("psql", ["-XqAt", "-v", "ON_ERROR_STOP=1", "-h", path.join(server.runDir, "pg"), "-U", "postgres", "-d", "craft"], {
+			stdio: ["pipe", "pipe", "inherit"],
+		});
+		this.psql.stdout.on("data", (data) => (this.output += data));
+	}
+
+	// Resolves when it is done, with all the output so far.
+	async run(sql) {
+		const mark = `-- done ${++this.count} --`;
+		this.psql.stdin.write(`${sql};\n\\echo '${mark}'\n`);
+		await waitFor(() => this.output.includes(mark), { what: sql });
+		return this.output;
+	}
+
+	end() {
+		this.psql.stdin.end();
 	}
 }
 

@@ -219,6 +219,9 @@ static void test_garbage_from_box(void **state)
 	expect_ended("printf garbage >&3; sleep 60", killed, "");
 	expect_ended("head -c 100000 /dev/zero >&3; sleep 60", killed, "");
 	expect_ended("head -c 24 /dev/zero >&3; sleep 60", killed, "");
+	/* READY with too little and too much behind it. */
+	expect_ended("printf '\\3\\0\\0\\0\\0\\0\\0\\0' >&3; sleep 60", killed, "");
+	expect_ended("printf '\\3\\0\\0\\0%021d' 0 | tr 0 '\\0' >&3; sleep 60", killed, "");
 	/* READY twice. */
 	expect_ended("printf '\\3\\0\\0\\0%020d' 0 | tr 0 '\\0' >&3; printf '\\3\\0\\0\\0%020d' 0 | tr 0 '\\0' >&3; "
 		     "sleep 60",
