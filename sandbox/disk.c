@@ -38,7 +38,7 @@ bool disk_own_mounts(struct buf *error)
 	if (unshare(CLONE_NEWNS) < 0)
 		return errno == EPERM ? true : fail(error, "have", "mounts of its own");
 	/* What the host mounts and unmounts later is followed, in one direction only. */
-	if (mount(NULL, "/", NULL, MS_SLAVE | MS_REC, NULL) < 0)
+	if (mount(NULL, "/", "none", MS_SLAVE | MS_REC, NULL) < 0)
 		return fail(error, "keep to itself the mounts below", "/");
 	return true;
 }

@@ -57,7 +57,7 @@ static void mark_cut(struct git_diff *d, bool cut)
 		git_error_size((int64_t)max * DIFF_FILE_FACTOR, &why);
 	}
 	if (why.len)
-		git_patch_cut(&d->patch, max, buf_cstr(&why));
+		git_patch_cut(&d->patch, cut || d->timed_out, buf_cstr(&why));
 }
 
 static void on_patch(void *user, const struct process_result *result)

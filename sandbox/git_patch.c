@@ -202,14 +202,28 @@ void git_patch_notes(struct slice patch, struct buf *notes)
 
 /* ---- cutting ---- */
 
-/* Behind a whole hunk or header the first line begins another hunk, which the second breaks; in the middle of one it is
- * a line that none may have; behind a binary patch or at the start of it all it is a hunk without a header. */
-void git_patch_cut(struct buf *patch, size_t max, const char *why)
+/* Where the last file's part begins, if it is a binary one; else the end. */
+static size_t before_binary(struct slice patch)
 {
-	if (patch->len > max)
-		patch->len = max;
-	while (patch->len && patch->data[patch->len - 1] != '\n')
-		patch->len--;
+	struct slice rest = patch;
+	struct git_patch_file file = { 0 };
+	while (git_patch_next(&rest, &file))
+		;
+	bool binary = file.whole.len && memmem(file.whole.ptr, file.whole.len, "\nGIT binary patch\n", 18);
+	return binary ? (size_t)(file.whole.ptr - patch.ptr) : patch.len;
+}
+
+/* Behind a whole hunk or header the first line begins another hunk, which the second breaks; in the middle of one it is
+ * a line that none may have; behind a binary patch or at the start of it all it is a hunk without a header. Only in the
+ * middle of a binary patch git apply would complain and still apply the files before it: such a part goes as a whole.
+ */
+void git_patch_cut(struct buf *patch, bool inside, const char *why)
+{
+	if (inside) {
+		while (patch->len && patch->data[patch->len - 1] != '\n')
+			patch->len--;
+		patch->len = before_binary(buf_slice(patch));
+	}
 	size_t len = patch->len;
 	buf_addf(patch, "@@ -1 +1 @@\n# diff cut at %zu bytes: %s\n", len, why);
 }

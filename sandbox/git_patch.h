@@ -23,8 +23,9 @@ size_t git_patch_attributes(struct slice patch, struct buf *attributes);
 size_t git_patch_text(struct slice patch);
 /* Appends a note about what of the patch are nested repositories, of which only the commit is in it. */
 void git_patch_notes(struct slice patch, struct buf *notes);
-/* Cuts what is more than max bytes, at the end of a line, and adds two lines: one at which git apply refuses the patch
- * wherever it was cut, and "# diff cut at N bytes: WHY". */
-void git_patch_cut(struct buf *patch, size_t max, const char *why);
+/* Marks a patch of which something is missing: two lines behind it, one at which git apply refuses the patch wherever
+ * it ends, and "# diff cut at N bytes: WHY". inside: it was ended anywhere, not behind a whole part; what is behind its
+ * last newline goes, and so does a binary part. */
+void git_patch_cut(struct buf *patch, bool inside, const char *why);
 
 #endif

@@ -244,6 +244,8 @@ static int run(struct program *p)
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!prepare(p, &protection, &error)) {
 		(void)fprintf(stderr, "craft-sandboxd: %s\n", buf_cstr(&error));
+		(void)uv_loop_close(&loop);
+		free(d->slots);
 		return 1;
 	}
 	log_info(NULL, "protections in force: %s", buf_cstr(&protection));

@@ -58,7 +58,7 @@ static bool show(char **path, const char *name, struct buf *error)
 	buf_addf(&target, STAGE "/%s", name);
 	if (!make_target(*path, buf_cstr(&target), error))
 		return false;
-	if (mount(*path, buf_cstr(&target), NULL, MS_BIND | MS_REC, NULL) != 0)
+	if (mount(*path, buf_cstr(&target), "none", MS_BIND | MS_REC, NULL) != 0)
 		return fail("can't bind", *path, error);
 	log_info(NULL, "%s is shown to sandboxes as %s, as others can't reach it", *path, buf_cstr(&target));
 	free(*path);

@@ -59,11 +59,8 @@ size_t event_cost(const struct event *e)
 	return cost;
 }
 
-struct frame_buf *event_frame(struct event *e, bool with_seq, struct deflate_encoder *enc)
+static struct frame_buf *encode(const struct event *e, bool with_seq, struct deflate_encoder *enc)
 {
-	struct frame_buf **slot = &e->frames[(with_seq ? 1 : 0) + (enc ? 2 : 0)];
-	if (*slot)
-		return *slot;
 	autobuf tail = { 0 };
 	if (e->head.len)
 		buf_add_char(&tail, '}');
@@ -73,6 +70,13 @@ struct frame_buf *event_frame(struct event *e, bool with_seq, struct deflate_enc
 	}
 	buf_add_char(&tail, '}');
 	const struct slice parts[] = { buf_slice(&e->head), buf_slice(&e->data), buf_slice(&tail) };
-	*slot = frame_buf_new(FRAME_OP_TEXT, parts, 3, enc);
+	return frame_buf_new(FRAME_OP_TEXT, parts, 3, enc);
+}
+
+struct frame_buf *event_frame(struct event *e, bool with_seq, struct deflate_encoder *enc)
+{
+	struct frame_buf **slot = &e->frames[(with_seq ? 1 : 0) + (enc ? 2 : 0)];
+	if (!*slot)
+		*slot = encode(e, with_seq, enc);
 	return *slot;
 }

@@ -194,7 +194,11 @@ static void find_is_read(void **state)
 	assert_string_equal(buf_cstr(&look.large), "big?one (1 MiB)");
 	assert_string_equal(buf_cstr(&look.fifo), "dir/.gitignore");
 	assert_true(excluded(&look, "big\none") && excluded(&look, "x") && !excluded(&look, "sub"));
-	git_diff_look_links(&look, SLICE_LIT("100644 " ID " 0\ta/b\0160000 " ID " 0\tsub\0160000 " ID " 0\tother\0160"),
+	git_diff_look_links(&look,
+			    SLICE_LIT("100644 " ID " 0\ta/b\0"
+				      "160000 " ID " 0\tsub\0"
+				      "160000 " ID " 0\tother\0"
+				      "160"),
 			    false);
 	assert_true(excluded(&look, "sub") && !excluded(&look, "other") && !excluded(&look, "a/b"));
 	git_diff_look_links(&look, SLICE_LIT("160000 " ID " 0\tother\0"), true);

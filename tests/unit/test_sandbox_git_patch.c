@@ -27,8 +27,9 @@ static const char whole[] =
 	"diff --git a/empty b/empty\nnew file mode 100644\nindex " NONE "..e69de29bb2d1d6434b8b29ae775ad8c2e48c5391\n"
 	"diff --git \"a/caf\\303\\251 \\\"x\\\"\" \"b/caf\\303\\251 \\\"x\\\"\"\ndeleted file mode 100644\nindex " ID1
 	".." NONE "\n--- \"a/caf\\303\\251 \\\"x\\\"\"\n+++ /dev/null\n@@ -1 +0,0 @@\n-gone\n"
-	"diff --git a/pic.bin b/pic.bin\nnew file mode 100644\nindex " NONE ".." ID2
-	"\nGIT binary patch\nliteral 3\nKcmZSh&&2=$0LK6T\n\nliteral 0\nHcmV?d00001\n\n"
+	"diff --git a/pic.bin b/pic.bin\nindex 8352675d67aed6625ece79af41c27fdb4ee2e867.."
+	"ef2caffcda6e1bd757164a29c6f81be03d172fd5 100644\nGIT binary patch\nliteral 4\nLcmZQzWM%;X01*HQ\n\nliteral 3\n"
+	"KcmZQzWC8#H2LJ>B\n\n"
 	"diff --git a/a b b/a b\nindex " ID1 ".." ID2 " 100644\n--- a/a b\t\n+++ b/a b\t\n@@ -1 +1 @@\n-x\n+y\n"
 	"diff --git a/sub b/sub\nnew file mode 160000\nindex " NONE ".." ID2
 	"\n--- /dev/null\n+++ b/sub\n@@ -0,0 +1 @@\n+Subproject commit " ID2 "\n";
@@ -133,26 +134,25 @@ static bool git_takes(const struct buf *patch)
 	assert_int_equal(write(fd, patch->data, patch->len), patch->len);
 	(void)close(fd);
 	autobuf command = { 0 };
-	buf_addf(&command,
-		 "cd /tmp && GIT_CEILING_DIRECTORIES=/tmp GIT_DIR=/nonexistent git apply --numstat %s >/dev/null 2>&1",
-		 scratch);
+	buf_addf(&command, "cd / && git apply --numstat %s >/dev/null 2>&1", scratch);
 	int status = system(buf_cstr(&command));
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) < 126);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 127);
 	return WEXITSTATUS(status) == 0;
 }
 
-static void cut_at(size_t max, bool expected_whole)
+static void cut_at(size_t at, bool inside)
 {
 	autobuf patch = { 0 };
-	buf_add_str(&patch, whole);
-	git_patch_cut(&patch, max, "too long");
+	buf_add(&patch, whole, at);
+	git_patch_cut(&patch, inside, "too long");
 	const char *marker = strstr(buf_cstr(&patch), "@@ -1 +1 @@\n# diff cut at ");
 	assert_non_null(marker);
-	assert_true((size_t)(marker - patch.data) <= max);
+	assert_true((size_t)(marker - patch.data) <= at);
 	char wanted[64];
 	(void)snprintf(wanted, sizeof(wanted), "# diff cut at %zu bytes: too long\n", (size_t)(marker - patch.data));
 	assert_string_equal(strchr(marker, '\n') + 1, wanted);
-	assert_int_equal(git_takes(&patch), expected_whole);
+	if (git_takes(&patch))
+		fail_msg("git takes what was cut at %zu", at);
 }
 
 static void git_refuses_what_was_cut_anywhere(void **state)
@@ -166,9 +166,11 @@ static void git_refuses_what_was_cut_anywhere(void **state)
 	if (!git_takes(&patch))
 		fail_msg("the whole patch is refused");
 	for (const char *p = whole; p; p = strchr(p, '\n') ? strchr(p, '\n') + 1 : NULL)
+		cut_at((size_t)(p - whole), true);
+	for (const char *p = whole; p; p = strstr(p + 1, "diff --git "))
 		cut_at((size_t)(p - whole), false);
-	cut_at(sizeof(whole), false);
-	cut_at(100, false);
+	cut_at(sizeof(whole) - 1, false);
+	cut_at(100, true);
 	(void)unlink(scratch);
 }
 
