@@ -56,7 +56,7 @@ print_row() {
 		l=$(median <<<"${limits[$row]}")
 	fi
 	awk -v what="$what" -v f="$f" -v unit="$unit" -v l="$l" -v limit_unit="$limit_unit" -v reach="$reach" 'BEGIN {
-		digits = unit == "ms" ? 2 : unit == "MB" ? 1 : 0
+		digits = unit == "ms" ? 2 : unit == "MB" || unit == "s" ? 1 : 0
 		printf "%-34s %10.*f %-13s %10.*f %-40s %6.2f  %s\n", what, digits, f, unit, digits, l, limit_unit, f / l, reach
 	}'
 }

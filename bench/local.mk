@@ -1,5 +1,7 @@
 # bench: load programs; built by make, run by hand with bench/run, not installed.
-EXTRA_DIST += bench/README.md bench/files.lua bench/files.sh bench/lib.sh bench/run
+EXTRA_DIST += bench/README.md bench/files.lua bench/files.sh bench/lib.sh bench/run \
+	bench/sandbox.mjs bench/sandbox.sh bench/sandbox/create.mjs bench/sandbox/many.mjs bench/sandbox/memory.mjs \
+	bench/sandbox/rig.mjs bench/sandbox/stream.mjs bench/sandbox/tool.mjs bench/sandbox/turn.mjs
 
 noinst_PROGRAMS += bench/ws_load bench/fdatasync bench/spawn bench/talker
 bench_ws_load_SOURCES = \

@@ -171,6 +171,7 @@ void diff_run(struct git_diff *d, const char *name, const char *program, const c
 						 .user = { i->uid, i->gid },
 						 .cgroup = d->options.cgroup,
 						 .read_all = true,
+						 .alone = !program,
 						 .writable = writable,
 						 .readable = readable,
 						 .directory = i->repo,

@@ -61,11 +61,6 @@ static const char *const fixed_environment[] = {
 	"1",
 	"GIT_NO_REPLACE_OBJECTS",
 	"1",
-	/* Where git looks into a nested repository, for instance to see whether a submodule was changed, it starts a
-	 * git there, which would believe the configuration that lies there (core.fsmonitor is a command). That git
-	 * doesn't get our -c settings, but with this it takes the directory for somebody else's and refuses it. */
-	"GIT_TEST_ASSUME_DIFFERENT_OWNER",
-	"1",
 	NULL,
 };
 
@@ -136,11 +131,18 @@ static void push_git(const struct git_run_options *o, struct list *command, stru
 	add_settings(command, o->settings);
 }
 
-/* The shell is there for the umask only: packs are linked to where other users read them, and files of a checkout look
- * as everywhere. */
+/* The shell is there for the umask: packs are linked to where other users read them, and files of a checkout look as
+ * everywhere. alone: where git looks into a nested repository, for instance to see whether a submodule was changed, it
+ * starts a git there, which doesn't get our -c settings and believes the configuration that it finds (core.fsmonitor is
+ * a command). So it finds no git. */
+static const char shell_any[] = "umask 022; exec \"$@\"";
+static const char shell_alone[] =
+	"umask 022; git=$(command -v git); shift; export PATH=/nonexistent GIT_EXEC_PATH=/nonexistent; "
+	"exec \"$git\" \"$@\"";
+
 static void push_command(const struct git_run_options *o, struct list *command, struct buf *ca_file, struct buf *helper)
 {
-	push_all(command, (const char *const[]){ "/bin/sh", "-c", "umask 022; exec \"$@\"", "sh", NULL });
+	push_all(command, (const char *const[]){ "/bin/sh", "-c", o->alone ? shell_alone : shell_any, "sh", NULL });
 	if (o->program)
 		push(command, o->program);
 	else

@@ -22,6 +22,7 @@ struct git_run_options {
 	const struct cgroup *cgroup; /* may be NULL */
 	bool network;		     /* and the protocol of GITHUB_URL; else none at all */
 	bool read_all;		     /* files without permissions too */
+	bool alone;		     /* git can start no other program, not even git */
 	const char *const *writable; /* host paths, NULL at the end; may be NULL */
 	const char *const *readable;
 	const char *directory;		/* NULL: / */

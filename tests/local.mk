@@ -157,7 +157,7 @@ tests_unit_test_fcgi_repo_key_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_signature_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_signature_LDADD = $(unit_ldadd)
 
-sandbox_unit_cppflags = $(unit_cppflags) $(UV_CFLAGS)
+sandbox_unit_cppflags = $(unit_cppflags) $(UV_CFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
 sandbox_unit_ldadd = sandbox/libsandbox.a lib/libcraft.a $(CMOCKA_LIBS) $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS)
 tests_unit_test_sandbox_box_SOURCES = tests/unit/test_sandbox_box.c tests/unit/sandbox_box.h tests/unit/sandbox_temp.h
 tests_unit_test_sandbox_box_CPPFLAGS = $(sandbox_unit_cppflags)
@@ -171,7 +171,7 @@ tests_unit_test_sandbox_kill_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_request_SOURCES = tests/unit/test_sandbox_request.c sandbox/box/request.c sandbox/box/request.h
 tests_unit_test_sandbox_request_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sandbox_request_LDADD = $(CMOCKA_LIBS)
-tests_unit_test_sandbox_probe_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
+tests_unit_test_sandbox_probe_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_probe_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_process_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_process_LDADD = $(sandbox_unit_ldadd)
@@ -182,7 +182,7 @@ tests_unit_test_sandbox_box_spec_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_cgroup_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_cgroup_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_escape_SOURCES = tests/unit/test_sandbox_escape.c tests/unit/sandbox_escape.h tests/unit/sandbox_temp.h
-tests_unit_test_sandbox_escape_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
+tests_unit_test_sandbox_escape_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_escape_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_gate_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_gate_LDADD = $(sandbox_unit_ldadd)
@@ -192,7 +192,7 @@ tests_unit_test_sandbox_git_patch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_patch_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
-tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
+tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_launch_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_seccomp_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_seccomp_LDADD = $(sandbox_unit_ldadd)

@@ -33,7 +33,8 @@ function* numbers(count) { for (let i = 0; i < count; i++) yield i; }
 /** 3,000 files in 100 directories, 12 MB, with a history. */
 async function addBigRepo(rig, repoKey) {
 	const name = (i) => `part${i % 100}/file${i}.txt`;
-	await rig.addRepo(repoKey, Object.fromEntries([...numbers(FILES)].map((i) => [name(i), textOf(i, 500 + (i % 15) * 500)])));
+	const files = [...numbers(FILES)].map((i) => [name(i), textOf(i, 500 + (i % 15) * 500)]);
+	await rig.addRepo(repoKey, Object.fromEntries(files));
 	for (const c of numbers(COMMITS)) {
 		const changed = [...numbers(100)].map((i) => [name(c * 100 + i), textOf(c * FILES + i, 4000)]);
 		await rig.github.commit(repoKey, { message: `Change ${c}`, files: Object.fromEntries(changed) });

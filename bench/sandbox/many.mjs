@@ -38,7 +38,8 @@ async function one(rig, i) {
 
 async function outside(rig, claude, i) {
 	const { dir } = await bareClone(rig, repoOf(i), `clone${i}`);
-	const bare = new BareAgent(rig, claude, { cwd: dir, home: scratch(rig, `home${i}`), args: ["--allowedTools", "Write,Bash(cat:*)"] });
+	const bare = new BareAgent(rig, claude, { cwd: dir, home: scratch(rig, `home${i}`),
+		args: ["--allowedTools", "Write,Bash(cat:*)"] });
 	const { text } = await bare.firstTurn(`write ${i} outside ${dir}`);
 	assert.equal(text.trim(), `It says of ${i}`);
 	await bare.stop();

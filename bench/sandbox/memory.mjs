@@ -33,12 +33,14 @@ async function perSandbox(rig) {
 	const bytes = await settled(() => sum(all().map(({ pid }) => pss(pid))));
 	const names = {};
 	for (const { pid, comm } of all()) names[comm] = (names[comm] ?? 0) + pss(pid) / MB / SANDBOXES;
-	return { mb: bytes / MB / SANDBOXES, names: Object.entries(names).map(([name, mb]) => `${name} ${mb.toFixed(1)}`).join(", ") };
+	const list = Object.entries(names).map(([name, mb]) => `${name} ${mb.toFixed(1)}`);
+	return { mb: bytes / MB / SANDBOXES, names: list.join(", ") };
 }
 
 async function bareAgents(rig, claude) {
 	const { dir } = await bareClone(rig, "alice/small");
-	const agents = Array.from({ length: SANDBOXES }, (_, i) => new BareAgent(rig, claude, { cwd: dir, home: scratch(rig, `home${i}`) }));
+	const homes = Array.from({ length: SANDBOXES }, (_, i) => scratch(rig, `home${i}`));
+	const agents = homes.map((home) => new BareAgent(rig, claude, { cwd: dir, home }));
 	for (const one of agents) await one.firstTurn("hello");
 	const bytes = await settled(() => sum(agents.map(({ child }) => pss(child.pid))));
 	await Promise.all(agents.map((one) => one.stop()));

@@ -246,6 +246,7 @@ export async function withCpu(rig, what, body) {
 	const value = await body();
 	const used = Object.entries(cpuTimes(rig)).map(([name, ms]) => [name, ms - (before[name] ?? 0)])
 		.filter(([, ms]) => ms >= 20).sort((a, b) => b[1] - a[1]);
-	note(`${what} took ${(now() - begin).toFixed(0)} ms; CPU in ms: ${used.map((pair) => pair.join(" ")).join(", ")} (node: client and fakes)`);
+	const list = used.map((pair) => pair.join(" ")).join(", ");
+	note(`${what} took ${(now() - begin).toFixed(0)} ms; CPU in ms: ${list} (node: client and fakes)`);
 	return value;
 }

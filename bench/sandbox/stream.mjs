@@ -5,7 +5,8 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import path from "node:path";
 import readline from "node:readline";
-import { BUILD, createTimed, figure, limit, note, now, percentile, program, remove, spread, withCpu, withRig } from "./rig.mjs";
+import { BUILD, createTimed, figure, limit, note, now, percentile, program, remove, spread, withCpu, withRig }
+	from "./rig.mjs";
 
 const LINES = 100_000;
 const BYTES = 250;
@@ -38,7 +39,6 @@ async function said(client, count, us) {
 
 // ---- what could be at best ----
 
-/** Runs the talker with a reader of its output: cat, or this program. */
 async function bareRate() {
 	const begin = now();
 	const child = spawn("/bin/sh", ["-c", '"$0" | cat >/dev/null', TALKER], { stdio: ["pipe", "ignore", "inherit"] });
@@ -61,15 +61,19 @@ function storedRate({ server }) {
 	const host = "00000000-0000-4000-8000-000000000001", session = "00000000-0000-4000-8000-000000000002";
 	const body = JSON.stringify({ type: "stream", data: "x".repeat(BYTES + 60) });
 	const count = LINES / BATCH;
-	server.psql(`insert into app.sandbox_host (id, name, version, capacity, protection) values ('${host}', 'bench', '0', 0, '');
-		insert into app.sandbox_session (id, workspace_id, sandbox_id, repo_key, branch, status, host_id, claimed_at, expires_at)
-		select '${session}', id, '${session}', 'bench/bench', 'main', 'ready', '${host}', now(), now() + '1 day' from app.workspace limit 1`);
+	server.psql(`insert into app.sandbox_host (id, name, version, capacity, protection)
+		values ('${host}', 'bench', '0', 0, '');
+		insert into app.sandbox_session
+			(id, workspace_id, sandbox_id, repo_key, branch, status, host_id, claimed_at, expires_at)
+		select '${session}', id, '${session}', 'bench/bench', 'main', 'ready', '${host}', now(), now() + '1 day'
+		from app.workspace limit 1`);
 	const [[ms]] = server.psql(`create function pg_temp.store() returns void language plpgsql as $$ begin
 			for i in 0 .. ${count - 1} loop
 				perform api.sandbox_append('${host}', '${session}', i * ${BATCH}::bigint, array_fill(''::text, array[${BATCH}]),
 					array_fill('${body}'::text, array[${BATCH}]));
 			end loop; end $$;
-		with begun as materialized (select clock_timestamp() as at), stored as materialized (select pg_temp.store() from begun)
+		with begun as materialized (select clock_timestamp() as at),
+			stored as materialized (select pg_temp.store() from begun)
 		select extract(epoch from clock_timestamp() - begun.at) * 1000 from begun, stored`);
 	server.psql(`delete from app.sandbox_message where session_id = '${session}';
 		delete from app.sandbox_session where id = '${session}'; delete from app.sandbox_host where id = '${host}'`);
@@ -77,7 +81,8 @@ function storedRate({ server }) {
 }
 
 function linesPerCommit({ server }, { sessionId }) {
-	return server.psqlValue(`select count(*) / count(distinct xmin::text) from app.sandbox_message where session_id = '${sessionId}'`);
+	return server.psqlValue(`select count(*) / count(distinct xmin::text) from app.sandbox_message
+		where session_id = '${sessionId}'`);
 }
 
 export const run = () => withRig({ env: { SANDBOX_AGENT: TALKER } }, async (rig) => {

@@ -293,43 +293,44 @@ test("nested repositories: the commit is in the diff, and a note says so", optio
 });
 
 test("submodules: one that the agent has filled is left alone, and no git runs in there", options, async () => {
-	const where = await checkout({ ...BASE, ".gitmodules": '[submodule "sub"]\n\tpath = sub\n\turl = https://example.invalid/sub.git\n\tignore = all\n' });
-	const { sandbox, at } = where;
+	const outside = workDirectory("git-sub-");
+	git(outside, ["init", "-q"]);
+	writeFileSync(path.join(outside, "file"), "nested\n");
+	git(outside, ["add", "-A"]);
+	git(outside, ["commit", "-q", "-m", "Nested"]);
+	const oid = git(outside, ["rev-parse", "HEAD"]);
+	const repo = `alice/diff-${++serial}`;
+	await github.addRepo(repo, { private: true, files: { ...BASE,
+		".gitmodules": '[submodule "sub"]\n\tpath = sub\n\turl = https://example.invalid/sub.git\n\tignore = all\n' } });
 	// Only by plumbing can the fake's repository get a gitlink.
-	const oid = "0123456789012345678901234567890123456789";
-	const second = await (async () => {
-		const repo = `alice/diff-${serial}`;
-		await github.git(repo, "read-tree", "main");
-		await github.git(repo, "update-index", "--add", "--cacheinfo", `160000,${oid},sub`);
-		const tree = await github.git(repo, "write-tree");
-		const commit = await github.git(repo, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit-tree", tree, "-p", "main", "-m", "Sub");
-		await github.git(repo, "update-ref", "refs/heads/main", commit);
-		const other = await driver.sandbox();
-		const { outcome, text } = await other.clone(repo, "main", alice);
-		assert.equal(outcome, "ok", text);
-		return { sandbox: other, commit, server: where.server, at: (name) => path.join(other.repo, name) };
-	})();
-	assert.equal((await diffOf(second)).patch.length, 0);
-	const bird = canary(second);
-	mkdirSync(second.at("sub/.git/refs"), { recursive: true });
-	mkdirSync(second.at("sub/.git/objects"));
-	writeFileSync(second.at("sub/.git/HEAD"), `${oid}\n`);
-	writeFileSync(second.at("sub/.git/config"), `[core]\n\trepositoryformatversion = 0\n\tfsmonitor = "${bird.command}"\n`);
-	writeFileSync(second.at("README.md"), "changed\n");
-	own(second.sandbox.repo, second.sandbox.uid);
-	const { patch } = await diffOf(second);
+	const server = (...args) => github.git(repo, ...args);
+	await server("read-tree", "main");
+	await server("update-index", "--add", "--cacheinfo", `160000,${oid},sub`);
+	const commit = await server("-c", "user.name=x", "-c", "user.email=x@example.com", "commit-tree", await server("write-tree"), "-p", "main", "-m", "Sub");
+	await server("update-ref", "refs/heads/main", commit);
+	const sandbox = await driver.sandbox();
+	const { outcome, text } = await sandbox.clone(repo, "main", alice);
+	assert.equal(outcome, "ok", text);
+	const where = { sandbox, commit, at: (name) => path.join(sandbox.repo, name) };
+	assert.equal((await diffOf(where)).patch.length, 0);
+	const bird = canary(where);
+	cpSync(path.join(outside, ".git"), where.at("sub/.git"), { recursive: true });
+	git(where.at("sub"), ["reset", "-q", "--hard"]);
+	git(where.at("sub"), ["config", "core.fsmonitor", bird.command]);
+	writeFileSync(where.at("README.md"), "changed\n");
+	own(sandbox.repo, sandbox.uid);
+	const { patch } = await diffOf(where);
 	assert.equal(bird.sang(), false);
 	assert.match(String(patch), /^\+changed$/m);
 	assert.doesNotMatch(String(patch), /sub\b/);
 	// Half a repository there, and then none at all.
-	rmSync(second.at("sub/.git"), { recursive: true });
-	mkdirSync(second.at("sub/.git"));
-	own(second.sandbox.repo, second.sandbox.uid);
-	assert.match(String((await diffOf(second)).patch), /^\+changed$/m);
-	rmSync(second.at("sub"), { recursive: true });
-	assert.match(String((await diffOf(second)).patch), /^deleted file mode 160000$/m);
-	void sandbox;
-	void at;
+	rmSync(where.at("sub/.git"), { recursive: true });
+	mkdirSync(where.at("sub/.git"));
+	own(sandbox.repo, sandbox.uid);
+	assert.match(String((await diffOf(where)).patch), /^\+changed$/m);
+	rmSync(where.at("sub"), { recursive: true });
+	assert.match(String((await diffOf(where)).patch), /^deleted file mode 160000$/m);
+	rmSync(outside, { recursive: true });
 });
 
 test("an encoding in .gitattributes that the files aren't in doesn't stop the diff", options, async () => {

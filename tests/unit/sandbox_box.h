@@ -186,7 +186,7 @@ static inline void begin_box(struct test_box *t)
 /* In place of craft-sandbox-launch stands this shell script; CRAFT_BOX is the program. */
 static inline void begin_scripted(struct test_box *t, const char *script)
 {
-	autofree char *program = realpath("sandbox/craft-box", NULL);
+	autofree char *program = realpath(TOP_BUILDDIR "/sandbox/craft-box", NULL);
 	autobuf text = { 0 };
 	*t = (struct test_box){ .exit_code = -1 };
 	assert_non_null(program);

@@ -404,7 +404,7 @@ static void error_answers(void **state)
 	buf_clear(&out);
 	handshake_error(&out, 599, "a \"quoted\" \\ \n text");
 	assert_non_null(strstr(buf_cstr(&out), "HTTP/1.1 599 Error\r\n"));
-	assert_non_null(strstr(buf_cstr(&out), "{\"error\":\"a \\\"quoted\\\" \\\\ \\n text\"}"));
+	assert_non_null(strstr(buf_cstr(&out), "{\"error\":\"a \\\"quoted\\\" \\\\ \\u000a text\"}"));
 }
 
 int main(void)

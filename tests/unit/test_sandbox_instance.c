@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "lib/cleanup.h"
+#include "lib/json.h"
 #include "sandbox/disk.h"
 #include "sandbox/instance.h"
 #include "sandbox/tree.h"
@@ -95,8 +96,13 @@ static void files_of_etc(void **state)
 	create(f);
 	autobuf settings = { 0 }, git = { 0 }, passwd = { 0 };
 	temp_read(f->i.etc, "claude-code/managed-settings.json", &settings);
-	assert_string_equal(buf_cstr(&settings), "{\"env\":{\"ANTHROPIC_BASE_URL\":\"http://127.0.0.1:3129\"},"
-						 "\"disableAllHooks\":true,\"allowManagedHooksOnly\":true}\n");
+	/* The repository's settings can't do without these. */
+	static const char *const wanted[] = { "\"ANTHROPIC_BASE_URL\":\"http://127.0.0.1:3129\"",
+					      "\"disableAllHooks\":true", "\"allowManagedHooksOnly\":true",
+					      "\"apiKeyHelper\":\"\"", "\"allowManagedMcpServersOnly\":true" };
+	assert_true(json_check(buf_slice(&settings), NULL));
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+		assert_non_null(strstr(buf_cstr(&settings), wanted[i]));
 	temp_read(f->i.etc, "gitconfig", &git);
 	assert_non_null(
 		strstr(buf_cstr(&git), "[url \"http://127.0.0.1:3130/\"]\n\tinsteadOf = \"https://git.example/\"\n"));

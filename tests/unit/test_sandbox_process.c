@@ -224,6 +224,6 @@ int main(void)
 		cmocka_unit_test(test_abandon),
 	};
 	(void)signal(SIGPIPE, SIG_IGN);
-	launch = realpath("sandbox/craft-sandbox-launch", NULL);
+	launch = realpath(TOP_BUILDDIR "/sandbox/craft-sandbox-launch", NULL);
 	return cmocka_run_group_tests_name("sandbox process", tests, NULL, NULL);
 }
