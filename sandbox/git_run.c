@@ -133,8 +133,7 @@ static void push_git(const struct git_run_options *o, struct list *command, stru
 
 /* The shell is there for the umask: packs are linked to where other users read them, and files of a checkout look as
  * everywhere. alone: where git looks into a nested repository, for instance to see whether a submodule was changed, it
- * starts a git there, which doesn't get our -c settings and believes the configuration that it finds (core.fsmonitor is
- * a command). So it finds no git. */
+ * starts a git there, which runs the filters that the configuration there names. So it finds no git. */
 static const char shell_any[] = "umask 022; exec \"$@\"";
 static const char shell_alone[] =
 	"umask 022; git=$(command -v git); shift; export PATH=/nonexistent GIT_EXEC_PATH=/nonexistent; "

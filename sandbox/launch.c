@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
@@ -244,9 +245,12 @@ static void tie_to_parent(pid_t parent)
 
 static void reset_signals(void)
 {
+	/* The kernel's struct sigaction, all zero: the default. By the system call, because the C library doesn't let
+	 * its own two signals be touched, and some programs start others with these ignored. */
+	static const unsigned char plain[64];
 	for (int sig = 1; sig < NSIG; sig++)
 		if (sig != SIGKILL && sig != SIGSTOP)
-			(void)signal(sig, SIG_DFL); /* the C library's own two refuse */
+			(void)syscall(SYS_rt_sigaction, sig, plain, NULL, (size_t)(NSIG - 1) / 8);
 	sigset_t none;
 	(void)sigemptyset(&none);
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)

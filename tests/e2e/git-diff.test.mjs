@@ -316,7 +316,9 @@ test("submodules: one that the agent has filled is left alone, and no git runs i
 	const bird = canary(where);
 	cpSync(path.join(outside, ".git"), where.at("sub/.git"), { recursive: true });
 	git(where.at("sub"), ["reset", "-q", "--hard"]);
-	git(where.at("sub"), ["config", "core.fsmonitor", bird.command]);
+	for (const key of ["core.fsmonitor", "filter.evil.clean"]) git(where.at("sub"), ["config", key, bird.command]);
+	writeFileSync(where.at("sub/.gitattributes"), "* filter=evil\n");
+	spawnSync("touch", [where.at("sub/file")]);
 	writeFileSync(where.at("README.md"), "changed\n");
 	own(sandbox.repo, sandbox.uid);
 	const { patch } = await diffOf(where);

@@ -26,7 +26,7 @@ static struct test_box t;
 static void copy_program(const char *name)
 {
 	autobuf command = { 0 };
-	buf_addf(&command, "install -m 0755 'sandbox/%s' '%s'", name, t.dir);
+	buf_addf(&command, "install -m 0755 '" TOP_BUILDDIR "/sandbox/%s' '%s'", name, t.dir);
 	assert_int_equal(system(buf_cstr(&command)), 0);
 }
 
