@@ -39,7 +39,7 @@ instance_wanted() { printf '%s\n' "${wanted[@]}" | grep -qv '^sandbox-'; }
 sandbox_case() {
 	local said kind row rest
 	sandbox_tools "sandbox-$1" || return 0
-	said=$(TMPDIR=$parent node "$ROOT/bench/sandbox.mjs" "$1") || return 1
+	said=$(TMPDIR=$(realpath "$parent") node "$ROOT/bench/sandbox.mjs" "$1") || return 1
 	while read -r kind row rest; do
 		case $kind in
 		figure) figure "$row" "$rest" ;;

@@ -193,7 +193,8 @@ void clone_begin(struct git_clone *c)
 static bool finish_job(void *user, struct buf *error)
 {
 	struct git_clone *c = user;
-	c->too_large = tree_size(c->options.instance->repo) > c->options.conf->sandbox_repo_max;
+	c->too_large = !c->options.instance->limited &&
+		       tree_size(c->options.instance->repo) > c->options.conf->sandbox_repo_max;
 	return git_place_finish(&c->place, error);
 }
 

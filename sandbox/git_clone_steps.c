@@ -44,7 +44,7 @@ static void after_place(void *user, bool ok)
 	}
 	autobuf error = { 0 };
 	c->local = git_step_checkout(&c->steps, on_checked_out, &error);
-	if (clone_started(c, c->local, &error))
+	if (clone_started(c, c->local, &error) && !c->options.instance->limited)
 		git_task_measure(&c->task, c->options.instance->repo, c->options.conf->sandbox_repo_max);
 }
 

@@ -233,18 +233,64 @@ static void on_added(void *user, const struct process_result *result)
 	diff_make_patch(d);
 }
 
-/* Everything large enough goes into one pack, uncompressed, instead of a file each. */
+/* What is added lives for seconds only, so it isn't compressed; large files don't go through memory. */
 static void add_all(struct git_diff *d)
 {
 	static const char *const args[] = {
 		"add", "--all", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul", NULL
 	};
-	static const char *const settings[] = { "core.bigFileThreshold=1", "core.compression=0", "core.safecrlf=false",
-						NULL };
+	static const char *const settings[] = { "core.bigFileThreshold=16m", "core.compression=0",
+						"core.safecrlf=false", NULL };
 	autobuf input = { 0 };
 	buf_add(&input, ".", 2);
 	buf_add_slice(&input, buf_slice(&d->look.excluded));
 	diff_run(d, "git add", NULL, args, settings, buf_slice(&input), 0, on_added);
+}
+
+/* ---- the index ---- */
+
+static bool keep_job(void *user, struct buf *error)
+{
+	struct git_diff *d = user;
+	return git_diff_dir_keep_index(&d->dir, d->options.instance, error);
+}
+
+static void after_keep(void *user, bool ok)
+{
+	struct git_diff *d = user;
+	if (!ok)
+		log_warn(NULL, "diff of %s: %s", d->options.instance->session, buf_cstr(&d->task.error));
+	if (!diff_stopped(d))
+		add_all(d);
+}
+
+/* Exit code 1: some files were changed, as is to be expected. */
+static void on_refreshed(void *user, const struct process_result *result)
+{
+	struct git_diff *d = user;
+	d->process = NULL;
+	if (diff_stopped(d))
+		return;
+	if (result->exit_code <= 1)
+		diff_in_thread(d, keep_job, after_keep);
+	else
+		add_all(d);
+}
+
+/* git reads again what has the time of the index itself, which right after the checkout is every file; looked at once
+ * more later, they are known by their times for all diffs to come. */
+static void refresh(struct git_diff *d)
+{
+	static const char *const args[] = { "update-index", "-q", "--refresh", NULL };
+	diff_run(d, "git update-index", NULL, args, NULL, slice_make(NULL, 0), 0, on_refreshed);
+}
+
+static void index_all(struct git_diff *d)
+{
+	if (!d->careful && git_diff_dir_young_index(&d->dir, d->options.instance))
+		refresh(d);
+	else
+		add_all(d);
 }
 
 /* ---- the look around ---- */
@@ -260,7 +306,7 @@ static void on_links(void *user, const struct process_result *result)
 		return;
 	}
 	git_diff_look_links(&d->look, result->output, d->careful);
-	add_all(d);
+	index_all(d);
 }
 
 static void list_links(struct git_diff *d)
@@ -286,7 +332,7 @@ static void on_found(void *user, const struct process_result *result)
 	} else if (d->look.nested.count || d->careful) {
 		list_links(d);
 	} else {
-		add_all(d);
+		index_all(d);
 	}
 }
 

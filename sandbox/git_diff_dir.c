@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/cleanup.h"
@@ -100,6 +101,29 @@ bool git_diff_dir_attributes(const struct git_diff_dir *d, const struct instance
 {
 	autofree char *info = join(d->git, "info");
 	return make_file(info, "attributes", lines, i, error);
+}
+
+/* Is there once the index was kept. */
+#define KEPT "index-kept"
+
+bool git_diff_dir_young_index(const struct git_diff_dir *d, const struct instance *i)
+{
+	autofree char *kept = join(i->shadow, KEPT);
+	struct stat st;
+	return access(kept, F_OK) < 0 && stat(d->index, &st) == 0 && time(NULL) > st.st_mtime + 1;
+}
+
+bool git_diff_dir_keep_index(const struct git_diff_dir *d, const struct instance *i, struct buf *error)
+{
+	autofree char *fresh = join(i->shadow, "index-new"), *index = join(i->shadow, "index");
+	autofree char *kept = join(i->shadow, KEPT);
+	struct stat st;
+	(void)unlink(fresh);
+	autoclose int mark = -1;
+	if (stat(index, &st) == 0 && git_place_copy(d->index, fresh, st.st_uid, st.st_gid, NULL) &&
+	    chmod(fresh, 0644) == 0 && rename(fresh, index) == 0)
+		mark = open(kept, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return mark >= 0 || fails(index, error);
 }
 
 bool git_diff_dir_remove(const struct git_diff_dir *d, struct buf *error)

@@ -94,7 +94,8 @@ static void add_remote(const struct git_error *about, struct buf *text)
 
 static void add_reason(const struct git_error *about, struct buf *text)
 {
-	struct slice said = git_error_line(about->errors, (const char *const[]){ "fatal: ", "error: ", NULL });
+	static const char *const prefixes[] = { "fatal: ", "error: ", "bwrap: ", "craft-sandbox-launch: ", NULL };
+	struct slice said = git_error_line(about->errors, prefixes);
 	/* "unable to access 'URL': reason" */
 	const char *colon = said.len ? memmem(said.ptr, said.len, "': ", 3) : NULL;
 	if (colon)

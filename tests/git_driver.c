@@ -210,6 +210,7 @@ int main(void)
 		(void)fprintf(stderr, "%s\n", buf_cstr(&error));
 		return 1;
 	}
+	log_set_level((enum log_level)conf.log_level);
 	if (geteuid() == 0 && !disk_own_mounts(&error))
 		(void)fprintf(stderr, "%s\n", buf_cstr(&error));
 	loop = uv_default_loop();

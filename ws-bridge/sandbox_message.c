@@ -54,8 +54,9 @@ static void read_members(struct slice object, struct slice values[MEMBERS])
 		if (it.key.len > MAX_NAME * 6 + 2 || !json_decode(it.key, &name))
 			continue;
 		for (size_t i = 0; i < MEMBERS; i++) {
+			/* null stands for what isn't there, as JavaScript's clients write it. */
 			if (slice_eq_str(buf_slice(&name), member_names[i]))
-				values[i] = it.value;
+				values[i] = json_kind_of(it.value) == JSON_NULL ? slice_make(NULL, 0) : it.value;
 		}
 	}
 }

@@ -69,8 +69,8 @@ function storedRate({ server }) {
 		from app.workspace limit 1`);
 	const [[ms]] = server.psql(`create function pg_temp.store() returns void language plpgsql as $$ begin
 			for i in 0 .. ${count - 1} loop
-				perform api.sandbox_append('${host}', '${session}', i * ${BATCH}::bigint, array_fill(''::text, array[${BATCH}]),
-					array_fill('${body}'::text, array[${BATCH}]));
+				perform api.sandbox_append('${host}', '${session}', i * ${BATCH}::bigint,
+					array_fill(''::text, array[${BATCH}]), array_fill('${body}'::text, array[${BATCH}]));
 			end loop; end $$;
 		with begun as materialized (select clock_timestamp() as at),
 			stored as materialized (select pg_temp.store() from begun)

@@ -41,6 +41,7 @@ export const run = () => withRig({}, async (rig) => {
 	figure("sandbox-tool-20", await atOnce(client));
 	limit("sandbox-tool-20", 1000 / box.p50_ms);
 	const disk = await program("fdatasync", rig.server.dir);
-	note(`Bash true in ms: ${spread(times)}; true alone ${bare.p50_ms}, in a new box ${box.p50_ms}, fdatasync ${disk.p50_ms}`);
+	note(`Bash true in ms: ${spread(times)}; true alone ${bare.p50_ms}, in a new box ${box.p50_ms}, ` +
+		`fdatasync ${disk.p50_ms}`);
 	await remove(rig, client);
 });

@@ -449,7 +449,8 @@ test("messages that can't be done", async (t) => {
 		...["", "x", "{", "[]", "1", '"ping"', "null", '{"type":"ping"} {}', "{'type':'ping'}"].map((text) => [text, error("Invalid JSON")]),
 		...[{}, { type: "nosuch" }, { type: 1 }, { type: null }, { type: ["ping"] }, { type: "Ping" }, { type: "" }, { type: "session:save", data: {} }].map((m) => [m, error(unknown)]),
 		[{ type: "execute" }, error("Missing task")],
-		...["", 1, null, {}, []].flatMap((v) => [
+		[{ type: "execute", task: null }, error("Missing task")],
+		...["", 1, {}, []].flatMap((v) => [
 			[{ type: "execute", task: v }, error("Invalid task: must be a string that is not empty")],
 			[{ type: "execute", prompt: v }, error("Invalid prompt: must be a string that is not empty")],
 		]),
@@ -463,9 +464,11 @@ test("messages that can't be done", async (t) => {
 		[{ type: "tool", id: "t", name: "Bash" }, result("t", missing)],
 		[{ type: "tool", id: 5, input: {} }, result(5, missing)],
 		[{ type: "tool", name: "Bash", input: {} }, result("unknown", missing)],
-		...[null, {}, [], true, "x".repeat(5000)].map((id) => [{ type: "tool", id, name: "Bash", input: {} }, result("unknown", badId)]),
+		[{ type: "tool", id: null, name: "Bash", input: {} }, result("unknown", missing)],
+		...[{}, [], true, "x".repeat(5000)].map((id) => [{ type: "tool", id, name: "Bash", input: {} }, result("unknown", badId)]),
 		[{ type: "tool", id: "t", name: 1, input: {} }, result("t", "Invalid name: must be a string")],
-		...[null, "x", [], 1].map((input) => [{ type: "tool", id: "t", name: "Bash", input }, result("t", "Invalid input: must be an object")]),
+		[{ type: "tool", id: "t", name: "Bash", input: null }, result("t", missing)],
+		...["x", [], 1].map((input) => [{ type: "tool", id: "t", name: "Bash", input }, result("t", "Invalid input: must be an object")]),
 		...["bash", "Task", "", "Bash "].map((name) => [{ type: "tool", id: "é\"", name, input: {} }, result("é\"", tools)]),
 		[{ type: "cancel", id: {} }, error(badId)],
 	];
