@@ -106,24 +106,33 @@ bool git_diff_dir_attributes(const struct git_diff_dir *d, const struct instance
 /* Is there once the index was kept. */
 #define KEPT "index-kept"
 
-bool git_diff_dir_young_index(const struct git_diff_dir *d, const struct instance *i)
+bool git_diff_dir_index_kept(const struct instance *i)
 {
 	autofree char *kept = join(i->shadow, KEPT);
-	struct stat st;
-	return access(kept, F_OK) < 0 && stat(d->index, &st) == 0 && time(NULL) > st.st_mtime + 1;
+	return access(kept, F_OK) == 0;
 }
 
+static bool keep(const struct git_diff_dir *d, const struct instance *i, const char *index, const struct stat *st)
+{
+	autofree char *fresh = join(i->shadow, "index-new"), *kept = join(i->shadow, KEPT);
+	(void)unlink(fresh);
+	if (!git_place_copy(d->index, fresh, st->st_uid, st->st_gid, NULL) || chmod(fresh, 0644) < 0 ||
+	    rename(fresh, index) < 0)
+		return false;
+	autoclose int mark = open(kept, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	return mark >= 0;
+}
+
+/* git counts in seconds. */
 bool git_diff_dir_keep_index(const struct git_diff_dir *d, const struct instance *i, struct buf *error)
 {
-	autofree char *fresh = join(i->shadow, "index-new"), *index = join(i->shadow, "index");
-	autofree char *kept = join(i->shadow, KEPT);
+	autofree char *index = join(i->shadow, "index");
 	struct stat st;
-	(void)unlink(fresh);
-	autoclose int mark = -1;
-	if (stat(index, &st) == 0 && git_place_copy(d->index, fresh, st.st_uid, st.st_gid, NULL) &&
-	    chmod(fresh, 0644) == 0 && rename(fresh, index) == 0)
-		mark = open(kept, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	return mark >= 0 || fails(index, error);
+	time_t now = time(NULL);
+	if (stat(index, &st) < 0 || (now > st.st_mtime + 1 && !keep(d, i, index, &st)))
+		return fails(index, error);
+	const struct timespec later[2] = { { .tv_sec = now + 2 }, { .tv_sec = now + 2 } };
+	return utimensat(AT_FDCWD, d->index, later, AT_SYMLINK_NOFOLLOW) == 0 || fails(d->index, error);
 }
 
 bool git_diff_dir_remove(const struct git_diff_dir *d, struct buf *error)

@@ -21,10 +21,10 @@ bool git_diff_dir_make(struct git_diff_dir *d, const struct instance *instance, 
 /* Sets what git believes about files before all .gitattributes of theirs. */
 bool git_diff_dir_attributes(const struct git_diff_dir *d, const struct instance *instance, struct slice lines,
 			     struct buf *error);
-/* The shadow's index is still the one of the checkout, and by now it can be made better by looking at the files again.
- * Reads two small things. */
-bool git_diff_dir_young_index(const struct git_diff_dir *d, const struct instance *instance);
-/* The index, looked at again, becomes the shadow's. */
+/* Has the shadow an index with which the files' times are to be trusted? Looks at one file. */
+bool git_diff_dir_index_kept(const struct instance *instance);
+/* After the files were compared with the diff's index: its times are to be trusted, by this diff, and, if it is old
+ * enough to tell what comes after it by the time, by all later ones: then it becomes the shadow's. */
 bool git_diff_dir_keep_index(const struct git_diff_dir *d, const struct instance *instance, struct buf *error);
 bool git_diff_dir_remove(const struct git_diff_dir *d, struct buf *error);
 

@@ -74,7 +74,7 @@ static char unescape(struct slice s, size_t *n)
 	if (s.len < 3 || s.ptr[0] < '0' || s.ptr[0] > '3')
 		return s.ptr[0];
 	*n = 3;
-	return (char)((s.ptr[0] - '0') << 6 | (s.ptr[1] - '0') << 3 | (s.ptr[2] - '0'));
+	return (char)((s.ptr[0] & 3) << 6 | (s.ptr[1] & 7) << 3 | (s.ptr[2] & 7));
 }
 
 static void unquote(struct slice token, struct buf *out)

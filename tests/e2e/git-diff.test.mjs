@@ -348,6 +348,22 @@ test("an encoding in .gitattributes that the files aren't in doesn't stop the di
 	rmSync(dir, { recursive: true });
 });
 
+test("again and again: what changes within a second of a diff, to the same size, is seen", options, async () => {
+	const where = await checkout();
+	const file = where.at("README.md");
+	for (let i = 100; i < 112; i++) {
+		writeFileSync(file, `${i}\n`);
+		own(where.sandbox.repo, where.sandbox.uid);
+		assert.match(String((await diffOf(where)).patch), new RegExp(`^\\+${i}$`, "m"));
+	}
+	// By now the shadow has an index that was looked at again.
+	assert.ok(readdirSync(path.join(where.sandbox.root, "shadow")).includes("index-kept"));
+	await expectRoundTrip(where);
+	writeFileSync(file, lines(40));
+	own(where.sandbox.repo, where.sandbox.uid);
+	assert.equal((await expectRoundTrip(where)).patch.length, 0);
+});
+
 test("files without permissions are read", { ...options, skip: options.skip || process.getuid() !== 0 }, async () => {
 	const where = await checkout();
 	writeFileSync(where.at("secret"), "without permissions\n", { mode: 0 });
