@@ -78,7 +78,8 @@ bool reach_prepare(struct conf *conf, struct buf *error)
 		    { &conf->anthropic_ca_file, "anthropic-ca.pem" } };
 	bool staged = false;
 	for (size_t i = 0; i < sizeof(all) / sizeof(*all); i++) {
-		if (!*all[i].path || others_reach(*all[i].path))
+		/* What isn't there is missed where it is needed. */
+		if (!*all[i].path || access(*all[i].path, F_OK) != 0 || others_reach(*all[i].path))
 			continue;
 		if (!staged && mount("craft", STAGE, "tmpfs", MS_NODEV | MS_NOSUID, "mode=0711,size=64k") != 0)
 			return fail("can't mount", STAGE, error);

@@ -70,6 +70,13 @@ read_secret_files() {
 	done
 }
 
+# Users of the sandboxes of this DIR: each instance on the machine gets others, so that they don't share limits.
+uid_base() {
+	local hash
+	read -r hash _ < <(cksum <<<"$DIR")
+	echo $((1000000 + hash % 1000000 * 1024))
+}
+
 # What was kept, with the environment over it, goes into DIR/conf. Sets api_key.
 load_configuration() {
 	local -A value=()
@@ -91,6 +98,7 @@ load_configuration() {
 	: "${value[API_KEY]:=$(openssl rand -hex 32)}"
 	api_key=${value[API_KEY]}
 	: "${value[ENCRYPTION_KEY]:=$(openssl rand -hex 32)}"
+	: "${value[SANDBOX_UID_BASE]:=$(uid_base)}"
 	value[DATABASE_URL]="host='$RUN/pg' port=5432 dbname=craft user=craft_daemon"
 	value[FCGI_LISTEN]=$RUN/fcgi.sock
 	value[FCGI_UPLOAD_LISTEN]=$RUN/fcgi-upload.sock
