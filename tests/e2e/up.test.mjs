@@ -51,7 +51,7 @@ test("up, again, down, and up with the data", async () => {
 	const { ready } = server;
 	assert.match(ready.url, /^https:\/\/127\.0\.0\.1:\d+$/);
 	assert.match(ready.apiKey, /^[0-9a-f]{64}$/);
-	assert.deepEqual(Object.keys(ready.pids).sort(), ["craft-fcgi", "craft-ws-bridge", "nginx", "postgres"]);
+	assert.deepEqual(Object.keys(ready.pids).sort(), ["craft-fcgi", "craft-sandboxd", "craft-ws-bridge", "nginx", "postgres"]);
 	for (const pid of pidsOf(server)) assert.ok(alive(pid));
 	assert.equal(statSync(`${base}/life/ready.json`).mode & 0o777, 0o600);
 	assert.equal(statSync(`${base}/life/conf/craft-agent-cloud.conf`).mode & 0o777, 0o600);
@@ -145,8 +145,11 @@ test("a directory below one that is closed to the daemons' users",
 		mkdirSync(closed, { mode: 0o700 });
 		const server = await startServer({ dir: `${closed}/state` });
 		assert.equal((await server.request("/workspace/w/sessions")).status, 200);
-		for (const pid of pidsOf(server))
-			assert.notEqual(statSync(`/proc/${pid}`).uid, 0, "nothing runs as root");
+		// craft-sandboxd gives each sandbox a user; its check at the start ran a box with what lies in there.
+		const [daemon] = server.ready.pids["craft-sandboxd"];
+		for (const pid of pidsOf(server).filter((each) => each !== daemon))
+			assert.notEqual(statSync(`/proc/${pid}`).uid, 0, "nothing else runs as root");
+		assert.match(server.logs("craft-sandboxd"), /is shown to sandboxes as \/mnt\/sandboxes/);
 		await server.stop();
 	});
 
