@@ -4,6 +4,7 @@
 #include "job.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "mask.h"
 #include "message.h"
 #include "prompt.h"
 #include "sandbox.h"
@@ -240,6 +241,16 @@ static void add_reason(const struct job *job, struct buf *output)
 			 (long long)conf->sandbox_memory);
 }
 
+static void log_failure(const struct job *job)
+{
+	const struct sandbox *sb = job->sandbox;
+	autobuf said = { 0 };
+	if (sb->agent)
+		mask_secrets(&said, agent_errors(sb->agent));
+	log_info(sb->session, "task %lld failed, exit code %d%s%s", (long long)job->id, job->exit_code,
+		 said.len ? ": " : "", buf_cstr(&said));
+}
+
 void job_execute_result(struct job *job, const struct agent_result *result)
 {
 	struct sandbox *sb = job->sandbox;
@@ -252,7 +263,7 @@ void job_execute_result(struct job *job, const struct agent_result *result)
 	job->success = result->success && !job->cancelled && !job->timed_out;
 	job->exit_code = job->success ? 0 : result->exit_code ? result->exit_code : 1;
 	if (!job->success)
-		log_info(sb->session, "task %lld failed, exit code %d", (long long)job->id, job->exit_code);
+		log_failure(job);
 	buf_add_slice(&job->output, result->output);
 	if (!job->success)
 		add_reason(job, &job->output);

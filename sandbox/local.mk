@@ -37,6 +37,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/job.c sandbox/job.h \
 	sandbox/job_execute.c \
 	sandbox/job_tool.c \
+	sandbox/mask.c sandbox/mask.h \
 	sandbox/message.c sandbox/message.h \
 	sandbox/probe.c sandbox/probe.h \
 	sandbox/process.c sandbox/process.h \

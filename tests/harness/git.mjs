@@ -5,10 +5,10 @@
 //   const sandbox = await driver.sandbox();                      // an instance of its own, empty
 //   const { outcome, commit, text, ms } = await sandbox.clone("alice/notes", "main", token);
 //   const { ok, patch, notes, ms } = await sandbox.diff();       // patch: a Buffer
-//   const { tree } = await applied(github, "alice/notes", "main", patch);
+//   const { dir, tree } = applied(repositoryOnTheServer, commit, patch);
 
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ROOT } from "./server.mjs";
@@ -25,7 +25,8 @@ export function workDirectory(name = "git-test-") {
 /** Runs git where nothing of this machine's configuration counts; resolves to stdout without the last newline. Throws
  *  what it says on stderr. */
 export function git(dir, args, { input, env = {}, encoding = "utf8" } = {}) {
-	const run = spawnSync("git", ["-c", "safe.directory=*", "-c", "user.name=T", "-c", "user.email=t@example.com", ...args], {
+	const settings = ["-c", "safe.directory=*", "-c", "user.name=T", "-c", "user.email=t@example.com"];
+	const run = spawnSync("git", [...settings, ...args], {
 		cwd: dir, input, encoding, maxBuffer: 1 << 30, env: { PATH: process.env.PATH, HOME: "/nonexistent", LC_ALL: "C.UTF-8",
 			GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: "/dev/null", GIT_TERMINAL_PROMPT: "0", GIT_OPTIONAL_LOCKS: "0",
 			...env } });
@@ -71,7 +72,8 @@ class Sandbox {
 		const file = path.join(this.driver.dir, `patch-${this.slot}`);
 		const [kind, , how, , ms, notes] = await this.#ask("diffed", "diff", file);
 		return kind === "cancelled" ? { outcome: kind }
-			: { ok: how === "ok", patch: readFileSync(file), ms: Number(ms), notes: notes.replaceAll("\\n", "\n") };
+			: { ok: how === "ok", patch: readFileSync(file), ms: Number(ms),
+				notes: notes.replaceAll("\\n", "\n").trimEnd() };
 	}
 
 	/** The clone or diff that runs then resolves to {outcome: "cancelled"}. */
@@ -144,8 +146,3 @@ export const startDriver = (github, env = {}, user) => new Driver(github, env, u
 
 /** Why this machine can't run these tests, or null. */
 export const unable = existsSync("/usr/bin/bwrap") ? null : "bubblewrap is not installed";
-
-/** Writes files into a directory as an agent would: {path: text or Buffer}. */
-export function write(dir, files) {
-	for (const [name, content] of Object.entries(files)) writeFileSync(path.join(dir, name), content);
-}

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/json.h"
+#include "sandbox/mask.h"
 #include "sandbox/message.h"
 #include "sandbox/prompt.h"
 
@@ -154,6 +155,22 @@ static void test_malformed_attachments(void **state)
 	assert_false(prompt_attachment(SLICE_LIT("{}"), 0, &a));
 }
 
+static void assert_masked(const char *text, const char *want)
+{
+	autobuf b = { 0 };
+	mask_secrets(&b, slice_of(text));
+	assert_string_equal(buf_cstr(&b), want);
+}
+
+static void test_secrets_are_masked(void **state)
+{
+	(void)state;
+	assert_masked("", "");
+	assert_masked("x-api-key: sk-ant-api03-aB_9-z\nnext", "x-api-key: sk-ant-***\nnext");
+	assert_masked("https://x:gho_abcDEF123@github.com sk-ant-", "https://x:gho_***@github.com sk-ant-***");
+	assert_masked("ghp_1 github_pat_22A_b sk-an", "ghp_*** github_pat_*** sk-an");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -164,6 +181,7 @@ int main(void)
 		cmocka_unit_test(test_attachment_names),
 		cmocka_unit_test(test_long_attachment_name),
 		cmocka_unit_test(test_malformed_attachments),
+		cmocka_unit_test(test_secrets_are_masked),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
