@@ -1,6 +1,7 @@
-/* git_clone.h: a checkout of one branch, by way of a cache of bare repositories: fetch into the cache with the
- * workspace's own token (so that everyone proves access), then a copy of the objects and a checkout. Nothing of the
- * repository's is run (git_run.c), and the token is in a memfd. */
+/* git_clone.h: a checkout of one branch, by way of a cache of bare repositories (git_cache.h): the host is asked with
+ * the workspace's own token each time, so that everyone proves access; what the cache hasn't is fetched into it; then
+ * the objects are copied and checked out. Nothing of the repository's is run (git_run.h), and the token is in a memfd.
+ * Unless it ends with GIT_OK, repo and shadow of the instance are emptied: until then nothing may use them. */
 #ifndef CRAFT_GIT_CLONE_H
 #define CRAFT_GIT_CLONE_H
 

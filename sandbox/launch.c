@@ -23,10 +23,10 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "signals.h"
 
 #define EXIT_LAUNCH 125
 #define MAX_CGROUPS 8
@@ -243,20 +243,6 @@ static void tie_to_parent(pid_t parent)
 		die("the parent is gone");
 }
 
-static void reset_signals(void)
-{
-	/* The kernel's struct sigaction, all zero: the default. By the system call, because the C library doesn't let
-	 * its own two signals be touched, and some programs start others with these ignored. */
-	static const unsigned char plain[64];
-	for (int sig = 1; sig < NSIG; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			(void)syscall(SYS_rt_sigaction, sig, plain, NULL, (size_t)(NSIG - 1) / 8);
-	sigset_t none;
-	(void)sigemptyset(&none);
-	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
-		die("cannot reset the signal mask: %s", strerror(errno));
-}
-
 int main(int argc, char **argv)
 {
 	struct launch l;
@@ -273,7 +259,8 @@ int main(int argc, char **argv)
 	tie_to_parent(l.parent);
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		die("cannot forbid new privileges: %s", strerror(errno));
-	reset_signals();
+	if (!signals_default())
+		die("cannot reset the signal mask: %s", strerror(errno));
 	char *nothing[] = { NULL };
 	(void)execve(l.command[0], l.command, nothing);
 	die("cannot run %s: %s", l.command[0], strerror(errno));

@@ -54,7 +54,7 @@ sandbox_libsandbox_a_SOURCES = \
 sandbox_libsandbox_a_CPPFLAGS = $(sandbox_cppflags)
 
 pkglibexec_PROGRAMS += sandbox/craft-sandbox-launch
-sandbox_craft_sandbox_launch_SOURCES = sandbox/launch.c
+sandbox_craft_sandbox_launch_SOURCES = sandbox/launch.c sandbox/signals.h
 sandbox_craft_sandbox_launch_CPPFLAGS = $(sandbox_cppflags)
 
 pkglibexec_PROGRAMS += sandbox/craft-sandbox-gateway
@@ -94,6 +94,7 @@ sandbox_craft_box_SOURCES = \
 	sandbox/box/probe.c sandbox/box/probe.h \
 	sandbox/box/request.c sandbox/box/request.h \
 	sandbox/box/supervise.c sandbox/box/supervise.h \
+	sandbox/signals.h \
 	sandbox/box/tool.c sandbox/box/tool.h \
 	sandbox/box/tool_edit.c \
 	sandbox/box/tool_file.c \

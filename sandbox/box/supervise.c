@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sandbox/signals.h"
 #include "tree.h"
 
 #define EXIT_NOT_RUN 126
@@ -43,20 +44,10 @@ static void arrange(const int stdio[3], int keep)
 		_exit(EXIT_NOT_RUN);
 }
 
-static void usual_signals(void)
-{
-	for (int sig = 1; sig < NSIG; sig++)
-		if (sig != SIGKILL && sig != SIGSTOP)
-			(void)signal(sig, SIG_DFL); /* the C library's own two refuse */
-	sigset_t none;
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
 static _Noreturn void run_program(const struct supervise *s)
 {
 	arrange(s->stdio, -1);
-	usual_signals();
+	(void)signals_default();
 	(void)setsid();
 	(void)umask(022);
 	for (char **e = s->environment; *e; e++)

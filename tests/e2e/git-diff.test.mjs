@@ -389,13 +389,18 @@ test("an encoding in .gitattributes that the files aren't in doesn't stop the di
 test("again and again: what changes within a second of a diff, to the same size, is seen", options, async () => {
 	const where = await checkout();
 	const file = where.at("README.md");
-	for (let i = 100; i < 112; i++) {
-		writeFileSync(file, `${i}\n`);
+	let number = 100;
+	const again = async () => {
+		writeFileSync(file, `${++number}\n`);
 		own(where.sandbox.repo, where.sandbox.uid);
-		assert.match(String((await diffOf(where)).patch), new RegExp(`^\\+${i}$`, "m"));
-	}
-	// By now the shadow has an index that was looked at again.
-	assert.ok(readdirSync(path.join(where.sandbox.root, "shadow")).includes("index-kept"));
+		assert.match(String((await diffOf(where)).patch), new RegExp(`^\\+${number}$`, "m"));
+	};
+	// At some time the shadow gets an index that was looked at again.
+	await waitFor(async () => {
+		await again();
+		return readdirSync(path.join(where.sandbox.root, "shadow")).includes("index-kept");
+	}, { what: "the index", every: 1 });
+	for (let i = 0; i < 10; i++) await again();
 	await expectRoundTrip(where);
 	writeFileSync(file, lines(40));
 	own(where.sandbox.repo, where.sandbox.uid);
