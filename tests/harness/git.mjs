@@ -38,10 +38,15 @@ export function git(dir, args, { input, env = {}, encoding = "utf8" } = {}) {
 /** A fresh clone with the patch applied by git apply --index: {dir, tree}. The caller removes dir. */
 export function applied(source, commit, patch) {
 	const dir = workDirectory("git-apply-");
-	git(dir, ["clone", "-q", "--no-local", `file://${source}`, "."]);
-	git(dir, ["checkout", "-q", commit]);
-	if (patch.length) git(dir, ["apply", "--index", "--whitespace=nowarn", "-"], { input: patch });
-	return { dir, tree: git(dir, ["write-tree"]) };
+	try {
+		git(dir, ["clone", "-q", "--no-local", `file://${source}`, "."]);
+		git(dir, ["checkout", "-q", commit]);
+		if (patch.length) git(dir, ["apply", "--index", "--whitespace=nowarn", "-"], { input: patch });
+		return { dir, tree: git(dir, ["write-tree"]) };
+	} catch (error) {
+		rmSync(dir, { recursive: true });
+		throw error;
+	}
 }
 
 class Sandbox {
