@@ -21,6 +21,7 @@ lib_libcraft_a_SOURCES = \
 	lib/orphans.c lib/orphans.h \
 	lib/pglink.c lib/pglink.h \
 	lib/seal.c lib/seal.h \
+	lib/startup.c lib/startup.h \
 	lib/sweep.c lib/sweep.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \

@@ -1,7 +1,6 @@
 /* main.c: the sandbox daemon: options, the checks before it serves, the event loop's rhythm, and the way to the end. */
 #include <errno.h>
 #include <fcntl.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +16,7 @@
 #include "host.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/startup.h"
 #include "probe.h"
 #include "reach.h"
 #include "sandbox.h"
@@ -266,64 +266,20 @@ static int run(struct program *p)
 	return 0;
 }
 
-static void help(FILE *out)
-{
-	(void)fputs("Usage: craft-sandboxd [--config FILE]\n"
-		    "Runs Claude Code and tools in isolated checkouts of repositories, as PostgreSQL asks for.\n\n"
-		    "  --config FILE    configuration (default: $CRAFT_CONFIG, else " SYSCONFDIR
-		    "/craft-agent-cloud/craft-agent-cloud.conf)\n"
-		    "  --check-config   check the configuration and exit\n"
-		    "  --print-config   print the configuration in force, without secrets, and exit\n"
-		    "  --help, --version\n\n"
-		    "SIGTERM: ends what runs, tells its clients, and exits; the sandboxes' files stay for the next "
-		    "start.\n\n"
-		    "Configuration keys (in the file or the environment):\n",
-		    out);
-	conf_help(CONF_SANDBOX, out);
-}
-
-enum option_code { OPT_CONFIG = 1, OPT_CHECK, OPT_PRINT, OPT_HELP, OPT_VERSION };
-
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, OPT_CONFIG }, { "check-config", no_argument, NULL, OPT_CHECK },
-		{ "print-config", no_argument, NULL, OPT_PRINT },  { "help", no_argument, NULL, OPT_HELP },
-		{ "version", no_argument, NULL, OPT_VERSION },	   { 0 },
+	static const struct startup about = {
+		.name = "craft-sandboxd",
+		.program = CONF_SANDBOX,
+		.purpose = "Runs Claude Code and tools in isolated checkouts of repositories, as PostgreSQL asks for.",
+		.signals = "SIGTERM ends what runs, tells its clients, and exits; the sandboxes' files stay for the "
+			   "next start.",
 	};
 	static struct program program = { .lock = -1 };
-	const char *path = NULL;
-	int opt, mode = 0;
-	log_init("craft-sandboxd");
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (opt == OPT_HELP) {
-			help(stdout);
-			return 0;
-		} else if (opt == OPT_VERSION) {
-			(void)puts("craft-sandboxd " PACKAGE_VERSION);
-			return 0;
-		} else if (opt == OPT_CONFIG) {
-			path = optarg;
-		} else if (opt == OPT_CHECK || opt == OPT_PRINT) {
-			mode = opt;
-		} else {
-			return 2;
-		}
-	}
-	if (optind < argc) {
-		(void)fprintf(stderr, "craft-sandboxd: unexpected argument %s (see --help)\n", argv[optind]);
-		return 2;
-	}
-	autobuf error = { 0 };
-	if (!conf_load(&program.daemon.conf, CONF_SANDBOX, path, &error)) {
-		(void)fprintf(stderr, "craft-sandboxd: %s\n", buf_cstr(&error));
-		return 2;
-	}
-	int status = 0;
-	if (mode == OPT_PRINT)
-		conf_print(&program.daemon.conf, CONF_SANDBOX, stdout);
-	else if (mode == 0)
-		status = run(&program);
+	int status;
+	if (!startup(&about, argc, argv, &program.daemon.conf, &status))
+		return status;
+	status = run(&program);
 	conf_free(&program.daemon.conf);
 	return status;
 }

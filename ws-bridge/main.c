@@ -1,6 +1,5 @@
 /* main.c: the WebSocket bridge: options, the event loop's rhythm, and the way to the end. */
 #include <errno.h>
-#include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "hub.h"
 #include "lane.h"
 #include "lib/log.h"
+#include "lib/startup.h"
 #include "listener.h"
 #include "sandbox_room.h"
 #include "session_cache.h"
@@ -270,63 +270,20 @@ static int run(struct program *p)
 	return 0;
 }
 
-static void help(FILE *out)
-{
-	(void)fputs("Usage: craft-ws-bridge [--config FILE]\n"
-		    "Carries workspace changes between WebSocket clients and PostgreSQL.\n\n"
-		    "  --config FILE    configuration (default: $CRAFT_CONFIG, else " SYSCONFDIR
-		    "/craft-agent-cloud/craft-agent-cloud.conf)\n"
-		    "  --check-config   check the configuration and exit\n"
-		    "  --print-config   print the configuration in force, without secrets, and exit\n"
-		    "  --help, --version\n\n"
-		    "SIGTERM: finishes what is under way, closes all connections with 1012, and exits.\n\n"
-		    "Configuration keys (in the file or the environment):\n",
-		    out);
-	conf_help(CONF_BRIDGE, out);
-}
-
-enum option_code { OPT_CONFIG = 1, OPT_CHECK, OPT_PRINT, OPT_HELP, OPT_VERSION };
-
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, OPT_CONFIG }, { "check-config", no_argument, NULL, OPT_CHECK },
-		{ "print-config", no_argument, NULL, OPT_PRINT },  { "help", no_argument, NULL, OPT_HELP },
-		{ "version", no_argument, NULL, OPT_VERSION },	   { 0 },
+	static const struct startup about = {
+		.name = "craft-ws-bridge",
+		.program = CONF_BRIDGE,
+		.purpose =
+			"Carries workspace changes, and what sandboxes say, between WebSocket clients and PostgreSQL.",
+		.signals = "SIGTERM finishes what is under way, closes all connections with 1012, and exits.",
 	};
 	static struct program program;
-	const char *path = NULL;
-	int opt, mode = 0;
-	log_init("craft-ws-bridge");
-	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (opt == OPT_HELP) {
-			help(stdout);
-			return 0;
-		} else if (opt == OPT_VERSION) {
-			(void)puts("craft-ws-bridge " PACKAGE_VERSION);
-			return 0;
-		} else if (opt == OPT_CONFIG) {
-			path = optarg;
-		} else if (opt == OPT_CHECK || opt == OPT_PRINT) {
-			mode = opt;
-		} else {
-			return 2;
-		}
-	}
-	if (optind < argc) {
-		(void)fprintf(stderr, "craft-ws-bridge: unexpected argument %s (see --help)\n", argv[optind]);
-		return 2;
-	}
-	autobuf error = { 0 };
-	if (!conf_load(&program.bridge.conf, CONF_BRIDGE, path, &error)) {
-		(void)fprintf(stderr, "craft-ws-bridge: %s\n", buf_cstr(&error));
-		return 2;
-	}
-	int status = 0;
-	if (mode == OPT_PRINT)
-		conf_print(&program.bridge.conf, CONF_BRIDGE, stdout);
-	else if (mode == 0)
-		status = run(&program);
+	int status;
+	if (!startup(&about, argc, argv, &program.bridge.conf, &status))
+		return status;
+	status = run(&program);
 	conf_free(&program.bridge.conf);
 	return status;
 }

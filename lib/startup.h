@@ -1,0 +1,19 @@
+/* startup.h: what main() of every daemon begins with: the options that all have, and the configuration. */
+#ifndef CRAFT_STARTUP_H
+#define CRAFT_STARTUP_H
+
+#include "conf.h"
+
+struct startup {
+	const char *name; /* of the program */
+	enum conf_program program;
+	const char *purpose; /* for --help: sentences, without a line break at the end, as the next one */
+	const char *signals;
+};
+
+/* Names the program in the log, reads the command line and loads the configuration. True: go on, and conf is to be
+ * freed. False: it did what was asked for, or said what is wrong; *status is the exit status: 0, or 2 for bad usage or
+ * configuration. */
+bool startup(const struct startup *s, int argc, char **argv, struct conf *conf, int *status);
+
+#endif
