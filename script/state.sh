@@ -74,7 +74,7 @@ read_secret_files() {
 uid_base() {
 	local hash
 	read -r hash _ < <(cksum <<<"$DIR")
-	echo $((1000000 + hash % 1000000 * 1024))
+	echo $((1000000 + hash % 900000 * 1024))
 }
 
 # What was kept, with the environment over it, goes into DIR/conf. Sets api_key.
