@@ -92,7 +92,7 @@ static const struct conf_key keys[] = {
 	{ "SANDBOX_AGENT_IDLE", COUNT, BOX, 0, AT(sandbox_agent_idle), "300", 1, 31536000, "seconds after which the agent's process of a sandbox without work ends, to free its memory; the next task goes on with the conversation" },
 	{ "SANDBOX_STREAM_KEEP", COUNT, BOX, 0, AT(sandbox_stream_keep), "86400", 1, 31536000, "seconds for which the messages of a sandbox are kept for clients that come back" },
 	{ "SANDBOX_CLONE_TIMEOUT", COUNT, BOX, 0, AT(sandbox_clone_timeout), "600", 1, 86400, "seconds that a clone may take" },
-	{ "SANDBOX_REPO_MAX", SIZE, BOX, 0, AT(sandbox_repo_max), "2G", 1 << 20, 1ll << 40, "largest repository, as it is transferred" },
+	{ "SANDBOX_REPO_MAX", SIZE, BOX, 0, AT(sandbox_repo_max), "2G", 1 << 20, 1ll << 40, "largest repository, as it is transferred; without SANDBOX_DISK its checkout, too" },
 	{ "SANDBOX_DIFF_MAX", SIZE, BOX, 0, AT(sandbox_diff_max), "32M", 1024, 256ll << 20, "largest diff; a longer one is cut and says so" },
 	{ "SANDBOX_OUTPUT_MAX", SIZE, BOX, 0, AT(sandbox_output_max), "64M", 1024, 256ll << 20, "most output of one tool call; more is cut and says so" },
 	{ "SANDBOX_MEMORY", SIZE, BOX, 0, AT(sandbox_memory), "2G", 0, 1ll << 44, "memory of one sandbox; 0: no limit" },
