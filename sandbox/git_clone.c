@@ -291,8 +291,3 @@ void git_clone_cancel(struct git_clone *c, void (*done)(void *user))
 	c->on_cancelled = done;
 	stop(c);
 }
-
-bool git_branch_valid(const char *branch)
-{
-	return branch_valid(slice_of(branch));
-}

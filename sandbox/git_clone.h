@@ -25,7 +25,7 @@ struct git_clone_options {
 	const struct conf *conf;
 	const struct instance *instance; /* made and empty; stays until on_done */
 	const char *repo_key;		 /* owner/repo; the URL is GITHUB_URL/owner/repo.git */
-	const char *branch;		 /* one that git check-ref-format --branch takes; empty: the remote's HEAD */
+	const char *branch;		 /* one that branch_valid() takes; empty: the remote's HEAD */
 	struct slice token;		 /* not kept after the call */
 	/* Once. text: a sentence for the user, without secrets, empty when GIT_OK. commit: 40 hex digits when GIT_OK.
 	 */
@@ -37,7 +37,5 @@ struct git_clone;
 struct git_clone *git_clone_start(uv_loop_t *loop, const struct git_clone_options *options);
 /* Ends it; on_done doesn't come... but done(user) does once nothing of it runs any more. */
 void git_clone_cancel(struct git_clone *clone, void (*done)(void *user));
-/* Is it a branch name that git takes? Refuses what begins with a hyphen. */
-bool git_branch_valid(const char *branch);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "lib/git_ref.h"
 #include "lib/github_token.h"
 #include "lib/log.h"
 #include "message.h"
@@ -165,6 +166,11 @@ static void start_clone(struct sandbox *sb)
 					     .on_done = on_cloned,
 					     .user = sb };
 	enter(sb, SANDBOX_CLONING, NULL);
+	/* craft-fcgi has looked at it; whoever writes to the database by hand has not. */
+	if (*sb->branch && !branch_valid(slice_of(sb->branch))) {
+		sandbox_end(sb, "clone", "The branch has a name that git doesn't take", false);
+		return;
+	}
 	sb->clone = git_clone_start(sb->daemon->loop, &options);
 }
 
