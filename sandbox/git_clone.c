@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "git_clone_internal.h"
-#include "git_ref.h"
 #include "lib/cleanup.h"
 #include "tree.h"
 
