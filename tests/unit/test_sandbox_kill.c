@@ -173,13 +173,17 @@ static void test_supervisor_stopped(void **state)
 {
 	(void)state;
 	autooutcome o;
-	struct box_run *run = start_shell(&t, "kill -STOP $PPID; echo stopped; sleep 60", &o);
-	wait_text(&t, &o, "stopped");
+	struct box_run *run = start_shell(&t, "kill -STOP $PPID; echo $PPID; sleep 60", &o);
+	wait_text(&t, &o, "\n");
+	int supervisor = atoi(buf_cstr(&o.out));
 	box_run_kill(run);
 	/* The box pays for it. */
 	wait_int(&t, &o.code, -1);
 	assert_int_equal(o.code, 128 + SIGKILL);
 	wait_bool(&t, &t.ended);
+	/* Here is no pid namespace to take it along. */
+	assert_int_equal(kill(supervisor, SIGCONT), 0);
+	wait_gone(supervisor);
 }
 
 /* ---- hostile boxes ---- */
