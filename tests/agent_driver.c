@@ -13,8 +13,10 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "sandbox/agent.h"
+#include "sandbox/disk.h"
 #include "sandbox/gateway.h"
 #include "sandbox/message.h"
+#include "sandbox/reach.h"
 #include "sandbox/seccomp.h"
 
 #define SESSION "5a5a5a5a-0000-4000-8000-000000000001"
@@ -156,9 +158,19 @@ static bool start_box(struct buf *error)
 	return driver.box != NULL;
 }
 
+/* The tree may lie where only root may enter: as the daemon does it. */
+static bool reach(struct buf *error)
+{
+	return geteuid() != 0 || (disk_own_mounts(error) && reach_prepare(&driver.conf, error));
+}
+
 static void make_box(void)
 {
 	autobuf error = { 0 };
+	if (!reach(&error)) {
+		say_text("failed", buf_slice(&error));
+		return;
+	}
 	instance_init(&driver.instance, &driver.conf, SESSION, 0);
 	driver.seccomp_fd = seccomp_export(&error);
 	if (driver.seccomp_fd < 0 || !instance_create(&driver.instance, &driver.conf, &error) ||

@@ -12,7 +12,9 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "sandbox/disk.h"
 #include "sandbox/gateway.h"
+#include "sandbox/reach.h"
 
 static struct driver {
 	uv_loop_t *loop;
@@ -71,6 +73,12 @@ static void on_end(void *user, int exit_code)
 		uv_close((uv_handle_t *)&driver.input, NULL);
 }
 
+/* The tree may lie where only root may enter: as the daemon does it. */
+static bool reach(struct buf *error)
+{
+	return geteuid() != 0 || (disk_own_mounts(error) && reach_prepare(&driver.conf, error));
+}
+
 static void start(void)
 {
 	autobuf text = { 0 };
@@ -81,7 +89,7 @@ static void start(void)
 						 .head_timeout = driver.head_timeout,
 						 .on_event = on_event,
 						 .on_end = on_end };
-	if (gateway_check(&driver.conf, &text))
+	if (reach(&text) && gateway_check(&driver.conf, &text))
 		driver.gateway = gateway_start(driver.loop, &options, &text);
 	if (!driver.gateway) {
 		say_error(buf_slice(&text));

@@ -21,6 +21,7 @@
 #include "sandbox/disk.h"
 #include "sandbox/git_clone.h"
 #include "sandbox/git_diff.h"
+#include "sandbox/reach.h"
 
 #define SLOTS 1024
 #define FIELDS 6
@@ -211,7 +212,7 @@ int main(void)
 		return 1;
 	}
 	log_set_level((enum log_level)conf.log_level);
-	if (geteuid() == 0 && !disk_own_mounts(&error))
+	if (geteuid() == 0 && (!disk_own_mounts(&error) || !reach_prepare(&conf, &error)))
 		(void)fprintf(stderr, "%s\n", buf_cstr(&error));
 	loop = uv_default_loop();
 	(void)uv_pipe_init(loop, &input, 0);

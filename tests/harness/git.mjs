@@ -8,7 +8,7 @@
 //   const { dir, tree } = applied(repositoryOnTheServer, commit, patch);
 
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { ROOT } from "./server.mjs";
@@ -87,6 +87,14 @@ class Sandbox {
 	remove() { return this.#ask("removed", "remove"); }
 }
 
+// Another user can't reach a build below /root.
+function programsFor(uid, dir) {
+	if (uid === undefined) return { driver: path.join(build, "tests/git_driver"), libexec: path.join(build, "sandbox") };
+	copyFileSync(path.join(build, "tests/git_driver"), path.join(dir, "git_driver"));
+	copyFileSync(path.join(build, "sandbox/craft-sandbox-launch"), path.join(dir, "craft-sandbox-launch"));
+	return { driver: path.join(dir, "git_driver"), libexec: dir };
+}
+
 class Driver {
 	#waiting = [];
 	#rest = "";
@@ -97,9 +105,10 @@ class Driver {
 		this.dir = workDirectory();
 		if (uid !== undefined) chownSync(this.dir, uid, gid);
 		this.sandboxes = env.SANDBOX_DIR ?? path.join(this.dir, "sandboxes");
-		const child = spawn(path.join(build, "tests/git_driver"), { uid, gid, stdio: ["pipe", "pipe", "pipe"], env: {
+		const programs = programsFor(uid, this.dir);
+		const child = spawn(programs.driver, { uid, gid, stdio: ["pipe", "pipe", "pipe"], env: {
 			PATH: process.env.PATH, API_KEY: "0123456789abcdef0123456789abcdef", ENCRYPTION_KEY: "a".repeat(64),
-			DATABASE_URL: "postgresql:///none", SANDBOX_DIR: this.sandboxes, SANDBOX_LIBEXEC: path.join(build, "sandbox"),
+			DATABASE_URL: "postgresql:///none", SANDBOX_DIR: this.sandboxes, SANDBOX_LIBEXEC: programs.libexec,
 			SANDBOX_AGENT: "/bin/true", SANDBOX_DISK: "0", GITHUB_URL: github.url,
 			...(github.caFile && { GITHUB_CA_FILE: github.caFile }), ...env } });
 		this.#child = child;
