@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import { after, test } from "node:test";
 import { startSandboxRig } from "../harness/sandbox.mjs";
 import { assertExpired, gate, row, statuses, tasks } from "../harness/sandbox_life.mjs";
-import { assertNoTraces, ownUsers, processesOf, tracesOf } from "../harness/sandbox_traces.mjs";
+import { assertNoTraces, ownUsers, processesOf, stopDiff, tracesOf } from "../harness/sandbox_traces.mjs";
 import { waitFor } from "../harness/server.mjs";
 
 const rig = await startSandboxRig({ env: { SANDBOX_REPO_MAX: "1M", SANDBOX_CLONE_TIMEOUT: "60", ...ownUsers() } });
@@ -148,9 +148,7 @@ const stages = {
 	async "while a diff is made"() {
 		const client = await rig.ready("alice/notes", { params: { since: 0 } });
 		await client.bash("for i in $(seq 3000); do echo $i >f$i; done");
-		client.send({ type: "diff" });
-		const git = await waitFor(() => rig.daemonProcesses().find(({ comm }) => comm === "git"), { every: 1, what: "git" });
-		process.kill(git.pid, "SIGSTOP");
+		await stopDiff(rig, client);
 		return { client, told: (m) => m.type === "error" && /deleted/.test(m.message) };
 	},
 };

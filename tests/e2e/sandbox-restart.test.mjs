@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { startSandboxRig } from "../harness/sandbox.mjs";
 import { assertExpired, tasks } from "../harness/sandbox_life.mjs";
-import { assertNoTraces, ownUsers, processesOf, tracesOf } from "../harness/sandbox_traces.mjs";
+import { assertNoTraces, ownUsers, processesOf, stopDiff, tracesOf } from "../harness/sandbox_traces.mjs";
 import { alive, waitFor } from "../harness/server.mjs";
 
 const rig = await startSandboxRig({ env: { SANDBOX_CLONE_TIMEOUT: "120", ...ownUsers() } });
@@ -37,10 +37,7 @@ async function allStages() {
 	all.tool.send({ type: "tool", id: "long", name: "Bash", input: { command: "echo begun >begun; sleep 1000" } });
 	await waitFor(async () => (await all.tool.bash("ls")).output.includes("begun"), { what: "the tool to begin" });
 	await all.diff.bash("for i in $(seq 2000); do echo $i >f$i; done");
-	const before = rig.daemonProcesses().map(({ pid }) => pid);
-	all.diff.send({ type: "diff" });
-	const git = await waitFor(() => rig.daemonProcesses().find(({ pid, comm }) => comm === "git" && !before.includes(pid)), { every: 1, what: "git" });
-	process.kill(git.pid, "SIGSTOP");
+	await stopDiff(rig, all.diff);
 	github.behave("git", "never");
 	all.cloning = await rig.begin("alice/slow", { params: { since: 0 } });
 	all.cloning.send({ type: "tool", id: "taken", name: "Bash", input: { command: "true" } });

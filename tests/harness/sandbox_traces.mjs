@@ -63,3 +63,33 @@ export async function assertNoTraces(rig, sessionId, { alone = false } = {}) {
 		.catch((error) => { throw new Error(`left of ${sessionId}:\n${left().join("\n")}`, { cause: error }); });
 	await rig.gone(sessionId);
 }
+
+/** Asks for diffs until the git of one of them could be stopped in the middle: that one is never answered. */
+export async function stopDiff(rig, client) {
+	const before = rig.daemonProcesses().map(({ pid }) => pid);
+	const answered = () => client.messages.filter(({ type }) => type === "diff").length;
+	let asked = answered();
+	await waitFor(() => {
+		if (answered() === asked) {
+			client.send({ type: "diff" });
+			asked++;
+		}
+		const git = rig.daemonProcesses().find(({ pid, comm }) => comm === "git" && !before.includes(pid));
+		if (!git) return false;
+		// It may be over by now.
+		try {
+			process.kill(git.pid, "SIGSTOP");
+		} catch {
+			return false;
+		}
+		return waitFor(() => /^State:\s+T/m.test(statusOf(git.pid)), { deadline: 500 }).then(() => true, () => false);
+	}, { every: 1, deadline: 30_000, what: "a git to stop" });
+}
+
+function statusOf(pid) {
+	try {
+		return readFileSync(`/proc/${pid}/status`, "utf8");
+	} catch {
+		return "";
+	}
+}
