@@ -23,7 +23,7 @@ static void accepts_keys(void **state)
 		"a/_",	       "a/x.wiki",
 		"a/git",       "a/.gitx",
 		"a/x.git.y",   NAME_39 "/x",
-		"a/" NAME_100,
+		("a/" NAME_100),
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
