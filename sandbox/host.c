@@ -143,13 +143,6 @@ static const char *known_reason(struct slice reason)
 	return "host";
 }
 
-static void write_cleaned(struct host *host, struct slice session)
-{
-	struct store_op *op = host_op(host, STMT_CLEANED, NULL);
-	store_op_text(op, session);
-	store_send(host->daemon->state, op, true);
-}
-
 static void on_ending(void *user, const PGresult *r)
 {
 	struct host *host = user;
@@ -158,7 +151,7 @@ static void on_ending(void *user, const PGresult *r)
 		if (sb)
 			sandbox_end(sb, known_reason(db_get(r, i, 1)), NULL, true);
 		else
-			write_cleaned(host, db_get(r, i, 0));
+			sandbox_write_cleaned(host->daemon, db_get(r, i, 0));
 	}
 	answered(host, ASK_ENDING);
 }
@@ -274,7 +267,7 @@ static void on_mine(void *user, const PGresult *r)
 		struct slice status = db_get(r, i, 5);
 		bool ready = slice_eq_str(status, "ready") || slice_eq_str(status, "idle");
 		if (has_ended(r, i))
-			write_cleaned(host, row.session);
+			sandbox_write_cleaned(host->daemon, row.session);
 		else if (!sandbox_find(host->daemon, row.session) && !sandbox_begin(host->daemon, &row, ready))
 			log_error(NULL, "SANDBOX_MAX is too small for the sandboxes of before");
 	}

@@ -161,11 +161,6 @@ void job_cancel(struct job *job)
 
 /* ---- diff ---- */
 
-static void diff_start(struct job *job)
-{
-	sandbox_diff_want(job);
-}
-
 void job_diff_done(struct job *job, bool ok, struct slice patch, struct slice notes)
 {
 	autobuf body = { 0 };
@@ -185,7 +180,7 @@ void job_start(struct job *job)
 	static void (*const starts[])(struct job *) = { [JOB_EXECUTE] = job_execute_start,
 							[JOB_TOOL] = job_tool_start,
 							[JOB_CANCEL] = cancel_start,
-							[JOB_DIFF] = diff_start };
+							[JOB_DIFF] = sandbox_diff_want };
 	if (job->started || job->ended)
 		return;
 	job->started = true;

@@ -57,11 +57,18 @@ static struct slice text_or_null(const char *text)
 	return text ? slice_of(text) : slice_make(NULL, 0);
 }
 
-static void write_state(struct sandbox *sb, const char *commit)
+/* A statement about it: its first parameters are the host's id and its own. */
+static struct store_op *session_op(struct sandbox *sb, enum statement statement, store_done done)
 {
-	struct store_op *op = store_op_new(STMT_STATE, on_state, sb);
+	struct store_op *op = store_op_new(statement, done, sb);
 	store_op_text(op, slice_of(sb->daemon->host));
 	store_op_text(op, slice_of(sb->session));
+	return op;
+}
+
+static void write_state(struct sandbox *sb, const char *commit)
+{
+	struct store_op *op = session_op(sb, STMT_STATE, on_state);
 	store_op_text(op, slice_of(sandbox_status(sb)));
 	store_op_text(op, slice_make(NULL, 0));
 	store_op_text(op, text_or_null(commit));
@@ -80,20 +87,18 @@ static void on_end_written(void *user, const PGresult *r)
 
 static void write_end(struct sandbox *sb, const char *reason, const char *error)
 {
-	struct store_op *op = store_op_new(STMT_END, on_end_written, sb);
-	store_op_text(op, slice_of(sb->daemon->host));
-	store_op_text(op, slice_of(sb->session));
+	struct store_op *op = session_op(sb, STMT_END, on_end_written);
 	store_op_text(op, slice_of(reason));
 	store_op_text(op, text_or_null(error));
 	store_send(sb->daemon->state, op, true);
 }
 
-static void write_cleaned(struct sandbox *sb)
+void sandbox_write_cleaned(struct daemon *d, struct slice session)
 {
 	struct store_op *op = store_op_new(STMT_CLEANED, NULL, NULL);
-	store_op_text(op, slice_of(sb->daemon->host));
-	store_op_text(op, slice_of(sb->session));
-	store_send(sb->daemon->state, op, true);
+	store_op_text(op, slice_of(d->host));
+	store_op_text(op, session);
+	store_send(d->state, op, true);
 }
 
 static void enter(struct sandbox *sb, enum sandbox_state state, const char *commit)
@@ -423,7 +428,7 @@ static void sandbox_free(struct sandbox *sb)
 {
 	struct daemon *d = sb->daemon;
 	if (sb->reason) {
-		write_cleaned(sb);
+		sandbox_write_cleaned(d, slice_of(sb->session));
 		log_info(sb->session, "removed");
 	}
 	store_forget(d->state, sb);

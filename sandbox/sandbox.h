@@ -85,6 +85,8 @@ struct box *sandbox_box(struct sandbox *sandbox, struct buf *error);
 /* Goes on with what can go on, and sends what is to be told. Call it once a turn of the loop: sandboxes go only here.
  */
 void sandbox_turn(struct sandbox *sandbox);
+/* Nothing of it is on this host any more: the database is told. */
+void sandbox_write_cleaned(struct daemon *daemon, struct slice session);
 /* Has it work? */
 bool sandbox_busy(const struct sandbox *sandbox);
 /* Once a second. */
