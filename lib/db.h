@@ -35,12 +35,13 @@ void db_add_i64(struct db_params *p, int64_t v);       /* bigint */
 void db_add_i32(struct db_params *p, int32_t v);       /* integer */
 void db_add_bool(struct db_params *p, bool v);
 
-/* Binary arrays without nulls, built in a buffer that is then passed by db_add_text(). */
-enum db_array_type { DB_INT4 = 23, DB_INT8 = 20, DB_JSON = 114, DB_TEXT = 25 };
+/* Binary arrays, built in a buffer that is then passed by db_add_text(). */
+enum db_array_type { DB_BOOL = 16, DB_BYTEA = 17, DB_INT8 = 20, DB_INT4 = 23, DB_TEXT = 25, DB_JSON = 114 };
 void db_array_begin(struct buf *out, enum db_array_type type, size_t count);
 void db_array_i32(struct buf *out, int32_t v);
 void db_array_i64(struct buf *out, int64_t v);
-void db_array_text(struct buf *out, struct slice s);
+void db_array_bool(struct buf *out, bool v);
+void db_array_text(struct buf *out, struct slice s); /* or any value in its binary form; ptr NULL: null */
 void db_array_end(
 	struct buf *out); /* ends the process if the array is beyond what a parameter can hold; callers bound it */
 
@@ -53,7 +54,7 @@ const char *db_i64_array(struct slice value,
 int64_t db_i64_array_at(const char *elements, size_t i);
 
 /* Starts connecting (PQconnectStartParams) with application_name, a 5 s connect timeout, keepalives and planner settings
- * (jit and enable_seqscan off) on top of the URL. Never NULL; PQstatus tells. */
+ * (SETTINGS in db.c) on top of the URL. Never NULL; PQstatus tells. */
 PGconn *db_connect_start(const char *url, const char *application);
 /* Connects and prepares all statements; NULL on failure, with a sentence without secrets in *error. */
 PGconn *db_connect(const char *url, const char *application, const struct db_statement *statements, size_t count,

@@ -13,6 +13,7 @@ dist_sqlmigrations_DATA = \
 dist_sqlapi_DATA = \
 	sql/api/00_change.sql \
 	sql/api/10_sessions.sql \
+	sql/api/15_session_batch.sql \
 	sql/api/20_documents.sql \
 	sql/api/30_changes.sql \
 	sql/api/40_reads.sql \

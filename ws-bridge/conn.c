@@ -26,6 +26,7 @@
 #define SLOW_MS 300 /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
+static void watch(struct conn *conn);
 static void feed(struct conn *conn, uint8_t *data, size_t len);
 
 /* ---- life ---- */
@@ -50,7 +51,7 @@ void conn_new(struct bridge *bridge, int fd)
 	conn->poll.data = conn;
 	TAILQ_INSERT_TAIL(&bridge->conns, conn, link);
 	bridge->conn_count++;
-	(void)uv_poll_start(&conn->poll, UV_READABLE, on_poll);
+	watch(conn);
 }
 
 struct conn *conn_ref(struct conn *conn)
@@ -112,6 +113,10 @@ static void watch(struct conn *conn)
 		events |= UV_READABLE;
 	if (conn->out.count)
 		events |= UV_WRITABLE;
+	/* libuv takes a descriptor out of epoll and puts it in again, whatever is asked. */
+	if (events == conn->watched)
+		return;
+	conn->watched = events;
 	if (events)
 		(void)uv_poll_start(&conn->poll, events, on_poll);
 	else

@@ -35,6 +35,7 @@ struct conn {
 	uint64_t last_heard; /* ms */
 	uint8_t pings;	     /* unanswered */
 	uint16_t close_code; /* how it ended, for the log: 1006 until a Close frame was sent; 0 before the 101 */
+	int watched; /* what the loop was asked to look for */
 	uint8_t paused;
 	bool dirty;
 	bool peer_closed;	  /* its Close came */

@@ -3,31 +3,36 @@
  *   BASES  reading what the batch's statements need of their sessions
  *   BATCH  the batch was sent, as one implicit transaction
  *   SINGLE the batch failed as a whole: its requests go one at a time, each after reading its base
- * After each commit the workspaces are announced in a transaction of their own, which the next batch doesn't wait for.
+ * What was committed is announced in a transaction of its own: at once, or behind the next batch if there is one, and
+ * while batch follows batch only now and then.
  */
 #include "lane.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
+#include "call.h"
 #include "feed.h"
 #include "lib/log.h"
 #include "lib/pglink.h"
 #include "op.h"
+#include "refusal.h"
 #include "room.h"
 #include "session_cache.h"
 
-#define BATCH_OPS 64
+#define BATCH_OPS CALL_OPS
 #define BATCH_BYTES (4u << 20)
 #define BIG_MESSAGE (128u << 10) /* goes by the big lane */
 #define RENEW_BYTES (16u << 20)	 /* libpq keeps buffers of the biggest query: after one of these it connects anew */
 #define MAX_TRIES 50
-#define EXPECT_MAX 256 /* two for each op of a batch, and what announcements leave */
+#define HINT_EVERY_MS 2	      /* while batch follows batch */
+#define HINT_BYTES (4u << 10) /* and before so much is to be said: a notification has less than 8,000 bytes */
+#define EXPECT_MAX 256	      /* two for each op of a batch, and what announcements leave */
 
 enum lane_state { LANE_IDLE, LANE_BASES, LANE_BATCH, LANE_SINGLE };
 
 /* What the connection will tell next, in order. */
-enum expect { EXPECT_BASE, EXPECT_BASES_END, EXPECT_OP, EXPECT_COMMIT, EXPECT_ANNOUNCED, EXPECT_ANNOUNCED_END };
+enum expect { EXPECT_BASE, EXPECT_BASES_END, EXPECT_CALL, EXPECT_COMMIT, EXPECT_ANNOUNCED, EXPECT_ANNOUNCED_END };
 
 struct expectation {
 	enum expect what;
@@ -36,19 +41,30 @@ struct expectation {
 
 TAILQ_HEAD(op_list, op);
 
+/* A statement of the transaction under way. */
+struct call {
+	struct op *const *ops;
+	size_t count;
+	PGresult *result;
+};
+
 struct lane {
 	struct bridge *bridge;
 	struct pglink *link;
 	struct op_list queue;
 	enum lane_state state;
 	struct op *batch[BATCH_OPS];
-	PGresult *results[BATCH_OPS];
-	size_t count, next; /* ops of the batch; the one whose result comes next, or that runs singly */
-	bool failed;	    /* a result of this transaction was an error of the server */
+	size_t count, next; /* ops of the batch; the one that runs singly */
+	struct call calls[BATCH_OPS];
+	size_t call_count, call_next; /* calls sent; the one whose result comes next */
+	struct call_builder *builder;
+	bool just_committed;
+	struct buf heads; /* what was committed and not yet announced: "id:seq,id:seq" */
+	bool failed;	  /* a result of this transaction was an error of the server */
 	char sqlstate[6];
 	struct expectation expected[EXPECT_MAX];
 	size_t expect_first, expect_count;
-	uint64_t sent_at; /* ms */
+	uint64_t sent_at, announced_at; /* ms */
 	size_t biggest;
 };
 
@@ -137,12 +153,11 @@ static struct expectation expected(struct lane *lane)
 	return e;
 }
 
-static void clear_results(struct lane *lane)
+static void clear_calls(struct lane *lane)
 {
-	for (size_t i = 0; i < BATCH_OPS; i++) {
-		PQclear(lane->results[i]);
-		lane->results[i] = NULL;
-	}
+	for (size_t i = 0; i < lane->call_count; i++)
+		PQclear(lane->calls[i].result);
+	lane->call_count = lane->call_next = 0;
 }
 
 static void sync_now(struct lane *lane, enum expect what)
@@ -153,23 +168,18 @@ static void sync_now(struct lane *lane, enum expect what)
 }
 
 /* Queues the hint for the other bridges; it runs in a transaction of its own, after the commit. */
-static void announce(struct lane *lane, struct op *const *ops, size_t count)
+static void announce(struct lane *lane)
 {
-	autobuf slugs = { 0 };
 	struct db_params p = { 0 };
-	size_t distinct = 0;
-	for (size_t i = 0; i < count; i++)
-		distinct += i == 0 || ops[i]->room != ops[i - 1]->room;
-	db_array_begin(&slugs, DB_TEXT, distinct);
-	for (size_t i = 0; i < count; i++) {
-		if (i == 0 || ops[i]->room != ops[i - 1]->room)
-			db_array_text(&slugs, room_name(ops[i]->room));
-	}
-	db_add_text(&p, buf_slice(&slugs));
+	if (!lane->heads.len)
+		return;
+	db_add_text(&p, slice_make(lane->heads.data, lane->heads.len - 1));
 	expect(lane, EXPECT_ANNOUNCED, NULL);
-	(void)pglink_query(lane->link, STMT_ANNOUNCE, &p);
+	(void)pglink_query(lane->link, STMT_ANNOUNCE_HEADS, &p);
 	expect(lane, EXPECT_ANNOUNCED_END, NULL);
 	(void)pglink_sync(lane->link);
+	buf_clear(&lane->heads);
+	lane->announced_at = uv_now(lane->bridge->loop);
 }
 
 /* Queues the reads that these ops need. Returns how many. */
@@ -225,17 +235,26 @@ static void take_batch(struct lane *lane)
 	sort_batch(lane);
 }
 
+/* Sends ops as one transaction, and announces the ones before. */
+static void send_calls(struct lane *lane, struct op *const *ops, size_t count)
+{
+	lane->failed = false;
+	for (size_t done = 0; done < count; lane->call_count++) {
+		struct call *call = &lane->calls[lane->call_count];
+		expect(lane, EXPECT_CALL, NULL);
+		*call = (struct call){ &ops[done], call_send(lane->builder, &ops[done], count - done, lane->link),
+				       NULL };
+		done += call->count;
+	}
+	sync_now(lane, EXPECT_COMMIT);
+	if (lane->heads.len > HINT_BYTES || uv_now(lane->bridge->loop) - lane->announced_at >= HINT_EVERY_MS)
+		announce(lane);
+}
+
 static void send_batch(struct lane *lane)
 {
 	lane->state = LANE_BATCH;
-	lane->failed = false;
-	lane->next = 0;
-	for (size_t i = 0; i < lane->count; i++) {
-		expect(lane, EXPECT_OP, lane->batch[i]);
-		(void)op_send(lane->batch[i], lane->link);
-	}
-	sync_now(lane, EXPECT_COMMIT);
-	announce(lane, lane->batch, lane->count);
+	send_calls(lane, lane->batch, lane->count);
 }
 
 void lane_pump(struct lane *lane)
@@ -247,31 +266,57 @@ void lane_pump(struct lane *lane)
 		pglink_renew(lane->link);
 		return;
 	}
-	if (TAILQ_EMPTY(&lane->queue))
+	if (TAILQ_EMPTY(&lane->queue)) {
+		/* The answers first: they leave between two calls. */
+		if (!lane->just_committed)
+			announce(lane);
+		lane->just_committed = false;
 		return;
+	}
 	take_batch(lane);
 	lane->state = LANE_BASES;
 	if (ask_bases(lane, lane->batch, lane->count) == 0)
 		send_batch(lane);
 }
 
+/* Ops of a batch are sorted: of a workspace's the last has the highest number. */
+static void note_head(struct lane *lane, struct op *const *ops, const struct op_outcome *outcomes, size_t i,
+		      size_t count)
+{
+	if (slice_eq_str(outcomes[i].status, "ok") && (i + 1 == count || ops[i + 1]->room != ops[i]->room))
+		buf_addf(&lane->heads, "%lld:%lld,", (long long)outcomes[i].workspace_id, (long long)outcomes[i].seq);
+}
+
+/* Answers all ops of the transaction that was committed. */
+static void calls_committed(struct lane *lane)
+{
+	struct op_outcome outcomes[CALL_OPS];
+	for (size_t c = 0; c < lane->call_count; c++) {
+		const struct call *call = &lane->calls[c];
+		call_outcomes(call->ops, call->count, call->result, outcomes);
+		for (size_t i = 0; i < call->count; i++) {
+			note_head(lane, call->ops, outcomes, i, call->count);
+			op_committed(call->ops[i], &outcomes[i]);
+		}
+		for (size_t i = 0; i < call->count; i++)
+			finish(call->ops[i]);
+	}
+	clear_calls(lane);
+	lane->just_committed = true;
+}
+
 static void batch_committed(struct lane *lane)
 {
-	size_t count = lane->count;
 	lane->state = LANE_IDLE;
 	lane->count = 0;
-	for (size_t i = 0; i < count; i++) {
-		op_committed(lane->batch[i], lane->results[i]);
-		finish(lane->batch[i]);
-	}
-	clear_results(lane);
+	calls_committed(lane);
 }
 
 static void batch_failed(struct lane *lane)
 {
 	for (size_t i = 0; i < lane->count; i++)
 		op_forget(lane->batch[i]);
-	clear_results(lane);
+	clear_calls(lane);
 	lane->state = LANE_SINGLE;
 	lane->next = 0;
 	run_single(lane);
@@ -281,13 +326,8 @@ static void batch_failed(struct lane *lane)
 
 static void send_single(struct lane *lane)
 {
-	struct op *op = lane->batch[lane->next];
-	lane->failed = false;
-	op->tries++;
-	expect(lane, EXPECT_OP, op);
-	(void)op_send(op, lane->link);
-	sync_now(lane, EXPECT_COMMIT);
-	announce(lane, &op, 1);
+	lane->batch[lane->next]->tries++;
+	send_calls(lane, &lane->batch[lane->next], 1);
 }
 
 static void run_single(struct lane *lane)
@@ -301,38 +341,11 @@ static void run_single(struct lane *lane)
 		send_single(lane);
 }
 
-struct refusal {
-	const char *sqlstate; /* a prefix */
-	bool again;
-	const char *text;
-};
-
-/* What the client gets to read for an error of the database. */
-static const struct refusal refusals[] = {
-	{ DB_STALE, true, "The session is being changed by others at the moment, try again" },
-	{ "40", true, "The database is busy, try again" },
-	{ "22", false, "The database can't store this value" },
-	{ "23", false, "The database can't store this value" },
-	{ "54", false, "The data exceed a limit of the database" },
-	{ "53", false, "The database is out of resources, nothing was changed; try again later" },
-	{ "55", false, "Database unavailable, nothing was changed; try again" },
-	{ "57", false, "Database unavailable, nothing was changed; try again" },
-	{ "25", false, "Database unavailable, nothing was changed; try again" },
-	{ "", false, "Internal error, nothing was changed" },
-};
-
-static const struct refusal *refusal_for(const char *sqlstate)
-{
-	const struct refusal *r = refusals;
-	while (strncmp(r->sqlstate, sqlstate, strlen(r->sqlstate)) != 0)
-		r++;
-	return r;
-}
-
 static void single_failed(struct lane *lane)
 {
 	struct op *op = lane->batch[lane->next];
 	const struct refusal *r = refusal_for(lane->sqlstate);
+	clear_calls(lane);
 	op_forget(op);
 	if (!r->again || op->tries >= MAX_TRIES) {
 		lane->next++;
@@ -343,10 +356,7 @@ static void single_failed(struct lane *lane)
 
 static void single_committed(struct lane *lane)
 {
-	struct op *op = lane->batch[lane->next];
-	op_committed(op, lane->results[lane->next]);
-	finish(op);
-	clear_results(lane);
+	calls_committed(lane);
 	lane->next++;
 	run_single(lane);
 }
@@ -368,17 +378,17 @@ static void take_failure(struct lane *lane, const struct op *op, const PGresult 
 }
 
 /* Results are copied: the answers wait for the commit. */
-static void take_outcome(struct lane *lane, struct op *op, const PGresult *r)
+static void take_outcome(struct lane *lane, const PGresult *r)
 {
+	struct call *call = &lane->calls[lane->call_next];
 	if (PQresultStatus(r) != PGRES_TUPLES_OK) {
-		take_failure(lane, op, r);
+		take_failure(lane, call->ops[0], r);
 		return;
 	}
-	lane->results[lane->next] = PQcopyResult(r, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
-	if (!lane->results[lane->next])
+	call->result = PQcopyResult(r, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);
+	if (!call->result)
 		abort(); /* out of memory */
-	if (lane->state == LANE_BATCH)
-		lane->next++;
+	lane->call_next++;
 }
 
 static void on_result(struct pglink *link, void *user, const PGresult *r)
@@ -388,8 +398,8 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 	(void)link;
 	if (e.what == EXPECT_BASE)
 		op_take_base(e.op, r);
-	else if (e.what == EXPECT_OP)
-		take_outcome(lane, e.op, r);
+	else if (e.what == EXPECT_CALL)
+		take_outcome(lane, r);
 }
 
 static void on_sync(struct pglink *link, void *user)
@@ -443,7 +453,7 @@ static void on_lost(struct pglink *link, void *user)
 	lane->expect_count = lane->expect_first = 0;
 	lane->failed = false;
 	lane->state = LANE_IDLE;
-	clear_results(lane);
+	clear_calls(lane);
 }
 
 static const struct pglink_events events = { on_ready, on_lost, on_result, on_sync, NULL };
@@ -452,6 +462,7 @@ struct lane *lane_new(struct bridge *bridge, const char *application)
 {
 	struct lane *lane = xcalloc(1, sizeof(*lane));
 	lane->bridge = bridge;
+	lane->builder = call_builder_new();
 	TAILQ_INIT(&lane->queue);
 	lane->link =
 		pglink_new(bridge->loop, bridge->conf.database_url, application, statements, STMT_COUNT, &events, lane);
@@ -461,7 +472,9 @@ struct lane *lane_new(struct bridge *bridge, const char *application)
 void lane_free(struct lane *lane)
 {
 	pglink_free(lane->link);
-	clear_results(lane);
+	clear_calls(lane);
+	call_builder_free(lane->builder);
+	buf_free(&lane->heads);
 	free(lane);
 }
 

@@ -1,6 +1,7 @@
 sbin_PROGRAMS += ws-bridge/craft-ws-bridge
 ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/bridge.h \
+	ws-bridge/call.c ws-bridge/call.h \
 	ws-bridge/conn.c ws-bridge/conn.h \
 	ws-bridge/courier.c ws-bridge/courier.h \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
@@ -17,6 +18,7 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/message_types.c \
 	ws-bridge/op.c ws-bridge/op.h \
 	ws-bridge/outq.c ws-bridge/outq.h \
+	ws-bridge/refusal.c ws-bridge/refusal.h \
 	ws-bridge/reply.c ws-bridge/reply.h \
 	ws-bridge/request.c ws-bridge/request.h \
 	ws-bridge/sandbox_message.c ws-bridge/sandbox_message.h \

@@ -31,15 +31,25 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Random numbers are taken from the kernel by the dozen. */
+static uint64_t random_number(void)
+{
+	static uint64_t stock[32];
+	static size_t left;
+	if (left == 0) {
+		if (getrandom(stock, sizeof(stock), 0) != (ssize_t)sizeof(stock))
+			abort();
+		left = sizeof(stock) / sizeof(*stock);
+	}
+	return stock[--left];
+}
+
 /* A version that nobody else makes; never 0, which stands for "no session". */
 static void choose_version(struct op *op)
 {
 	uint64_t v = 0;
-	while (v == 0) {
-		if (getrandom(&v, sizeof(v), 0) != (ssize_t)sizeof(v))
-			abort();
-		v >>= 1;
-	}
+	while (v == 0)
+		v = random_number() >> 1;
 	op->version = (int64_t)v;
 }
 

@@ -197,18 +197,27 @@ static void add_request(struct op *op, struct db_params *p)
 	db_add_i64(p, op->payload_hash);
 }
 
-bool op_send(struct op *op, struct pglink *link)
+void op_parameters(struct op *op, struct db_params *p)
 {
-	struct db_params p = { 0 };
-	db_add_text(&p, room_name(op->room));
-	op->type->parameters(op, &p);
-	add_request(op, &p);
-	assert(p.count == statements[op->type->statement].params);
-	bool ok = pglink_query(link, (int)op->type->statement, &p);
+	db_add_text(p, room_name(op->room));
+	op->type->parameters(op, p);
+	add_request(op, p);
+	assert(p->count == statements[op->type->statement].params);
+}
+
+void op_sent(struct op *op)
+{
 	buf_free(&op->idx);
 	buf_free(&op->hash);
 	buf_free(&op->body);
-	return ok;
+}
+
+bool op_may_join(const struct op *op)
+{
+	if (op->type->statement != STMT_SESSION_UPDATE)
+		return false;
+	const struct session_entry *e = session_cache_get(op->conn->bridge->cache, room_name(op->room), op_session(op));
+	return e && e->version;
 }
 
 /* ---- the answer ---- */
@@ -236,28 +245,25 @@ static void answer_not_found(struct op *op)
 	reply_error(op->conn, op->reply, buf_cstr(&text));
 }
 
-static void answer_ok(struct op *op, const PGresult *r)
+static void answer_ok(struct op *op, const struct op_outcome *o)
 {
-	int64_t seq = db_get_i64(r, 0, 2);
 	struct slice event = op_event(op);
-	reply_data(op->conn, op->reply, op->type->echoes ? event : SLICE_LIT(SUCCESS), seq);
-	hub_committed(op->room, db_get_i64(r, 0, 1), seq, op->type->entity, op->type->action, event, op->conn);
+	reply_data(op->conn, op->reply, op->type->echoes ? event : SLICE_LIT(SUCCESS), o->seq);
+	hub_committed(op->room, o->workspace_id, o->seq, op->type->entity, op->type->action, event, op->conn);
 }
 
-void op_committed(struct op *op, const PGresult *r)
+void op_committed(struct op *op, const struct op_outcome *o)
 {
-	struct slice status = db_get(r, 0, 0);
-	if (slice_eq_str(status, "ok")) {
-		answer_ok(op, r);
+	if (slice_eq_str(o->status, "ok")) {
+		answer_ok(op, o);
 		return;
 	}
 	op_forget(op); /* what was foretold didn't happen */
-	struct slice answer = db_get(r, 0, 3);
-	if (slice_eq_str(status, "repeat"))
-		reply_data(op->conn, op->reply, answer.ptr ? answer : SLICE_LIT(SUCCESS), db_get_i64(r, 0, 2));
-	else if (slice_eq_str(status, "exists"))
+	if (slice_eq_str(o->status, "repeat"))
+		reply_data(op->conn, op->reply, o->answer.ptr ? o->answer : SLICE_LIT(SUCCESS), o->seq);
+	else if (slice_eq_str(o->status, "exists"))
 		answer_exists(op);
-	else if (slice_eq_str(status, "not_found"))
+	else if (slice_eq_str(o->status, "not_found"))
 		answer_not_found(op);
 	else
 		reply_error(op->conn, op->reply, "This requestId was used for another message before");

@@ -77,10 +77,15 @@ struct op *op_new(const struct message_type *type, struct conn *conn, struct buf
 /* Releases it; the reply was answered before. */
 void op_free(struct op *op);
 
-/* Builds and queues the statement; foretells the session's new state in the cache. False: the link is broken. */
+/* Builds the statement's parameters, which point into the op until op_sent(), and foretells the session's new state in
+ * the cache. */
+void op_parameters(struct op *op, struct db_params *p);
+/* The statement was queued: releases what was built for it. */
+void op_sent(struct op *op);
+/* May it share a call with other updates (see call.h)? Only while its session is known to be there. */
+bool op_may_join(const struct op *op);
 struct pglink;
-bool op_send(struct op *op, struct pglink *link);
-/* Queues the read of what op_send() needs, unless the cache has it. *asked tells whether it did. False: broken. */
+/* Queues the read of what op_parameters() needs, unless the cache has it. *asked tells whether it did. False: broken. */
 bool op_send_base(struct op *op, struct pglink *link, bool *asked);
 /* The answer to that read. */
 void op_take_base(struct op *op, const PGresult *result);
@@ -89,7 +94,14 @@ void op_forget(struct op *op);
 
 /* The event's data: what listeners get. */
 struct slice op_event(const struct op *op);
-/* The statement succeeded and is committed: answers, and broadcasts. result: api.outcome. */
-void op_committed(struct op *op, const PGresult *result);
+/* What the database says of a mutation: see api.outcome. */
+struct op_outcome {
+	struct slice status;
+	int64_t workspace_id, seq;
+	struct slice answer; /* ptr NULL: null */
+};
+
+/* The statement succeeded and is committed: answers, and broadcasts. */
+void op_committed(struct op *op, const struct op_outcome *outcome);
 
 #endif

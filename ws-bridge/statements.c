@@ -17,6 +17,10 @@ const struct db_statement statements[STMT_COUNT] = {
 		"select * from api.session_delete($1::text,$2::text,$3::json,false," REQUEST(4, 5, 6, 7) ")", 7 },
 	[STMT_SESSION_UPDATE] = { "session_update",
 		"select * from api.session_update($1::text,$2::text,$3::json," COLUMNS(4, 5, 6, 7, 8, 9) ",$10::bigint,$11::bigint,$12::json," REQUEST(13, 14, 15, 16) ")", 16 },
+	[STMT_SESSION_UPDATE_MANY] = { "session_update_many",
+		"select * from api.session_update_many($1::text[],$2::integer[],$3::integer[],$4::integer[],$5::boolean[],$6::text[],$7::json[],"
+		"$8::text[],$9::boolean[],$10::text[],$11::text[],$12::bigint[],$13::bigint[],$14::bigint[],$15::bigint[],$16::json[],$17::text[],"
+		"$18::text[],$19::bytea[],$20::bigint[])", 20 },
 	[STMT_SESSION_CLEAR] = { "session_clear_messages",
 		"select * from api.session_clear_messages($1::text,$2::text,$3::json,$4::bigint," REQUEST(5, 6, 7, 8) ")", 8 },
 	[STMT_SESSION_BASE] = { "session_base", "select * from api.session_base($1::text,$2::text)", 2 },
@@ -31,7 +35,7 @@ const struct db_statement statements[STMT_COUNT] = {
 	[STMT_SKILL_DELETE] = { "skill_delete", "select * from api.skill_delete($1::text,$2::text,$3::json," REQUEST(4, 5, 6, 7) ")", 7 },
 	[STMT_PLAN_SAVE] = { "plan_save", "select * from api.plan_save($1::text,$2::text,$3::text,$4::json,$5::json," REQUEST(6, 7, 8, 9) ")", 9 },
 	[STMT_PLAN_DELETE] = { "plan_delete", "select * from api.plan_delete($1::text,$2::text,$3::text,$4::json," REQUEST(5, 6, 7, 8) ")", 8 },
-	[STMT_ANNOUNCE] = { "announce", "select api.announce($1::text[])", 1 },
+	[STMT_ANNOUNCE_HEADS] = { "announce_heads", "select api.announce_heads($1::text)", 1 },
 	[STMT_EPOCH] = { "epoch", "select api.epoch()", 0 },
 	[STMT_HEADS] = { "heads", "select * from api.heads($1::text[])", 1 },
 	[STMT_CHANGES] = { "changes", "select * from api.changes($1::text,$2::bigint,$3::integer)", 3 },

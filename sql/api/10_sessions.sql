@@ -89,40 +89,55 @@ $$;
 comment on function api.session_save(text, text, json, api.session_columns, bigint, bigint, integer, bigint, integer[], bigint[], json[], api.request) is
 'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_hash, p_body: the messages that differ, ascending; messages from p_count on are deleted. Outcome ok, repeat or reused.';
 
+-- The number is taken first, which takes the lock as well: where nothing comes of it, it is given back.
 create or replace function api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns default null,
 	p_base bigint default null, p_version bigint default null, p_event json default null, p_request api.request default null)
 returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$
 declare
-	v_out     api.outcome;
-	v_key     bigint;
-	v_version bigint;
+	v_out  api.outcome;
+	v_seen app.seen_request;
 begin
-	if not exists (select from app.workspace w where w.slug = p_workspace) then
+	update app.workspace w set seq = w.seq + 1 where w.slug = p_workspace returning w.id, w.seq into v_out.workspace_id, v_out.seq;
+	if not found then
 		v_out.status := 'not_found';
 		return v_out;
 	end if;
-	v_out := app.change_begin(p_workspace, p_request);
-	if v_out.status <> 'ok' then
-		return v_out;
-	end if;
-	select s.key, s.version into v_key, v_version from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
-	if p_base is not null and p_base is distinct from coalesce(v_version, 0) then
-		raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
-	end if;
-	if v_key is null then
-		v_out.status := 'not_found';
-		return v_out;
+	if (p_request).client is not null then
+		select s.* into v_seen from app.seen_request s
+			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = (p_request).id;
+		if found then
+			update app.workspace w set seq = w.seq - 1 where w.id = v_out.workspace_id;
+			v_out.status := case when v_seen.payload = (p_request).payload then 'repeat' else 'reused' end;
+			v_out.seq := v_seen.seq;
+			v_out.answer := v_seen.answer;
+			return v_out;
+		end if;
 	end if;
 	if p_columns is null and (p_request).origin is null then
 		p_columns := app.header_columns(p_header);
 	end if;
-	v_out := app.change_end(v_out, 'session', 'updated', p_id, coalesce(p_event, p_header), p_request,
-		case when p_event is null then p_header end);
 	update app.session s set version = coalesce(p_version, app.new_version()), updated_seq = v_out.seq, header = p_header,
 			name = (p_columns).name, is_flagged = (p_columns).is_flagged, status = (p_columns).status,
 			model = (p_columns).model, created_at = app.ms_time((p_columns).created_ms),
 			last_used_at = app.ms_time((p_columns).last_used_ms), updated_at = now()
-		where s.key = v_key;
+		where s.workspace_id = v_out.workspace_id and s.id = p_id and (p_base is null or s.version = p_base);
+	if not found then
+		if p_base <> 0 or exists (select from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id) then
+			raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
+		end if;
+		update app.workspace w set seq = w.seq - 1 where w.id = v_out.workspace_id;
+		v_out.status := 'not_found';
+		v_out.seq := null;
+		return v_out;
+	end if;
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
+		values (v_out.workspace_id, v_out.seq, 'session', 'updated', p_id, (p_request).origin, coalesce(p_event, p_header));
+	if (p_request).client is not null then
+		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
+			values (v_out.workspace_id, (p_request).client, (p_request).id, (p_request).payload, v_out.seq,
+				case when p_event is null then p_header end);
+	end if;
+	v_out.status := 'ok';
 	return v_out;
 end
 $$;

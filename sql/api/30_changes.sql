@@ -60,8 +60,11 @@ $$;
 comment on function api.changes(text, bigint, integer) is
 'A page of a workspace''s log after p_since, in order: at most p_limit rows and about 8 MiB as stored. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
 
+-- To notify takes a transaction's commit record, for whose way to the disk nobody need wait: a hint that a crash swallows is
+-- found by the sweep.
 create or replace function api.announce(p_workspaces text[]) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
 begin
+	perform set_config('synchronous_commit', 'off', true);
 	perform pg_notify('craft_changes', string_agg(h.pair, ','))
 	from (select w.id || ':' || w.seq as pair, row_number() over () as n
 		from app.workspace w where w.slug = any (p_workspaces)) h
@@ -70,6 +73,15 @@ end
 $$;
 comment on function api.announce(text[]) is
 'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs separated by commas. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
+
+create or replace function api.announce_heads(p_heads text) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
+begin
+	perform set_config('synchronous_commit', 'off', true);
+	perform pg_notify('craft_changes', p_heads);
+end
+$$;
+comment on function api.announce_heads(text) is
+'The same for a caller that knows the numbers: p_heads are the id:seq pairs, separated by commas, of less than 8,000 bytes.';
 
 create or replace function api.prune(p_keep bigint, p_days integer, p_retry_hours integer)
 returns bigint language plpgsql security definer set search_path = app, pg_catalog, pg_temp as $$

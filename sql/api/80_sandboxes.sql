@@ -246,6 +246,7 @@ comment on function api.sandbox_submit(text, text, text, text, text, text, text,
 
 create or replace function api.sandbox_announce(p_host text) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
 begin
+	perform set_config('synchronous_commit', 'off', true);
 	perform pg_notify('craft_sandbox', coalesce(p_host, '*'));
 end
 $$;

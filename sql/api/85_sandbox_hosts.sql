@@ -238,6 +238,7 @@ comment on function api.sandbox_append(uuid, text, bigint, text[], text[]) is
 
 create or replace function api.stream_announce(p_pairs text) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
 begin
+	perform set_config('synchronous_commit', 'off', true);
 	perform pg_notify('craft_streams', string_agg(x.pair, ',' order by x.n))
 	from string_to_table(p_pairs, ',') with ordinality x (pair, n) where x.pair <> '' group by x.n / 130;
 end

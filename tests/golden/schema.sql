@@ -132,6 +132,7 @@ CREATE FUNCTION api.announce(p_workspaces text[]) RETURNS void
     SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
 begin
+	perform set_config('synchronous_commit', 'off', true);
 	perform pg_notify('craft_changes', string_agg(h.pair, ','))
 	from (select w.id || ':' || w.seq as pair, row_number() over () as n
 		from app.workspace w where w.slug = any (p_workspaces)) h
@@ -142,6 +143,20 @@ $$;
 ALTER FUNCTION api.announce(p_workspaces text[]) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.announce(p_workspaces text[]) IS 'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs separated by commas. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
+
+CREATE FUNCTION api.announce_heads(p_heads text) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+	perform set_config('synchronous_commit', 'off', true);
+	perform pg_notify('craft_changes', p_heads);
+end
+$$;
+
+ALTER FUNCTION api.announce_heads(p_heads text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.announce_heads(p_heads text) IS 'The same for a caller that knows the numbers: p_heads are the id:seq pairs, separated by commas, of less than 8,000 bytes.';
 
 CREATE FUNCTION api.blobs(p_after uuid, p_limit integer) RETURNS TABLE(blob uuid, size bigint, sha256 bytea, workspace text, session text, type text, name text)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -814,6 +829,7 @@ CREATE FUNCTION api.sandbox_announce(p_host text) RETURNS void
     SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
 begin
+	perform set_config('synchronous_commit', 'off', true);
 	perform pg_notify('craft_sandbox', coalesce(p_host, '*'));
 end
 $$;
@@ -1498,36 +1514,50 @@ CREATE FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p
     SET search_path TO 'app', 'pg_temp'
     AS $$
 declare
-	v_out     api.outcome;
-	v_key     bigint;
-	v_version bigint;
+	v_out  api.outcome;
+	v_seen app.seen_request;
 begin
-	if not exists (select from app.workspace w where w.slug = p_workspace) then
+	update app.workspace w set seq = w.seq + 1 where w.slug = p_workspace returning w.id, w.seq into v_out.workspace_id, v_out.seq;
+	if not found then
 		v_out.status := 'not_found';
 		return v_out;
 	end if;
-	v_out := app.change_begin(p_workspace, p_request);
-	if v_out.status <> 'ok' then
-		return v_out;
-	end if;
-	select s.key, s.version into v_key, v_version from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
-	if p_base is not null and p_base is distinct from coalesce(v_version, 0) then
-		raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
-	end if;
-	if v_key is null then
-		v_out.status := 'not_found';
-		return v_out;
+	if (p_request).client is not null then
+		select s.* into v_seen from app.seen_request s
+			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = (p_request).id;
+		if found then
+			update app.workspace w set seq = w.seq - 1 where w.id = v_out.workspace_id;
+			v_out.status := case when v_seen.payload = (p_request).payload then 'repeat' else 'reused' end;
+			v_out.seq := v_seen.seq;
+			v_out.answer := v_seen.answer;
+			return v_out;
+		end if;
 	end if;
 	if p_columns is null and (p_request).origin is null then
 		p_columns := app.header_columns(p_header);
 	end if;
-	v_out := app.change_end(v_out, 'session', 'updated', p_id, coalesce(p_event, p_header), p_request,
-		case when p_event is null then p_header end);
 	update app.session s set version = coalesce(p_version, app.new_version()), updated_seq = v_out.seq, header = p_header,
 			name = (p_columns).name, is_flagged = (p_columns).is_flagged, status = (p_columns).status,
 			model = (p_columns).model, created_at = app.ms_time((p_columns).created_ms),
 			last_used_at = app.ms_time((p_columns).last_used_ms), updated_at = now()
-		where s.key = v_key;
+		where s.workspace_id = v_out.workspace_id and s.id = p_id and (p_base is null or s.version = p_base);
+	if not found then
+		if p_base <> 0 or exists (select from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id) then
+			raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
+		end if;
+		update app.workspace w set seq = w.seq - 1 where w.id = v_out.workspace_id;
+		v_out.status := 'not_found';
+		v_out.seq := null;
+		return v_out;
+	end if;
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
+		values (v_out.workspace_id, v_out.seq, 'session', 'updated', p_id, (p_request).origin, coalesce(p_event, p_header));
+	if (p_request).client is not null then
+		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
+			values (v_out.workspace_id, (p_request).client, (p_request).id, (p_request).payload, v_out.seq,
+				case when p_event is null then p_header end);
+	end if;
+	v_out.status := 'ok';
 	return v_out;
 end
 $$;
@@ -1535,6 +1565,60 @@ $$;
 ALTER FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) IS 'Replaces a session''s header (the caller merged it on version p_base; another one there raises CA001; null: don''t check, 0: the caller found no session). p_event: what is broadcast and makes the answer {"success":true}; null: the header is both. Outcome ok, repeat, reused or not_found.';
+
+CREATE FUNCTION api.session_update_many(p_workspaces text[], p_counts integer[], p_place integer[], p_nth integer[], p_last boolean[], p_id text[], p_header json[], p_name text[], p_is_flagged boolean[], p_status text[], p_model text[], p_created_ms bigint[], p_last_used_ms bigint[], p_base bigint[], p_version bigint[], p_event json[], p_origin text[], p_client text[], p_request bytea[], p_payload bigint[], OUT workspace_ids bigint[], OUT before bigint[]) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_n integer;
+begin
+	-- The daemons' connections know nested loops only, so the workspaces are locked in the order given.
+	with numbered as (
+		update app.workspace w set seq = w.seq + u.n from unnest(p_workspaces, p_counts) with ordinality as u (slug, n, place)
+			where w.slug = u.slug returning u.place, w.id, w.seq - u.n as before)
+	select array_agg(m.id order by m.place), array_agg(m.before order by m.place) into workspace_ids, before from numbered m;
+	if cardinality(workspace_ids) is distinct from cardinality(p_workspaces) then
+		raise exception 'a workspace is missing' using errcode = 'CA001';
+	end if;
+	if p_client is not null then
+		perform from unnest(p_place, p_client, p_request) as u (place, client, request)
+			join app.seen_request s on s.workspace_id = workspace_ids[u.place] and s.client = u.client and s.request = u.request;
+		if found then
+			raise exception 'a request was applied before' using errcode = 'CA001';
+		end if;
+		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
+			select workspace_ids[u.place], u.client, u.request, u.payload, before[u.place] + u.nth,
+				case when u.event is null then u.header end
+			from unnest(p_place, p_nth, p_client, p_request, p_payload, p_event, p_header)
+				as u (place, nth, client, request, payload, event, header)
+			where u.client is not null
+			on conflict do nothing;
+		get diagnostics v_n = row_count;
+		if v_n <> cardinality(p_client) - cardinality(array_positions(p_client, null)) then
+			raise exception 'a request comes twice' using errcode = 'CA001';
+		end if;
+	end if;
+	update app.session s set version = u.version, updated_seq = before[u.place] + u.nth, header = u.header, name = u.name,
+			is_flagged = u.is_flagged, status = u.status, model = u.model, created_at = app.ms_time(u.created_ms),
+			last_used_at = app.ms_time(u.last_used_ms), updated_at = now()
+		from unnest(p_place, p_nth, p_last, p_id, p_header, p_name, p_is_flagged, p_status, p_model, p_created_ms, p_last_used_ms,
+			p_base, p_version)
+			as u (place, nth, last, id, header, name, is_flagged, status, model, created_ms, last_used_ms, base, version)
+		where s.workspace_id = workspace_ids[u.place] and s.id = u.id and s.version = u.base and u.last;
+	get diagnostics v_n = row_count;
+	if v_n <> cardinality(array_positions(p_last, true)) then
+		raise exception 'a session was changed meanwhile' using errcode = 'CA001';
+	end if;
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
+		select workspace_ids[u.place], before[u.place] + u.nth, 'session', 'updated', u.id, u.origin, coalesce(u.event, u.header)
+		from unnest(p_place, p_nth, p_id, p_origin, p_event, p_header) as u (place, nth, id, origin, event, header);
+end
+$$;
+
+ALTER FUNCTION api.session_update_many(p_workspaces text[], p_counts integer[], p_place integer[], p_nth integer[], p_last boolean[], p_id text[], p_header json[], p_name text[], p_is_flagged boolean[], p_status text[], p_model text[], p_created_ms bigint[], p_last_used_ms bigint[], p_base bigint[], p_version bigint[], p_event json[], p_origin text[], p_client text[], p_request bytea[], p_payload bigint[], OUT workspace_ids bigint[], OUT before bigint[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_update_many(p_workspaces text[], p_counts integer[], p_place integer[], p_nth integer[], p_last boolean[], p_id text[], p_header json[], p_name text[], p_is_flagged boolean[], p_status text[], p_model text[], p_created_ms bigint[], p_last_used_ms bigint[], p_base bigint[], p_version bigint[], p_event json[], p_origin text[], p_client text[], p_request bytea[], p_payload bigint[], OUT workspace_ids bigint[], OUT before bigint[]) IS 'Several calls of api.session_update() in one, all or nothing. p_workspaces: the workspaces, each once, sorted by bytes; p_counts: how many updates each gets. The other arrays have one element for each update: p_place is its workspace (from 1), p_nth its number among that workspace''s updates (from 1, in order), p_last whether it is the last one of its session, p_base the version on which the first one of its session is based. p_client is null where no client named itself. The n-th update of a workspace got the number before + n. Raises CA001 when one of them can''t be applied, or was before: api.session_update() says which.';
 
 CREATE FUNCTION api.sessions(p_workspace text) RETURNS TABLE(tag text, body json)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1762,6 +1846,7 @@ CREATE FUNCTION api.stream_announce(p_pairs text) RETURNS void
     SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
 begin
+	perform set_config('synchronous_commit', 'off', true);
 	perform pg_notify('craft_streams', string_agg(x.pair, ',' order by x.n))
 	from string_to_table(p_pairs, ',') with ordinality x (pair, n) where x.pair <> '' group by x.n / 130;
 end
@@ -3804,6 +3889,9 @@ GRANT ALL ON FUNCTION api.admin_workspaces() TO craft_daemon;
 REVOKE ALL ON FUNCTION api.announce(p_workspaces text[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.announce(p_workspaces text[]) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.announce_heads(p_heads text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.announce_heads(p_heads text) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.blobs(p_after uuid, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.blobs(p_after uuid, p_limit integer) TO craft_daemon;
 
@@ -3995,6 +4083,9 @@ GRANT ALL ON FUNCTION api.session_tag(p_workspace text, p_id text) TO craft_daem
 
 REVOKE ALL ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_update_many(p_workspaces text[], p_counts integer[], p_place integer[], p_nth integer[], p_last boolean[], p_id text[], p_header json[], p_name text[], p_is_flagged boolean[], p_status text[], p_model text[], p_created_ms bigint[], p_last_used_ms bigint[], p_base bigint[], p_version bigint[], p_event json[], p_origin text[], p_client text[], p_request bytea[], p_payload bigint[], OUT workspace_ids bigint[], OUT before bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_update_many(p_workspaces text[], p_counts integer[], p_place integer[], p_nth integer[], p_last boolean[], p_id text[], p_header json[], p_name text[], p_is_flagged boolean[], p_status text[], p_model text[], p_created_ms bigint[], p_last_used_ms bigint[], p_base bigint[], p_version bigint[], p_event json[], p_origin text[], p_client text[], p_request bytea[], p_payload bigint[], OUT workspace_ids bigint[], OUT before bigint[]) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.sessions(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sessions(p_workspace text) TO craft_daemon;
