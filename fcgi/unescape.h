@@ -13,7 +13,7 @@ struct unescape {
 };
 
 /* Takes the next piece of the JSON text (checked JSON; white space around the string is skipped) and appends what
- * it stands for, never more bytes than it took plus 3. NULs come out as NUL bytes, unpaired surrogates as U+FFFD.
+ * it stands for, never more bytes than it took plus 5. NULs come out as NUL bytes, unpaired surrogates as U+FFFD.
  * False: the text is no string. */
 bool unescape_feed(struct unescape *u, struct slice piece, struct buf *out);
 

@@ -192,7 +192,8 @@ static void encode_special(struct buf *out, char c)
 
 void json_encode(struct buf *out, struct slice utf8)
 {
-	const char *p = utf8.ptr, *end = utf8.ptr + utf8.len;
+	/* Empty text may have no address, which even 0 must not be added to. */
+	const char *p = utf8.len ? utf8.ptr : "", *end = p + utf8.len;
 	buf_add_char(out, '"');
 	while (p < end) {
 		const char *plain = skip_plain(p, end);

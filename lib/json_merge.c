@@ -27,12 +27,17 @@ static void members_free(struct members *m)
 	buf_free(&m->scratch);
 }
 
+/* Names may be all empty, and then there is no text yet. */
+static struct slice name_of(const struct members *m, const struct member *e)
+{
+	return m->names.len ? slice_make(m->names.data + e->name_at, e->name_len) : slice_make("", 0);
+}
+
 static size_t *members_slot(struct members *m, struct slice name)
 {
 	size_t i = (size_t)XXH3_64bits(name.ptr ? name.ptr : "", name.len) & (m->slots - 1);
 	for (; m->table[i]; i = (i + 1) & (m->slots - 1)) {
-		const struct member *e = &m->list[m->table[i] - 1];
-		if (slice_eq(slice_make(m->names.data + e->name_at, e->name_len), name))
+		if (slice_eq(name_of(m, &m->list[m->table[i] - 1]), name))
 			break;
 	}
 	return &m->table[i];
@@ -46,7 +51,7 @@ static void members_grow(struct members *m)
 	free(m->table);
 	m->table = xcalloc(m->slots, sizeof(*m->table));
 	for (size_t i = 0; i < m->count; i++)
-		*members_slot(m, slice_make(m->names.data + m->list[i].name_at, m->list[i].name_len)) = i + 1;
+		*members_slot(m, name_of(m, &m->list[i])) = i + 1;
 }
 
 static void members_add(struct members *m, struct slice object)

@@ -8,6 +8,8 @@ lib_libcraft_a_SOURCES = \
 	lib/cleanup.h \
 	lib/client_key.c lib/client_key.h \
 	lib/conf.c lib/conf.h \
+	lib/conf_keys.c lib/conf_keys.h \
+	lib/conf_value.c lib/conf_value.h \
 	lib/db.c lib/db.h \
 	lib/git_ref.c lib/git_ref.h \
 	lib/github_token.c lib/github_token.h \

@@ -72,7 +72,7 @@ static struct slice drop_authority(struct slice target)
 		size_t n = strlen(schemes[i]);
 		if (target.len > n && memcmp(target.ptr, schemes[i], n) == 0) {
 			struct slice rest = after(target, n);
-			return after(rest, until(rest, "/?").len);
+			return after(rest, until(rest, "/?#").len);
 		}
 	}
 	return target;

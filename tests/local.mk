@@ -5,7 +5,7 @@ LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
-EXTRA_DIST += build-aux/tap-driver.sh tests/e2e tests/fakes tests/fuzz tests/golden tests/harness tests/sql \
+EXTRA_DIST += build-aux/tap-driver.sh tests/e2e tests/fakes tests/golden tests/harness tests/sql \
 	tests/run tests/package.json tests/package-lock.json
 
 # The parts of the daemons that work on bytes only; `make fuzz` takes them too.
@@ -44,6 +44,7 @@ unit_tests = \
 	tests/unit/test_base64 \
 	tests/unit/test_client_key \
 	tests/unit/test_conf \
+	tests/unit/test_conf_errors \
 	tests/unit/test_deflate \
 	tests/unit/test_fcgi_digest \
 	tests/unit/test_fcgi_etag \
@@ -70,6 +71,7 @@ unit_tests = \
 	tests/unit/test_sandbox_box_spec \
 	tests/unit/test_sandbox_cgroup \
 	tests/unit/test_sandbox_escape \
+	tests/unit/test_sandbox_glob \
 	tests/unit/test_sandbox_inside \
 	tests/unit/test_sandbox_gate \
 	tests/unit/test_sandbox_git \
@@ -117,6 +119,8 @@ tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = $(unit_ldadd)
+tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_conf_errors_LDADD = $(unit_ldadd)
 tests_unit_test_json_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_json_LDADD = $(unit_ldadd)
 tests_unit_test_git_ref_CPPFLAGS = $(unit_cppflags)
@@ -172,6 +176,9 @@ tests_unit_test_sandbox_kill_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_request_SOURCES = tests/unit/test_sandbox_request.c sandbox/box/request.c sandbox/box/request.h
 tests_unit_test_sandbox_request_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sandbox_request_LDADD = $(CMOCKA_LIBS)
+tests_unit_test_sandbox_glob_SOURCES = tests/unit/test_sandbox_glob.c sandbox/box/glob.c sandbox/box/glob.h
+tests_unit_test_sandbox_glob_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sandbox_glob_LDADD = lib/libcraft.a $(CMOCKA_LIBS)
 tests_unit_test_sandbox_probe_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_probe_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_process_CPPFLAGS = $(sandbox_unit_cppflags)

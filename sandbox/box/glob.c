@@ -6,6 +6,7 @@
 
 #include "cleanup.h"
 
+#define MAX_PATTERN 8192 /* bytes: expanding braces keeps a copy for each group of them */
 #define MAX_ALTERNATIVES 1000
 #define MAX_NAME 256
 
@@ -114,7 +115,7 @@ static bool add_pattern(struct glob *g, const char *pattern)
 bool glob_compile(struct glob *g, const char *pattern)
 {
 	*g = (struct glob){ 0 };
-	return expand(g, pattern);
+	return strlen(pattern) <= MAX_PATTERN && expand(g, pattern);
 }
 
 void glob_free(struct glob *g)

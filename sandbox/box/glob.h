@@ -9,8 +9,8 @@ struct glob {
 	size_t count;
 };
 
-/* A pattern without "/" stands for names in any directory, as in a .gitignore. False: more alternatives in braces than
- * are allowed. */
+/* A pattern without "/" stands for names in any directory, as in a .gitignore. False: it is longer than 8 KB, or has
+ * more than 1,000 alternatives in braces. glob_free() in any case. */
 bool glob_compile(struct glob *g, const char *pattern);
 void glob_free(struct glob *g);
 /* path: relative to where the pattern begins, without "./". */

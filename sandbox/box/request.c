@@ -116,14 +116,12 @@ enum request_outcome request_receive(struct request *r, int control)
 	ssize_t n = receive(r, control, &d, &whole);
 	if (n < 0)
 		return REQUEST_NONE;
-	if (n == 0)
-		return REQUEST_GONE;
-	if (whole && understand(r, (size_t)n, &d))
+	if (n > 0 && whole && understand(r, (size_t)n, &d))
 		return REQUEST_READ;
 	close_all(&d);
 	for (int i = 0; i < 3; i++)
 		r->stdio[i] = -1;
-	return REQUEST_NONE;
+	return n > 0 ? REQUEST_NONE : REQUEST_GONE;
 }
 
 void request_close(struct request *r)

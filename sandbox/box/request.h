@@ -18,7 +18,7 @@ struct request {
 enum request_outcome {
 	REQUEST_READ,
 	REQUEST_NONE, /* nothing there, or nothing that makes sense; nothing is open */
-	REQUEST_GONE  /* the other side has closed */
+	REQUEST_GONE  /* the other side has closed, or sent a packet of no bytes; nothing is open */
 };
 
 /* Receives one packet. After REQUEST_READ: request_close(). */

@@ -162,7 +162,7 @@ void tool_glob(struct slice input)
 	check_path(path);
 	const char *rest = literal_end(pattern);
 	if (!compile(&s, pattern, rest))
-		tool_fail("The pattern has too many alternatives in braces.");
+		tool_fail("The pattern is too long, or has too many alternatives in braces.");
 	int fd = open_base(&s, path, pattern, rest);
 	if (fd >= 0)
 		walk(&s, fd, 0);

@@ -146,6 +146,9 @@ static void encodes_what_json_check_accepts(void **state)
 	assert_true(json_check(buf_slice(&b), NULL));
 	assert_true(json_decode(buf_slice(&b), &back));
 	expect_text(&back, "a\"\\\n\x01\x1f é");
+	buf_clear(&b);
+	json_encode(&b, slice_make(NULL, 0));
+	expect_text(&b, "\"\"");
 }
 
 static void cuts_strings_between_characters(void **state)
@@ -181,6 +184,7 @@ static void merges_as_javascript_spreads(void **state)
 		{ "{\"\\ud83d\":1}", "{\"\\ud83d\":2,\"\\ud83e\":3}", "{\"\\ud83d\":2,\"\\ud83e\":3}" },
 		{ " { \"a\" : 1 } ", "{\"b\" : \"x y\" }", "{\"a\":1,\"b\":\"x y\"}" },
 		{ "{\"\":1}", "{\"\":2}", "{\"\":2}" },
+		{ "{\"\":1,\"\":[]}", "{}", "{\"\":[]}" },
 	};
 	autobuf b = { 0 };
 	(void)state;

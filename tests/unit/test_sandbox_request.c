@@ -159,8 +159,13 @@ static void test_garbage(void **state)
 
 static void test_nothing_and_end(void **state)
 {
+	const struct box_message none = { 0 };
+	size_t before = open_descriptors();
 	(void)state;
 	assert_int_equal(request_receive(&r, ends[1]), REQUEST_NONE);
+	send_message(&none, 0, NULL, 0, 2);
+	assert_int_equal(request_receive(&r, ends[1]), REQUEST_GONE);
+	assert_int_equal(open_descriptors(), before);
 	assert_int_equal(shutdown(ends[0], SHUT_RDWR), 0);
 	assert_int_equal(request_receive(&r, ends[1]), REQUEST_GONE);
 }

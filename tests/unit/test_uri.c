@@ -36,8 +36,19 @@ static void splits_first_and_decodes_once(void **state)
 
 static void refuses_malformed_paths(void **state)
 {
-	static const char *const bad[] = { "",	     "a",    "?x",	   "/%",      "/%4",	    "/%zz",
-					   "/a%00b", "/%ff", "/%ed%a0%80", "/%c0%af", "http://host" };
+	static const char *const bad[] = { "",
+					   "a",
+					   "?x",
+					   "/%",
+					   "/%4",
+					   "/%zz",
+					   "/a%00b",
+					   "/%ff",
+					   "/%ed%a0%80",
+					   "/%c0%af",
+					   "http://host",
+					   "http://host#/a",
+					   "http://host?/a" };
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		struct uri_path p;

@@ -1,0 +1,26 @@
+/* conf_keys.h: the table of configuration keys. For conf.c. */
+#ifndef CRAFT_CONF_KEYS_H
+#define CRAFT_CONF_KEYS_H
+
+#include "conf.h"
+
+/* DIRECTORY: an absolute path that nginx's configuration can hold in quotes. REGULAR_FILE: an absolute path.
+ * ORIGIN: http(s)://host[:port]. BASE_URL: the same with a path. SECRET: never shown. KEY: a secret of printable
+ * characters. HEX_KEY: a secret of 32 bytes in hex. */
+enum conf_type { TEXT, DIRECTORY, REGULAR_FILE, ORIGIN, BASE_URL, SECRET, KEY, HEX_KEY, COUNT, SIZE, OCTAL, LEVEL };
+
+struct conf_key {
+	const char *name;
+	enum conf_type type;
+	int programs; /* that read it */
+	int required; /* programs that can't start without it */
+	size_t at;    /* of the field in struct conf */
+	const char *fallback;
+	int64_t min, max;
+	const char *help;
+};
+
+extern const struct conf_key conf_keys[];
+extern const size_t conf_key_count;
+
+#endif
