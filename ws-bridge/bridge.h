@@ -17,13 +17,15 @@ struct session_cache;
 
 TAILQ_HEAD(conn_list, conn);
 
+#define LANE_COUNT 3
+
 struct bridge {
 	uv_loop_t *loop;
 	struct conf conf;
 	char id[17]; /* random hex: tells this process's changes from others' */
 	struct hub *hub;
 	struct feed *feed;
-	struct lane *small_lane, *big_lane;
+	struct lane *lanes[LANE_COUNT]; /* the first one for small changes, the others for big saves */
 	struct courier *small_courier, *big_courier;
 	struct session_cache *cache;
 	struct deflate_encoder *deflate;

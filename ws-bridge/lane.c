@@ -3,8 +3,8 @@
  *   BASES  reading what the batch's statements need of their sessions
  *   BATCH  the batch was sent, as one implicit transaction
  *   SINGLE the batch failed as a whole: its requests go one at a time, each after reading its base
- * What was committed is announced in a transaction of its own: at once, or behind the next batch if there is one, and
- * while batch follows batch only now and then.
+ * What was committed is announced in a transaction of its own, behind the next batch if there is one: at once, or where
+ * batch follows batch some milliseconds later, for many at a time.
  */
 #include "lane.h"
 
@@ -25,7 +25,7 @@
 #define BIG_MESSAGE (128u << 10) /* goes by the big lane */
 #define RENEW_BYTES (16u << 20)	 /* libpq keeps buffers of the biggest query: after one of these it connects anew */
 #define MAX_TRIES 50
-#define HINT_EVERY_MS 2	      /* while batch follows batch */
+#define HINT_EVERY_MS 2
 #define HINT_BYTES (4u << 10) /* and before so much is to be said: a notification has less than 8,000 bytes */
 #define EXPECT_MAX 256	      /* two for each op of a batch, and what announcements leave */
 
@@ -59,13 +59,15 @@ struct lane {
 	size_t call_count, call_next; /* calls sent; the one whose result comes next */
 	struct call_builder *builder;
 	bool just_committed;
+	uv_timer_t hint;
 	struct buf heads; /* what was committed and not yet announced: "id:seq,id:seq" */
 	bool failed;	  /* a result of this transaction was an error of the server */
 	char sqlstate[6];
 	struct expectation expected[EXPECT_MAX];
 	size_t expect_first, expect_count;
 	uint64_t sent_at, announced_at; /* ms */
-	size_t biggest;
+	size_t biggest;			/* bytes of the biggest batch since the connection was made */
+	size_t bytes;			/* of the messages queued or under way */
 };
 
 static void run_single(struct lane *lane);
@@ -73,16 +75,26 @@ static void send_batch(struct lane *lane);
 
 /* ---- the queue ---- */
 
+/* Big saves go where the least waits, but behind those of the same connection. */
 static struct lane *lane_for(const struct op *op)
 {
-	struct bridge *b = op->conn->bridge;
-	return op->message.len > BIG_MESSAGE ? b->big_lane : b->small_lane;
+	struct lane *const *lanes = op->conn->bridge->lanes, *least = lanes[1];
+	if (op->message.len <= BIG_MESSAGE)
+		return lanes[0];
+	for (size_t i = 1; i < LANE_COUNT; i++) {
+		if (op->conn->under_way && op->conn->lane == lanes[i])
+			return lanes[i];
+		if (lanes[i]->bytes < least->bytes)
+			least = lanes[i];
+	}
+	return least;
 }
 
 static void enqueue(struct lane *lane, struct op *op)
 {
 	op->conn->lane = lane;
 	op->conn->under_way++;
+	lane->bytes += op->message.len;
 	TAILQ_INSERT_TAIL(&lane->queue, op, link);
 }
 
@@ -106,6 +118,7 @@ static void finish(struct op *op)
 	struct conn *conn = conn_ref(op->conn);
 	struct op *waiting;
 	conn->under_way--;
+	conn->lane->bytes -= op->message.len;
 	op_free(op);
 	while ((waiting = TAILQ_FIRST(&conn->backlog)) && may_enter(conn, lane_for(waiting))) {
 		TAILQ_REMOVE(&conn->backlog, waiting, link);
@@ -182,6 +195,24 @@ static void announce(struct lane *lane)
 	lane->announced_at = uv_now(lane->bridge->loop);
 }
 
+static void on_hint(uv_timer_t *timer)
+{
+	struct lane *lane = timer->data;
+	if (pglink_is_ready(lane->link))
+		announce(lane);
+}
+
+static void announce_when_due(struct lane *lane)
+{
+	uint64_t since = uv_now(lane->bridge->loop) - lane->announced_at;
+	if (!lane->heads.len)
+		return;
+	if (lane->heads.len > HINT_BYTES || since >= HINT_EVERY_MS)
+		announce(lane);
+	else if (!uv_is_active((uv_handle_t *)&lane->hint))
+		(void)uv_timer_start(&lane->hint, on_hint, HINT_EVERY_MS - since, 0);
+}
+
 /* Queues the reads that these ops need. Returns how many. */
 static size_t ask_bases(struct lane *lane, struct op *const *ops, size_t count)
 {
@@ -247,8 +278,7 @@ static void send_calls(struct lane *lane, struct op *const *ops, size_t count)
 		done += call->count;
 	}
 	sync_now(lane, EXPECT_COMMIT);
-	if (lane->heads.len > HINT_BYTES || uv_now(lane->bridge->loop) - lane->announced_at >= HINT_EVERY_MS)
-		announce(lane);
+	announce_when_due(lane);
 }
 
 static void send_batch(struct lane *lane)
@@ -269,7 +299,7 @@ void lane_pump(struct lane *lane)
 	if (TAILQ_EMPTY(&lane->queue)) {
 		/* The answers first: they leave between two calls. */
 		if (!lane->just_committed)
-			announce(lane);
+			announce_when_due(lane);
 		lane->just_committed = false;
 		return;
 	}
@@ -463,10 +493,17 @@ struct lane *lane_new(struct bridge *bridge, const char *application)
 	struct lane *lane = xcalloc(1, sizeof(*lane));
 	lane->bridge = bridge;
 	lane->builder = call_builder_new();
+	(void)uv_timer_init(bridge->loop, &lane->hint);
+	lane->hint.data = lane;
 	TAILQ_INIT(&lane->queue);
 	lane->link =
 		pglink_new(bridge->loop, bridge->conf.database_url, application, statements, STMT_COUNT, &events, lane);
 	return lane;
+}
+
+static void free_lane(uv_handle_t *hint)
+{
+	free(hint->data);
 }
 
 void lane_free(struct lane *lane)
@@ -475,7 +512,7 @@ void lane_free(struct lane *lane)
 	clear_calls(lane);
 	call_builder_free(lane->builder);
 	buf_free(&lane->heads);
-	free(lane);
+	uv_close((uv_handle_t *)&lane->hint, free_lane);
 }
 
 /* ---- time ---- */

@@ -1,6 +1,6 @@
 /* lane.h: a write connection with a queue. While a batch is being committed the queue fills; then up to 64 requests go
- * as one transaction. If one of them fails, they are run again one by one. Two lanes keep big saves from delaying the
- * small changes; requests of one connection never overtake each other. */
+ * as one transaction. If one of them fails, they are run again one by one. Big saves have
+ * lanes of their own, so that they delay no small changes; requests of one connection never overtake each other. */
 #ifndef CRAFT_LANE_H
 #define CRAFT_LANE_H
 

@@ -40,8 +40,8 @@ struct program {
  */
 static void end_of_turn(struct program *p)
 {
-	lane_pump(p->bridge.small_lane);
-	lane_pump(p->bridge.big_lane);
+	for (size_t i = 0; i < LANE_COUNT; i++)
+		lane_pump(p->bridge.lanes[i]);
 	courier_pump(p->bridge.small_courier);
 	courier_pump(p->bridge.big_courier);
 	conn_flush_dirty(&p->bridge);
@@ -102,8 +102,11 @@ static bool is_idle(const struct program *p)
 		if (conn->under_way || !TAILQ_EMPTY(&conn->backlog) || sandbox_client_waits(conn->sandbox))
 			return false;
 	}
-	return lane_is_idle(p->bridge.small_lane) && lane_is_idle(p->bridge.big_lane) &&
-	       courier_is_idle(p->bridge.small_courier) && courier_is_idle(p->bridge.big_courier);
+	for (size_t i = 0; i < LANE_COUNT; i++) {
+		if (!lane_is_idle(p->bridge.lanes[i]))
+			return false;
+	}
+	return courier_is_idle(p->bridge.small_courier) && courier_is_idle(p->bridge.big_courier);
 }
 
 /* Closes a share of the connections, so that they don't all come back at once. */
@@ -167,8 +170,8 @@ static void on_tick(uv_timer_t *timer)
 	uint64_t now = uv_now(b->loop);
 	refill_connect_rate(b);
 	conn_tick(b, now);
-	lane_tick(b->small_lane, now);
-	lane_tick(b->big_lane, now);
+	for (size_t i = 0; i < LANE_COUNT; i++)
+		lane_tick(b->lanes[i], now);
 	courier_tick(b->small_courier, now);
 	courier_tick(b->big_courier, now);
 	if (now >= p->second_at) {
@@ -227,16 +230,16 @@ static void start_parts(struct bridge *b)
 	b->cache = session_cache_new(SESSION_CACHE_BYTES);
 	b->hub = hub_new(b);
 	b->feed = feed_new(b);
-	b->small_lane = lane_new(b, "craft-ws-bridge write");
-	b->big_lane = lane_new(b, "craft-ws-bridge big writes");
+	for (size_t i = 0; i < LANE_COUNT; i++)
+		b->lanes[i] = lane_new(b, i ? "craft-ws-bridge big writes" : "craft-ws-bridge write");
 	b->small_courier = courier_new(b, "craft-ws-bridge sandbox");
 	b->big_courier = courier_new(b, "craft-ws-bridge big sandbox");
 }
 
 static void free_parts(struct bridge *b)
 {
-	lane_free(b->small_lane);
-	lane_free(b->big_lane);
+	for (size_t i = 0; i < LANE_COUNT; i++)
+		lane_free(b->lanes[i]);
 	courier_free(b->small_courier);
 	courier_free(b->big_courier);
 	feed_free(b->feed);

@@ -75,7 +75,10 @@ begin
 				message_count = p_count, message_bytes = coalesce(p_bytes, s.message_bytes), updated_at = now()
 			where s.key = v_key;
 	end if;
-	if cardinality(p_idx) > 0 then
+	if p_idx[1] >= coalesce(v_count, 0) then
+		insert into app.message (session_key, idx, hash, body)
+			select v_key, u.idx, u.hash, u.body from unnest(p_idx, p_hash, p_body) as u (idx, hash, body);
+	elsif cardinality(p_idx) > 0 then
 		insert into app.message as m (session_key, idx, hash, body)
 			select v_key, u.idx, u.hash, u.body from unnest(p_idx, p_hash, p_body) as u (idx, hash, body)
 			on conflict (session_key, idx) do update set hash = excluded.hash, body = excluded.body;
