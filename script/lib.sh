@@ -39,6 +39,12 @@ lock_dir() {
 
 unlock_dir() { exec 9>&-; }
 
+# What --only of script/up and script/down takes.
+check_only() {
+	[[ $1 =~ ^(postgres|nginx|craft-fcgi|craft-sandboxd|craft-ws-bridge-[1-9][0-9]?)$ ]] ||
+		die "--only takes postgres, nginx, craft-fcgi, craft-ws-bridge-N or craft-sandboxd"
+}
+
 # ---- processes on record: pids/NAME holds "PID START BOOT" ----
 # NAME.stopping: being stopped on purpose. START (ticks since boot) and BOOT keep a recycled pid from being
 # taken for ours.

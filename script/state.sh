@@ -189,13 +189,13 @@ write_nginx_conf() {
 
 # Prints {"NAME":[PID,...],...}; bridges share one name.
 pids_json() {
-	local name out='' list sep
+	local name out='' list sep pid
 	for name in postgres nginx craft-fcgi craft-ws-bridge craft-sandboxd; do
 		list='' sep=''
 		local file
 		for file in "$DIR/pids/$name" "$DIR/pids/$name"-[0-9]*; do
-			[[ -e $file ]] || continue
-			list+=$sep$(recorded_pid "$file") sep=,
+			pid=$(recorded_pid "$file") || continue
+			list+=$sep$pid sep=,
 		done
 		out+="${out:+,}\"$name\":[$list]"
 	done
