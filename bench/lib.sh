@@ -1,15 +1,25 @@
-# lib.sh: what bench/run and its cases share: the instance, the figures, the table.
+# lib.sh: what the cases of bench/run share: the instance, its nginx, the load programs.
 # shellcheck shell=bash
-# shellcheck disable=SC2154 # bench/run sets these
+# shellcheck disable=SC2154,SC2034 # bench/run sets these; the cases use them
 
 # ---- the instance ----
+
+helpers=() # pids of what runs beside the instance
 
 clean_up() {
 	local status=$?
 	trap '' INT TERM HUP
+	stop_helpers
 	"$ROOT/script/down" --dir "$dir" >/dev/null || echo "could not stop all of $dir" >&2
 	rm -rf -- "$dir"
 	exit "$status"
+}
+
+stop_helpers() {
+	((${#helpers[@]})) || return 0
+	kill "${helpers[@]}" 2>/dev/null
+	wait "${helpers[@]}" 2>/dev/null
+	helpers=()
 }
 
 start_instance() {
@@ -21,53 +31,104 @@ start_instance() {
 	# Its own key, made for this run: load programs that take headers as arguments show it in the process list.
 	API_KEY=$(openssl rand -hex 16) || die "openssl is missing"
 	export API_KEY
-	WS_CONNECT_RATE=0 "$ROOT/script/up" --dir "$dir" --port 0 --detach >"$dir/up.log" || die "$(cat "$dir/up.log")"
+	# All clients come from one address here.
+	WS_CONNECT_RATE=0 WS_MAX_CONNECTIONS=20000 "$ROOT/script/up" --dir "$dir" --port 0 --detach >"$dir/up.log" ||
+		die "$(cat "$dir/up.log")"
 	build=${CRAFT_BUILD_DIR:-$ROOT/build}
 	[[ -x $build/bench/ws_load ]] || die "$build/bench/ws_load is not built"
-	socket=$dir/run/ws-1.sock
-	url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$dir/ready.json")
 	PGBENCH=$(find /usr/lib/postgresql -name pgbench 2>/dev/null | sort -V | tail -n 1)
 	[[ $PGBENCH ]] || die "pgbench is missing; it comes with postgresql"
+	look_around
+}
+
+# What is to be known after each start.
+look_around() {
+	socket=$dir/run/ws-1.sock
+	bare_socket=$(realpath "$dir/run")/bare.sock
+	url=$(sed -n 's/.*"url":"\([^"]*\)".*/\1/p' "$dir/ready.json")
+	origin=()
+	add_nginx_locations
 }
 
 psql_in() { psql -XqAt -v ON_ERROR_STOP=1 -h "$dir/run/pg" -U postgres -d "$@"; }
 
-# ---- measuring ----
+# ---- its nginx ----
 
-declare -A figures=() limits=() skipped=()
-figure() { figures[$1]+="$2 "; }
-limit() { limits[$1]+="$2 "; }
-
-# ---- the table ----
-
-median() { tr ' ' '\n' | grep . | sort -n | awk '{ v[NR] = $1 } END { print NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
-
-print_row() {
-	local row=$1 what=$2 unit=$3 limit_unit=$4 reach=$5 f l
-	if [[ ${skipped[$row]-} ]]; then
-		printf '%-34s skipped: %s\n' "$what" "${skipped[$row]}"
-		return
-	fi
-	f=$(median <<<"${figures[$row]}")
-	l=${limit_unit#aim } l=${l%% *}
-	if [[ $limit_unit == aim* ]]; then
-		limit_unit="${limit_unit#aim * } (aim)"
-	else
-		l=$(median <<<"${limits[$row]}")
-	fi
-	awk -v what="$what" -v f="$f" -v unit="$unit" -v l="$l" -v limit_unit="$limit_unit" -v reach="$reach" 'BEGIN {
-		digits = unit == "ms" ? 2 : unit == "MB" || unit == "s" ? 1 : 0
-		printf "%-34s %10.*f %-13s %10.*f %-40s %6.2f  %s\n", what, digits, f, unit, digits, l, limit_unit, f / l, reach
-	}'
+# The limits that need nginx: /bench/200 answers by itself, /bare/ leads to bench/bare with what the way to a bridge has.
+add_nginx_locations() {
+	local conf=$dir/nginx/bench.conf paths=$dir/nginx/craft-agent-cloud-paths.conf
+	{
+		sed -n '/^location @craft_ws {/,/^}/p' "$paths" |
+			sed -e '1s|.*|location ^~ /bare/ {|' -e "s|proxy_pass .*|proxy_pass http://unix:$bare_socket;|"
+		printf 'location = /bench/200 {\n\tinclude "%s/nginx/json.conf";\n\treturn 200 %s;\n}\n' "$dir" "'{\"status\":\"ok\"}'"
+	} >"$conf" || die "can't write $conf"
+	grep -q 'proxy_pass http://unix:.*bare.sock' "$conf" || die "no @craft_ws in $paths"
+	sed -i "s|^\(\t*\)server_name _;|&\n\1include \"$conf\";|" "$dir/nginx/standalone.conf"
 }
 
-print_table() {
-	local line row of what unit limit_unit reach
-	printf '\n%-34s %-24s %-51s %6s  %s\n' case figure limit ratio 'to reach'
-	for line in "${rows[@]}"; do
-		IFS='|' read -r row of what unit limit_unit reach <<<"$line"
-		[[ " ${wanted[*]} " == *" $of "* ]] && print_row "$row" "$what" "$unit" "$limit_unit" "$reach"
-	done
-	printf '\nmedians of %s; %s CPUs, load average %s (%s before); uploads by mode %s\n' "$runs" "$(nproc)" \
-		"$(cut -d ' ' -f 1-3 /proc/loadavg)" "$load_before" "${UPLOAD_MODE:-file}"
+# The port without TLS, with these locations, is there from now on: TLS in the load program isn't what is measured.
+plain() {
+	[[ ${origin[plain]-} ]] || listen_plain || return 1
+	plain_address=${origin[plain]#http://}
+}
+
+# ---- load ----
+
+value() { sed -n "s/.*\\<$1=\\([0-9.]*\\).*/\\1/p" <<<"$2"; }
+
+# Of which case so large a share of a core was the load program's own. In a file, because most callers are subshells.
+own() { echo "$name $1" >>"$dir/own"; }
+
+# load FIELD MODE [OPTION...]: that field of ws_load's line; straight to the bridge unless --connect says otherwise.
+load() {
+	local key=$1 told
+	shift
+	told=$("$build/bench/ws_load" "$1" --connect "$socket" --seconds "$seconds" "${@:2}") || return 1
+	own "$(value own_cpu "$told")"
+	value "$key" "$told"
+}
+
+# pgbench_rate CLIENTS DATABASE SCRIPT [SECONDS]: transactions per second. One second more, for the connecting, which is not counted.
+pgbench_rate() {
+	"$PGBENCH" -h "$dir/run/pg" -U postgres -n -M prepared -c "$1" -T "${4-$((seconds + 1))}" -f "$dir/$3.sql" "$2" 2>>"$dir/pgbench.log" |
+		awk '/^tps = / { print $3; found = 1 } END { exit !found }' || die "pgbench failed: $(tail -n 3 "$dir/pgbench.log")"
+}
+
+declare -A best_clients=() # of a script of pgbench
+
+# pgbench_best DATABASE SCRIPT: the rate with as many clients as gave the most when it was first run; in `best`.
+pgbench_best() {
+	local n rate most=0
+	if [[ ! ${best_clients[$2]-} ]]; then
+		for n in 2 4 8 16; do
+			rate=$(pgbench_rate "$n" "$1" "$2" 1) || return 1
+			awk -v a="$rate" -v b="$most" 'BEGIN { exit !(a > b) }' && most=$rate best_clients[$2]=$n
+		done
+		echo "    pgbench of $2 is fastest with ${best_clients[$2]} clients"
+	fi
+	best=$(pgbench_rate "${best_clients[$2]}" "$1" "$2")
+}
+
+# http_rate CLIENTS URL [HEADER]: requests per second with connections that are kept. Needs http_tool.
+http_rate() {
+	local times rate TIMEFORMAT='%R %U %S'
+	local -a header=(-H "Authorization: Bearer $API_KEY" ${3:+-H "$3"})
+	if command -v wrk >/dev/null; then
+		times=$({ time wrk -t 1 -c "$1" --timeout 30s -d "${seconds}s" "${header[@]}" "$2" >"$dir/http.out" 2>&1; } 2>&1)
+		rate=$(awk '/^Requests\/sec/ { r = $2 } /Non-2xx|Socket errors/ { bad = 1 } END { if (bad || !r) exit 1; print r }' "$dir/http.out")
+	else
+		times=$({ time ab -q -k -c "$1" -t "$seconds" -n 1000000 "${header[@]}" "$2" >"$dir/http.out" 2>&1; } 2>&1)
+		rate=$(awk '/^Requests per second/ { r = $4 } END { if (!r) exit 1; print r }' "$dir/http.out")
+	fi
+	[[ $rate ]] || { cat "$dir/http.out" >&2; return 1; }
+	own "$(awk '{ printf "%.2f", ($2 + $3) / $1 }' <<<"$times")"
+	echo "$rate"
+}
+
+# http_tool ROW...: else these rows are skipped.
+http_tool() {
+	local row
+	command -v wrk >/dev/null || command -v ab >/dev/null && return
+	for row; do skipped[$row]="neither wrk nor ab (apache2-utils) is installed"; done
+	return 1
 }

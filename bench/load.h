@@ -6,10 +6,11 @@
 #include "ws_client.h"
 
 #define MAX_DEPTH 256
+#define MAX_USERS 20000u
 
 struct options {
 	const struct mode *mode;
-	const char *connect, *key, *slug;
+	const char *connect, *key, *prefix, *slug; /* the path asked for is prefix, slug and a number */
 	uint32_t clients, workspaces, depth, listeners, size, messages;
 	uint64_t count; /* measured operations at most */
 	double seconds, warmup;
@@ -34,11 +35,15 @@ struct mode {
 	struct options defaults;
 	/* Builds what is sent once before the measurement, with an answer waited for; NULL: nothing. */
 	void (*build_setup)(struct user *u);
-	/* Builds the message that is sent over and over. */
+	/* Builds the message that is sent over and over; NULL: the clients stay silent until the program's input ends.
+	 */
 	void (*build)(struct user *u);
 	/* Makes operation n of it. */
 	void (*next)(struct user *u, uint32_t n);
 };
+
+/* Ends the program when they make no sense, and after --help and --version. */
+void parse_options(struct options *o, int argc, char **argv);
 
 extern const struct mode modes[];
 extern const size_t mode_count;

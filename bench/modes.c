@@ -179,5 +179,12 @@ const struct mode modes[] = {
 	  NULL,
 	  build_labels,
 	  NULL },
+	{ "idle",
+	  "clients",
+	  "connects, says \"ready\", and stays connected until its input ends",
+	  { .clients = 1000 },
+	  NULL,
+	  NULL,
+	  NULL },
 };
 const size_t mode_count = sizeof(modes) / sizeof(*modes);

@@ -1,6 +1,5 @@
 /* ws_load.c: puts a bridge under load over WebSockets and prints one line: operations per second and their times. */
 #include <errno.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -11,8 +10,9 @@
 
 #define SETUP_LIMIT_US 60000000
 #define SILENCE_LIMIT_US 20000000 /* no answer for so long: given up */
-#define EVENTS 256
-#define MAX_USERS 20000u
+#define SETUPS_AT_ONCE 8
+#define GATHER_US 500
+#define EVENTS 1024
 
 struct load {
 	struct options options;
@@ -20,9 +20,10 @@ struct load {
 	struct user *users;
 	uint32_t user_count;
 	bool setting_up, stopping;
+	uint32_t setups;		     /* under way */
 	uint64_t heard_at, begin_at, end_at; /* µs */
 	uint64_t started;		     /* operations begun since the warm-up */
-	double cpu_begin;
+	double cpu_begin, cpu_end;
 	uint32_t arrived[MAX_DEPTH]; /* fanout: listeners that have event n, at n % MAX_DEPTH */
 	uint32_t completed;	     /* events that all listeners have */
 	struct stats stats;
@@ -93,7 +94,9 @@ static void on_response(struct user *u, struct slice peek)
 	if (memmem(peek.ptr, peek.len, ",\"error\":", 9))
 		die("an error came: %.*s", (int)peek.len, peek.ptr);
 	uint64_t sent = u->sent_at[u->answered++ % MAX_DEPTH];
-	if (!load.options.listeners && !load.setting_up)
+	if (load.setting_up)
+		load.setups--;
+	else if (!load.options.listeners)
 		stats_add(&load.stats, load.heard_at - sent);
 }
 
@@ -130,12 +133,18 @@ static void handle(struct user *u, uint32_t events)
 static void turn(void)
 {
 	struct epoll_event events[EVENTS];
+	if (load.options.listeners)
+		(void)usleep(GATHER_US);
 	int n = epoll_wait(load.epoll, events, EVENTS, 100);
-	for (int i = 0; i < n; i++)
-		handle(events[i].data.ptr, events[i].events);
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.ptr)
+			handle(events[i].data.ptr, events[i].events);
+		else
+			load.stopping = true;
+	}
 	if (load.options.listeners)
 		pump(&load.users[0]);
-	if (now_us() - load.heard_at > SILENCE_LIMIT_US)
+	if (load.options.mode->build && now_us() - load.heard_at > SILENCE_LIMIT_US)
 		die("nothing came for %d s", SILENCE_LIMIT_US / 1000000);
 }
 
@@ -154,29 +163,34 @@ static void open_user(struct user *u, uint32_t index)
 	const struct options *o = &load.options;
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = u };
 	autobuf target = { 0 };
-	buf_addf(&target, "/workspace/%s-%u", o->slug, index % o->workspaces);
+	buf_addf(&target, "%s%s-%u", o->prefix, o->slug, index % o->workspaces);
 	u->options = o;
 	u->index = index;
-	u->sends = index < o->clients;
+	u->sends = index < o->clients && o->mode->build;
 	ws_client_open(&u->ws, o->connect, buf_cstr(&target), o->key);
 	if (epoll_ctl(load.epoll, EPOLL_CTL_ADD, u->ws.fd, &ev) != 0)
 		die("epoll_ctl: %s", strerror(errno));
 }
 
-/* One after the other: what is set up may be big. */
+/* Sends what is to be there first. What is set up may be big, so few are under way at once. */
 static void set_up_user(struct user *u)
 {
-	uint64_t begin = now_us();
-	u->started++;
 	load.options.mode->build_setup(u);
+	u->started++;
+	load.setups++;
+	load.heard_at = now_us();
 	watch(u, !ws_client_send(&u->ws, &u->message));
-	load.heard_at = begin;
-	while (u->answered != u->started) {
+}
+
+/* Until at most `left` setups are under way. */
+static void wait_for_setups(uint32_t left)
+{
+	uint64_t begin = now_us();
+	while (load.setups > left) {
 		turn();
 		if (now_us() - begin > SETUP_LIMIT_US)
 			die("the setup takes too long");
 	}
-	u->started = u->answered = 0;
 }
 
 static void set_up(void)
@@ -184,9 +198,13 @@ static void set_up(void)
 	load.setting_up = true;
 	for (uint32_t i = 0; i < load.user_count; i++)
 		open_user(&load.users[i], i);
-	for (uint32_t i = 0; i < load.options.clients; i++) {
-		if (load.options.mode->build_setup)
-			set_up_user(&load.users[i]);
+	for (uint32_t i = 0; i < load.options.clients && load.options.mode->build_setup; i++) {
+		wait_for_setups(SETUPS_AT_ONCE - 1);
+		set_up_user(&load.users[i]);
+	}
+	wait_for_setups(0);
+	for (uint32_t i = 0; i < load.options.clients && load.options.mode->build; i++) {
+		load.users[i].started = load.users[i].answered = 0;
 		load.options.mode->build(&load.users[i]);
 	}
 	load.setting_up = false;
@@ -196,6 +214,18 @@ static void run_for(double seconds)
 {
 	uint64_t end = now_us() + (uint64_t)(seconds * 1e6);
 	while (now_us() < end && !(load.started >= load.options.count && all_answered()))
+		turn();
+}
+
+/* Says that all are connected, and answers pings until its input ends. */
+static void stay(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	if (epoll_ctl(load.epoll, EPOLL_CTL_ADD, STDIN_FILENO, &ev) != 0)
+		die("the input has to be a pipe: %s", strerror(errno));
+	(void)puts("ready");
+	(void)fflush(stdout);
+	while (!load.stopping)
 		turn();
 }
 
@@ -218,19 +248,20 @@ static void run(void)
 	while (!all_answered())
 		turn();
 	load.end_at = now_us();
+	load.cpu_end = cpu_seconds();
 }
 
 static void report(void)
 {
 	const struct options *o = &load.options;
 	double seconds = (double)(load.end_at - load.begin_at) / 1e6, count = (double)load.stats.count;
+	double cpu = load.cpu_end - load.cpu_begin;
 	(void)printf("mode=%s clients=%u workspaces=%u depth=%u listeners=%u %s_per_s=%.1f p50_ms=%.3f p99_ms=%.3f "
-		     "count=%.0f seconds=%.2f "
-		     "own_cpu_us=%.1f\n",
+		     "count=%.0f seconds=%.2f own_cpu_us=%.1f own_cpu=%.2f\n",
 		     o->mode->name, o->clients, o->workspaces, o->depth, o->listeners, o->mode->unit,
 		     seconds > 0 ? count / seconds : 0, stats_percentile_ms(&load.stats, 0.5),
-		     stats_percentile_ms(&load.stats, 0.99), count, seconds,
-		     count > 0 ? (cpu_seconds() - load.cpu_begin) * 1e6 / count : 0);
+		     stats_percentile_ms(&load.stats, 0.99), count, seconds, count > 0 ? cpu * 1e6 / count : 0,
+		     seconds > 0 ? cpu / seconds : 0);
 }
 
 static void close_all(void)
@@ -241,152 +272,6 @@ static void close_all(void)
 	}
 	free(load.users);
 	(void)close(load.epoll);
-}
-
-/* ---- options ---- */
-
-enum {
-	OPT_CLIENTS = 'c',
-	OPT_WORKSPACES = 'w',
-	OPT_DEPTH = 'd',
-	OPT_LISTENERS = 'l',
-	OPT_SIZE = 's',
-	OPT_MESSAGES = 'm',
-	OPT_COUNT = 'n',
-	OPT_SECONDS = 't',
-	OPT_WARMUP = 'W',
-	OPT_SLUG = 'g',
-	OPT_CONNECT = 'C',
-	OPT_HELP = 'h',
-	OPT_VERSION = 'V'
-};
-
-static const struct option long_options[] = { { "connect", required_argument, NULL, OPT_CONNECT },
-					      { "clients", required_argument, NULL, OPT_CLIENTS },
-					      { "workspaces", required_argument, NULL, OPT_WORKSPACES },
-					      { "depth", required_argument, NULL, OPT_DEPTH },
-					      { "listeners", required_argument, NULL, OPT_LISTENERS },
-					      { "size", required_argument, NULL, OPT_SIZE },
-					      { "messages", required_argument, NULL, OPT_MESSAGES },
-					      { "count", required_argument, NULL, OPT_COUNT },
-					      { "seconds", required_argument, NULL, OPT_SECONDS },
-					      { "warmup", required_argument, NULL, OPT_WARMUP },
-					      { "slug", required_argument, NULL, OPT_SLUG },
-					      { "help", no_argument, NULL, OPT_HELP },
-					      { "version", no_argument, NULL, OPT_VERSION },
-					      { NULL, 0, NULL, 0 } };
-
-static void print_help(void)
-{
-	(void)puts("Usage: ws_load MODE --connect SOCKET|HOST:PORT [OPTIONS]\n\n"
-		   "Puts craft-ws-bridge under load and prints one line. The key is read from $API_KEY.\n\nModes:");
-	for (size_t i = 0; i < mode_count; i++)
-		(void)printf("  %-18s %s\n", modes[i].name, modes[i].help);
-	(void)puts("\nOptions (the defaults depend on the mode):\n"
-		   "  --clients N        that send\n"
-		   "  --workspaces N     over which they are spread (default: one each)\n"
-		   "  --depth N          requests that a client has under way at once; fanout: events\n"
-		   "  --listeners N      clients that only hear (fanout)\n"
-		   "  --size BYTES       of a message or event\n"
-		   "  --messages N       of a session\n"
-		   "  --seconds S        measured, at most\n"
-		   "  --warmup S         before it, not measured\n"
-		   "  --count N          operations measured, at most; 0: set up only\n"
-		   "  --slug TEXT        the workspaces' names begin with it (default: made up)\n"
-		   "  --help, --version");
-}
-
-static double parse_number(const char *text, double min, double max)
-{
-	char *end;
-	double v = strtod(text, &end);
-	if (end == text || *end || !(v >= min && v <= max)) {
-		(void)fprintf(stderr, "ws_load: not a number from %.0f to %.0f: %s\n", min, max, text);
-		exit(2);
-	}
-	return v;
-}
-
-static void set_option(struct options *o, int opt, const char *arg)
-{
-	switch (opt) {
-	case OPT_CONNECT:
-		o->connect = arg;
-		break;
-	case OPT_SLUG:
-		o->slug = arg;
-		break;
-	case OPT_CLIENTS:
-		o->clients = (uint32_t)parse_number(arg, 1, 5000);
-		break;
-	case OPT_WORKSPACES:
-		o->workspaces = (uint32_t)parse_number(arg, 1, 5000);
-		break;
-	case OPT_DEPTH:
-		o->depth = (uint32_t)parse_number(arg, 1, MAX_DEPTH / 2.0);
-		break;
-	case OPT_LISTENERS:
-		o->listeners = (uint32_t)parse_number(arg, 1, MAX_USERS);
-		break;
-	case OPT_SIZE:
-		o->size = (uint32_t)parse_number(arg, 128, 1 << 20);
-		break;
-	case OPT_MESSAGES:
-		o->messages = (uint32_t)parse_number(arg, 1, 100000);
-		break;
-	case OPT_COUNT:
-		o->count = (uint64_t)parse_number(arg, 0, 1e9);
-		break;
-	case OPT_SECONDS:
-		o->seconds = parse_number(arg, 0, 3600);
-		break;
-	case OPT_WARMUP:
-		o->warmup = parse_number(arg, 0, 3600);
-		break;
-	case OPT_HELP:
-		print_help();
-		exit(0);
-	case OPT_VERSION:
-		(void)puts("ws_load (" PACKAGE_STRING ")");
-		exit(0);
-	default:
-		exit(2);
-	}
-}
-
-static const struct mode *find_mode(const char *name)
-{
-	for (size_t i = 0; i < mode_count; i++) {
-		if (strcmp(modes[i].name, name) == 0)
-			return &modes[i];
-	}
-	return NULL;
-}
-
-static void parse_options(struct options *o, int argc, char **argv)
-{
-	int opt;
-	const struct mode *mode = argc > 1 ? find_mode(argv[1]) : NULL;
-	if (mode) {
-		*o = mode->defaults;
-		o->mode = mode;
-		optind = 2;
-	}
-	o->count = UINT64_MAX;
-	while ((opt = getopt_long(argc, argv, "h", long_options, NULL)) != -1)
-		set_option(o, opt, optarg);
-	o->key = getenv("API_KEY");
-	if (!mode || !o->connect || !o->key || optind != argc) {
-		(void)fputs("ws_load: a mode, --connect and API_KEY in the environment are needed; see --help\n",
-			    stderr);
-		exit(2);
-	}
-	if (!mode->defaults.listeners != !o->listeners)
-		die("--listeners goes with fanout only");
-	if (o->listeners)
-		o->clients = o->workspaces = 1;
-	if (!o->workspaces)
-		o->workspaces = o->clients;
 }
 
 int main(int argc, char **argv)
@@ -402,8 +287,12 @@ int main(int argc, char **argv)
 	if (load.epoll < 0)
 		die("epoll_create1: %s", strerror(errno));
 	set_up();
-	run();
-	report();
+	if (load.options.mode->build) {
+		run();
+		report();
+	} else {
+		stay();
+	}
 	close_all();
 	return 0;
 }

@@ -1,0 +1,63 @@
+# rest.sh: the cases of REST, through nginx without TLS.
+# shellcheck shell=bash
+# shellcheck disable=SC2154 # bench/run and lib.sh set these
+
+rows+=(
+	"sessions|sessions|GET 100 sessions, 16 connections|requests/s|queries/s, pgbench, best of 2-16|>= 0.60, >= 4000 requests/s"
+	"unchanged|unchanged|the same with If-None-Match|requests/s|queries of the tag/s, pgbench, best|>= 6000 requests/s"
+	"session1m|session1m|GET a 1 MB session, 4 connections|requests/s|queries of its rows/s, pgbench 4|>= 0.60, >= 300 requests/s"
+	"root|root|GET /, 16 connections|requests/s|requests/s, nginx return 200|>= 12000 requests/s"
+)
+
+# A workspace rest-0 of 100 sessions, made once, and the queries that read it.
+prepare_rest() {
+	plain || return 1
+	[[ ! -e $dir/sessions.sql ]] || return 0
+	load count update --slug rest --clients 100 --workspaces 1 --count 0 >/dev/null || return 1
+	echo "select api.workspace_tag('rest-0');" >"$dir/tag.sql"
+	cat >"$dir/sessions.sql" <<-'END'
+		select s.header from app.session s join app.workspace w on w.id = s.workspace_id where w.slug = 'rest-0' order by s.updated_seq desc;
+	END
+}
+
+case_sessions() {
+	local f
+	http_tool sessions || return 0
+	prepare_rest && pgbench_best craft sessions && f=$(http_rate 16 "${origin[plain]}/workspace/rest-0/sessions") || return 1
+	limit sessions "$best"
+	figure sessions "$f"
+}
+
+case_unchanged() {
+	local f etag
+	http_tool unchanged || return 0
+	prepare_rest || return 1
+	etag=$(curl -sSf -o /dev/null -D - -H @"$dir/key.header" "${origin[plain]}/workspace/rest-0/sessions" |
+		tr -d '\r' | sed -n 's/^[Ee][Tt]ag: //p')
+	[[ $etag ]] || return 1
+	pgbench_best craft tag && f=$(http_rate 16 "${origin[plain]}/workspace/rest-0/sessions" "If-None-Match: $etag") || return 1
+	limit unchanged "$best"
+	figure unchanged "$f"
+}
+
+case_session1m() {
+	local key l f path
+	http_tool session1m || return 0
+	plain || return 1
+	[[ -e $dir/session1m.sql ]] || load count save --clients 1 --slug rest1m --warmup 0 --count 1 >/dev/null || return 1
+	path=$(psql_in craft -c "select s.key || ' /workspace/rest1m-0/sessions/' || s.id from app.session s
+		join app.workspace w on w.id = s.workspace_id where w.slug = 'rest1m-0' order by s.key limit 1") || return 1
+	key=${path%% *} path=${path#* }
+	echo "select body from app.message where session_key = $key order by idx;" >"$dir/session1m.sql"
+	l=$(pgbench_rate 4 craft session1m) && f=$(http_rate 4 "${origin[plain]}$path") || return 1
+	limit session1m "$l"
+	figure session1m "$f"
+}
+
+case_root() {
+	local l f
+	http_tool root || return 0
+	plain && l=$(http_rate 16 "${origin[plain]}/bench/200") && f=$(http_rate 16 "${origin[plain]}/") || return 1
+	limit root "$l"
+	figure root "$f"
+}
