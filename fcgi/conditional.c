@@ -29,24 +29,31 @@ bool conditional_begin(struct request *req, struct response *res, struct slice t
 	return true;
 }
 
-enum status conditional_by_tag(struct request *req, struct response *res, struct database *db, const char *type,
-			       bool *done)
+enum status conditional_tag(const struct request *req, struct database *db, struct buf *tag)
 {
 	const PGresult *row;
 	struct db_params params = { 0 };
-	*done = false;
-	if (req->route->tag == SQL_NONE || (req->method != METHOD_HEAD && req->if_none_match.len == 0))
-		return STATUS_OK;
 	tag_params(req, &params);
 	enum status status = database_read(db, req->route->tag, &params, &row);
 	if (status != STATUS_OK)
 		return status;
-	struct slice tag = row ? db_get(row, 0, 0) : slice_make(NULL, 0);
-	if (!tag.ptr)
+	if (!row || PQgetisnull(row, 0, 0))
 		return STATUS_NOT_FOUND;
-	if (req->method == METHOD_HEAD || etag_matches(req->if_none_match, tag)) {
-		(void)conditional_begin(req, res, tag, type);
+	buf_add_slice(tag, db_get(row, 0, 0));
+	return database_row(db, &row);
+}
+
+enum status conditional_by_tag(struct request *req, struct response *res, struct database *db, const char *type,
+			       bool *done)
+{
+	autobuf tag = { 0 };
+	*done = false;
+	if (req->route->tag == SQL_NONE || (req->method != METHOD_HEAD && req->if_none_match.len == 0))
+		return STATUS_OK;
+	enum status status = conditional_tag(req, db, &tag);
+	if (status == STATUS_OK && (req->method == METHOD_HEAD || etag_matches(req->if_none_match, buf_slice(&tag)))) {
+		(void)conditional_begin(req, res, buf_slice(&tag), type);
 		*done = true;
 	}
-	return database_row(db, &row);
+	return status;
 }

@@ -11,6 +11,10 @@
 enum status conditional_by_tag(struct request *req, struct response *res, struct database *db, const char *type,
 			       bool *done) __attribute__((warn_unused_result));
 
+/* Asks for the route's tag by its cheap statement. STATUS_NOT_FOUND: it has none, for there is nothing. */
+enum status conditional_tag(const struct request *req, struct database *db, struct buf *tag)
+	__attribute__((warn_unused_result));
+
 /* Begins a 200 with the tag, unless If-None-Match names the tag: then writes a 304 and returns false. */
 bool conditional_begin(struct request *req, struct response *res, struct slice tag, const char *type);
 

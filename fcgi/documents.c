@@ -3,6 +3,7 @@
 
 #include "conditional.h"
 #include "handlers.h"
+#include "kept.h"
 #include "log.h"
 
 enum { COL_TAG, COL_BODY };
@@ -29,7 +30,7 @@ enum status documents_list(struct request *req, struct response *res, struct dat
 	bool done;
 	const PGresult *row;
 	struct db_params params = { 0 };
-	enum status status = conditional_by_tag(req, res, db, TYPE_JSON, &done);
+	enum status status = kept_answer(req, res, db, TYPE_JSON, &done);
 	if (status != STATUS_OK || done)
 		return status;
 	conditional_params(req, &params);
@@ -40,9 +41,12 @@ enum status documents_list(struct request *req, struct response *res, struct dat
 		log_error(req->id, "statement %s answered no row with a tag", statements[req->route->statement].name);
 		return STATUS_INTERNAL;
 	}
-	if (!conditional_begin(req, res, db_get(row, 0, COL_TAG), TYPE_JSON))
+	if (!kept_begin(req, res, db_get(row, 0, COL_TAG), TYPE_JSON))
 		return STATUS_OK;
-	return documents_write_rows(res, db);
+	status = documents_write_rows(res, db);
+	if (status == STATUS_OK)
+		kept_end(req, res);
+	return status;
 }
 
 enum status documents_get(struct request *req, struct response *res, struct database *db)

@@ -2,6 +2,7 @@
 noinst_LIBRARIES += fcgi/libhandlers.a
 fcgi_libhandlers_a_SOURCES = \
 	fcgi/actions.c \
+	fcgi/answer_cache.c fcgi/answer_cache.h \
 	fcgi/body.c fcgi/body.h \
 	fcgi/conditional.c fcgi/conditional.h \
 	fcgi/credential.c fcgi/credential.h \
@@ -21,6 +22,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/handlers.h \
 	fcgi/health.c \
 	fcgi/http_date.c fcgi/http_date.h \
+	fcgi/kept.c fcgi/kept.h \
 	fcgi/media_type.c fcgi/media_type.h \
 	fcgi/oauth.c \
 	fcgi/oauth_token.c fcgi/oauth_token.h \
@@ -28,6 +30,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/plans.c \
 	fcgi/projects.c \
 	fcgi/query.c fcgi/query.h \
+	fcgi/record.c fcgi/record.h \
 	fcgi/redirect_uri.c fcgi/redirect_uri.h \
 	fcgi/repo_key.c fcgi/repo_key.h \
 	fcgi/request.c fcgi/request.h \

@@ -1,11 +1,11 @@
 /* response.c: writing the answer. */
 #include "response.h"
 
-#include <limits.h>
 #include <unistd.h>
 
 #include "etag.h"
 #include "json.h"
+#include "record.h"
 
 #define BLOCK_SIZE 65536
 
@@ -18,17 +18,15 @@ void response_free(struct response *r)
 {
 	buf_free(&r->headers);
 	buf_free(&r->block);
+	buf_free(&r->kept);
+	buf_free(&r->kept_tag);
 }
 
-static bool put(struct response *r, struct slice s)
+static bool put(struct response *r, struct slice head, struct slice body)
 {
-	while (s.len && !r->gone) {
-		int n = s.len > INT_MAX ? INT_MAX : (int)s.len;
-		r->sent = true;
-		if (FCGX_PutStr(s.ptr, n, r->fcgi->out) != n)
-			r->gone = true;
-		s = slice_make(s.ptr + n, s.len - (size_t)n);
-	}
+	r->sent |= head.len || body.len;
+	if (!r->gone && !record_write(r->fcgi->ipcFd, r->fcgi->requestId, head, body))
+		r->gone = true;
 	return !r->gone;
 }
 
@@ -38,7 +36,7 @@ static bool flush(struct response *r)
 	bool first = !r->sent;
 	if (first && r->http)
 		buf_add_str(&r->headers, "\r\n");
-	bool ok = (!first || put(r, buf_slice(&r->headers))) && put(r, buf_slice(&r->block));
+	bool ok = put(r, first ? buf_slice(&r->headers) : slice_make(NULL, 0), buf_slice(&r->block));
 	buf_clear(&r->block);
 	return ok;
 }
@@ -76,16 +74,36 @@ void response_etag(struct response *r, struct slice tag)
 	response_header(r, "Cache-Control", SLICE_LIT("private, no-cache"));
 }
 
+void response_keep(struct response *r, struct slice tag, size_t longest)
+{
+	r->keep = longest;
+	buf_clear(&r->kept);
+	buf_clear(&r->kept_tag);
+	buf_add_slice(&r->kept_tag, tag);
+}
+
+static void keep(struct response *r, struct slice s)
+{
+	if (r->kept.len + s.len <= r->keep) {
+		buf_add_slice(&r->kept, s);
+		return;
+	}
+	r->keep = 0;
+	buf_free(&r->kept);
+}
+
 bool response_write(struct response *r, struct slice s)
 {
 	if (r->head)
 		return true;
+	if (r->keep)
+		keep(r, s);
 	r->bytes += s.len;
 	if (r->block.len + s.len < BLOCK_SIZE) {
 		buf_add_slice(&r->block, s);
 		return !r->gone;
 	}
-	return flush(r) && put(r, s);
+	return flush(r) && put(r, s, slice_make(NULL, 0));
 }
 
 void response_json(struct response *r, int http, struct slice body)
@@ -113,7 +131,7 @@ bool response_take_back(struct response *r)
 	buf_clear(&r->block);
 	r->http = 0;
 	r->measured = false;
-	r->bytes = 0;
+	r->bytes = r->keep = 0;
 	return true;
 }
 

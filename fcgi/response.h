@@ -22,6 +22,8 @@ struct response {
 	int refusal;	/* what nginx is to tell the client in our place; else 0 */
 	uint64_t bytes; /* of the body */
 	struct buf headers, block;
+	size_t keep;		   /* 0: the body isn't collected; else bytes of it at most */
+	struct buf kept, kept_tag; /* all of it so far, and its ETag's text */
 };
 
 void response_init(struct response *r, FCGX_Request *fcgi, bool head);
@@ -35,6 +37,9 @@ void response_header(struct response *r, const char *name, struct slice value);
 void response_length(struct response *r, uint64_t length);
 /* ETag and Cache-Control of something that clients revalidate. */
 void response_etag(struct response *r, struct slice tag);
+
+/* Collects the body that follows in r->kept too, if it has at most `longest` bytes; r->keep is 0 when it hasn't. */
+void response_keep(struct response *r, struct slice tag, size_t longest);
 
 /* Appends to the body; it leaves in blocks of 64 KB. False: nginx is gone, there is nobody to write for. */
 bool response_write(struct response *r, struct slice s);

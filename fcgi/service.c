@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 
 #include "github.h"
+#include "answer_cache.h"
 #include "log.h"
 
 void service_init(struct service *s, const struct conf *conf)
@@ -13,6 +14,7 @@ void service_init(struct service *s, const struct conf *conf)
 	*s = (struct service){ .conf = conf,
 			       .keys = { .current = conf->api_key, .previous = conf->api_key_previous },
 			       .blobs = { .root = -1, .incoming = -1 } };
+	s->answers = answer_cache_new((size_t)conf->fcgi_answer_cache);
 	/* The configuration has checked both. */
 	s->seal_key_count = seal_key_parse(conf->encryption_key, &s->seal_keys[0]);
 	if (s->seal_key_count && conf->encryption_key_previous)
@@ -23,6 +25,7 @@ void service_free(struct service *s)
 {
 	blobs_close(&s->blobs);
 	github_free(s->github);
+	answer_cache_free(s->answers);
 	OPENSSL_cleanse(s->seal_keys, sizeof(s->seal_keys));
 }
 

@@ -8,6 +8,7 @@
 #include "seal.h"
 
 struct github;
+struct answer_cache;
 
 struct service {
 	const struct conf *conf;
@@ -15,7 +16,8 @@ struct service {
 	struct seal_key seal_keys[2]; /* ENCRYPTION_KEY, and the one before it */
 	size_t seal_key_count;
 	struct github *github; /* NULL: see service_github() */
-	struct blobs blobs;    /* not open: see service_blobs() */
+	struct answer_cache *answers;
+	struct blobs blobs; /* not open: see service_blobs() */
 };
 
 void service_init(struct service *s, const struct conf *conf);

@@ -2,9 +2,10 @@
 #include "conditional.h"
 #include "handlers.h"
 #include "json.h"
+#include "kept.h"
 #include "log.h"
 
-enum { COL_TAG, COL_STARTS, COL_PART };
+enum { COL_TAG, COL_STARTS, COL_PART, COL_PIECE };
 
 static bool is_space(char c)
 {
@@ -34,7 +35,7 @@ static enum status write_messages(struct response *res, struct database *db)
 			return response_write(res, SLICE_LIT("]}")) ? STATUS_OK : STATUS_BROKEN;
 		if (!first && db_get_bool(row, 0, COL_STARTS) && !response_write(res, SLICE_LIT(",")))
 			return STATUS_BROKEN;
-		if (!response_write(res, db_get(row, 0, COL_PART)))
+		if (!response_write(res, db_get(row, 0, PQgetisnull(row, 0, COL_PART) ? COL_PIECE : COL_PART)))
 			return STATUS_BROKEN;
 	}
 }
@@ -44,7 +45,7 @@ enum status sessions_get(struct request *req, struct response *res, struct datab
 	bool done;
 	const PGresult *row;
 	struct db_params params = { 0 };
-	enum status status = conditional_by_tag(req, res, db, TYPE_JSON, &done);
+	enum status status = kept_answer(req, res, db, TYPE_JSON, &done);
 	if (status != STATUS_OK || done)
 		return status;
 	conditional_params(req, &params);
@@ -58,7 +59,10 @@ enum status sessions_get(struct request *req, struct response *res, struct datab
 		log_error(req->id, "the stored header of the session is no object");
 		return STATUS_INTERNAL;
 	}
-	if (!conditional_begin(req, res, db_get(row, 0, COL_TAG), TYPE_JSON))
+	if (!kept_begin(req, res, db_get(row, 0, COL_TAG), TYPE_JSON))
 		return STATUS_OK;
-	return write_opening(res, header) ? write_messages(res, db) : STATUS_BROKEN;
+	status = write_opening(res, header) ? write_messages(res, db) : STATUS_BROKEN;
+	if (status == STATUS_OK)
+		kept_end(req, res);
+	return status;
 }

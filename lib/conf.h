@@ -25,6 +25,7 @@ struct conf {
 	int64_t fcgi_upload_workers;
 	char *fcgi_github_listen;
 	int64_t fcgi_github_workers;
+	int64_t fcgi_answer_cache;
 	char *blob_dir;
 	char *public_url; /* without a slash at its end; NULL: scheme and host of the request */
 	int64_t max_upload;

@@ -23,6 +23,7 @@ const struct conf_key conf_keys[] = {
 	{ "FCGI_UPLOAD_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_upload_workers), "4", 1, 256, "number of worker processes there: as many uploads can be taken in at once" },
 	{ "FCGI_GITHUB_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_github_listen), "/run/craft-agent-cloud/fcgi-github.sock", 1, 107, "unix socket for what may wait for GitHub" },
 	{ "FCGI_GITHUB_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_github_workers), "2", 1, 256, "number of worker processes there" },
+	{ "FCGI_ANSWER_CACHE", SIZE, CONF_FCGI, 0, AT(fcgi_answer_cache), "8M", 0, 16ll << 30, "bytes of lists and sessions that each worker may keep, to send them again while the database says that they are as they were; 0: none" },
 	{ "BLOB_DIR", DIRECTORY, CONF_FCGI | CONF_ADMIN, 0, AT(blob_dir), "/var/lib/craft-agent-cloud/blobs", 1, 4000, "directory of the files' contents, on one file system" },
 	{ "PUBLIC_URL", ORIGIN, CONF_FCGI, 0, AT(public_url), NULL, 8, 300, "where clients reach the server, for signed URLs, e.g. https://craft.example.org; scheme and host of the request when not set" },
 	{ "MAX_UPLOAD", SIZE, CONF_FCGI, 0, AT(max_upload), "1G", 1, 16ll << 40, "largest file; above it, status 413" },

@@ -46,12 +46,14 @@ unit_tests = \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_deflate \
+	tests/unit/test_fcgi_answer_cache \
 	tests/unit/test_fcgi_digest \
 	tests/unit/test_fcgi_etag \
 	tests/unit/test_fcgi_file_name \
 	tests/unit/test_fcgi_http_date \
 	tests/unit/test_fcgi_media_type \
 	tests/unit/test_fcgi_oauth_token \
+	tests/unit/test_fcgi_record \
 	tests/unit/test_fcgi_redirect_uri \
 	tests/unit/test_fcgi_repo_key \
 	tests/unit/test_fcgi_routes \
@@ -139,6 +141,10 @@ tests_unit_test_uuid_LDADD = $(unit_ldadd)
 
 fcgi_unit_cppflags = $(unit_cppflags) -I$(top_srcdir)/fcgi
 fcgi_unit_ldadd = fcgi/libhandlers.a lib/libcraft.a $(CMOCKA_LIBS) $(FCGI_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)
+tests_unit_test_fcgi_answer_cache_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_answer_cache_LDADD = $(fcgi_unit_ldadd)
+tests_unit_test_fcgi_record_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_record_LDADD = $(fcgi_unit_ldadd)
 tests_unit_test_fcgi_etag_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_etag_LDADD = $(fcgi_unit_ldadd)
 tests_unit_test_fcgi_routes_CPPFLAGS = $(fcgi_unit_cppflags)

@@ -2,12 +2,23 @@
 
 -- plpgsql throughout for what is called often: it keeps its plans, SQL functions are planned at every call.
 
-create or replace function app.epoch_text() returns text language plpgsql stable set search_path = app, pg_catalog, pg_temp as $$
+-- What can't change while a connection lives is called immutable, so that plans keep it: to ask opens a file, or reads a catalog.
+create or replace function app.cluster_id() returns bigint language sql immutable as $$
+	select s.system_identifier from pg_catalog.pg_control_system() s;
+$$;
+comment on function app.cluster_id() is 'The identifier of this database cluster: pg_control_system().';
+
+create or replace function app.database_id() returns oid language sql immutable as $$
+	select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database();
+$$;
+comment on function app.database_id() is 'The number of this database in its cluster.';
+
+-- Names in it are qualified, and it has no search_path of its own: setting one takes as long as the rest of it.
+create or replace function app.epoch_text() returns text language plpgsql stable as $$
 begin
-	return substr(md5(concat_ws('/', e.token, (select s.system_identifier from pg_control_system() s),
-		left(pg_walfile_name(pg_current_wal_lsn()), 8),
-		(select d.oid from pg_database d where d.datname = current_database()),
-		'app.workspace'::regclass::oid)), 1, 16)
+	return pg_catalog.substr(pg_catalog.md5(pg_catalog.concat_ws('/', e.token, app.cluster_id(),
+		pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), app.database_id(),
+		'app.workspace'::pg_catalog.regclass::pg_catalog.oid)), 1, 16)
 	from app.epoch e;
 end
 $$;

@@ -2,29 +2,34 @@
 -- others one JSON element each, in order. Single things answer one row, or none when they aren't there.
 -- A workspace that was never written to reads as empty, and reading makes nothing.
 
-create or replace function app.workspace_tag(p_seq bigint) returns text language plpgsql stable set search_path = app, pg_temp as $$
+create or replace function app.workspace_tag(p_seq bigint) returns text language plpgsql stable as $$
 begin
-	return (select app.epoch_text() || '-' || coalesce(p_seq, 0));
+	return pg_catalog.concat(app.epoch_text(), '-', coalesce(p_seq, 0));
 end
 $$;
 comment on function app.workspace_tag(bigint) is 'ETag of a list of a workspace whose latest change has this number.';
 
 create or replace function api.workspace_tag(p_workspace text) returns text language plpgsql stable security definer set search_path = app, pg_temp as $$
+declare
+	v_seq bigint;
 begin
-	return (select app.workspace_tag((select w.seq from app.workspace w where w.slug = p_workspace)));
+	select w.seq into v_seq from app.workspace w where w.slug = p_workspace;
+	return app.workspace_tag(v_seq);
 end
 $$;
 comment on function api.workspace_tag(text) is 'The ETag''s text of the workspace''s lists: changes with every change of the workspace.';
 
 create or replace function api.sessions(p_workspace text)
 returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
-#variable_conflict use_column
+declare
+	v_workspace bigint;
+	v_seq       bigint;
 begin
-	return query select x.tag, x.body from (
-		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
-		union all
-		select null, s.header, s.updated_seq from app.session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
-	) x order by x.pos desc nulls first;
+	select w.id, w.seq into v_workspace, v_seq from app.workspace w where w.slug = p_workspace;
+	tag := app.workspace_tag(v_seq);
+	return next;
+	return query select null::text, s.header from app.session s
+		where s.workspace_id = v_workspace order by s.updated_seq desc;
 end
 $$;
 comment on function api.sessions(text) is 'Headers of the workspace''s sessions, most recently updated first.';
@@ -37,37 +42,42 @@ end
 $$;
 comment on function api.session_tag(text, text) is 'The ETag''s text of one session; null when it isn''t there.';
 
+-- A message is measured where it isn't surely short: lz4 makes no more than 255 bytes of one, so one stored in less than
+-- 16 KiB has less than 4 MiB.
 create or replace function api.session_parts(p_workspace text, p_id text)
-returns table (tag text, starts boolean, part bytea) language sql stable security definer set search_path = app, pg_temp as $$
+returns table (tag text, starts boolean, part json, piece bytea) language sql stable security definer set search_path = app, pg_temp as $$
 	with s as (
 		select s.key, s.version, s.header from app.session s join app.workspace w on w.id = s.workspace_id
 		where w.slug = p_workspace and s.id = p_id
 	)
-	select x.tag, x.starts, x.part from (
-		select app.epoch_text() || '-s' || to_hex(s.version) as tag, true as starts, convert_to(s.header::text, 'UTF8') as part
-		from s
+	select app.epoch_text() || '-s' || to_hex(s.version), true, s.header, null::bytea
+	from s
+	union all
+	select null, p.starts, p.part, p.piece
+	from s
+	cross join lateral (select m.body from app.message m where m.session_key = s.key order by m.idx offset 0) m
+	cross join lateral (
+		select true as starts, m.body as part, null::bytea as piece where pg_column_size(m.body) < 16384
 		union all
-		select null, p.n = 1, substring(m.bytes from p.n for 4194304)
-		from s
-		cross join lateral (
-			select convert_to(m.body::text, 'UTF8') as bytes from app.message m where m.session_key = s.key order by m.idx offset 0
-		) m
-		cross join lateral generate_series(1, length(m.bytes), 4194304) as p (n)
-	) x;
+		select n = 1, null, substring(b.bytes from n for 4194304)
+		from (select convert_to(m.body::text, 'UTF8') as bytes where pg_column_size(m.body) >= 16384 offset 0) b
+		cross join lateral generate_series(1, length(b.bytes), 4194304) n
+	) p;
 $$;
 comment on function api.session_parts(text, text) is
-'A session in parts of at most 4 MiB for streaming, all of one snapshot: first the header (with the ETag''s text), then each message; starts tells where one begins. No row when the session isn''t there.';
+'A session in parts for streaming, all of one snapshot: first the header (with the ETag''s text), then each message, those that may be long in pieces of at most 4 MiB instead of part; starts tells where one begins. No row when the session isn''t there.';
 
 create or replace function api.plans(p_workspace text, p_session text)
 returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
-#variable_conflict use_column
+declare
+	v_workspace bigint;
+	v_seq       bigint;
 begin
-	return query select x.tag, x.body from (
-		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
-		union all
-		select null, json_build_object('name', p.name, 'modifiedAt', floor(extract(epoch from p.modified_at) * 1000)::bigint), p.modified_seq
-		from app.plan p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace and p.session_id = p_session
-	) x order by x.pos desc nulls first;
+	select w.id, w.seq into v_workspace, v_seq from app.workspace w where w.slug = p_workspace;
+	tag := app.workspace_tag(v_seq);
+	return next;
+	return query select null::text, json_build_object('name', p.name, 'modifiedAt', floor(extract(epoch from p.modified_at) * 1000)::bigint) from app.plan p
+		where p.workspace_id = v_workspace and p.session_id = p_session order by p.modified_seq desc;
 end
 $$;
 comment on function api.plans(text, text) is 'Names and times (milliseconds since 1970) of a session''s plans, newest first.';
@@ -85,14 +95,15 @@ comment on function api.plan_parts(text, text, text) is 'A plan''s content as JS
 
 create or replace function api.sources(p_workspace text)
 returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
-#variable_conflict use_column
+declare
+	v_workspace bigint;
+	v_seq       bigint;
 begin
-	return query select x.tag, x.body from (
-		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
-		union all
-		select null, s.config, s.position from app.source s join app.workspace w on w.id = s.workspace_id
-		where w.slug = p_workspace and s.config is not null
-	) x order by x.pos desc nulls first;
+	select w.id, w.seq into v_workspace, v_seq from app.workspace w where w.slug = p_workspace;
+	tag := app.workspace_tag(v_seq);
+	return next;
+	return query select null::text, s.config from app.source s
+		where s.workspace_id = v_workspace and s.config is not null order by s.position desc;
 end
 $$;
 comment on function api.sources(text) is 'Configs of the workspace''s sources, newest first.';
@@ -129,14 +140,15 @@ comment on function api.labels(text) is 'The workspace''s labels, or the empty d
 
 create or replace function api.skills(p_workspace text)
 returns table (tag text, body json) language plpgsql stable security definer set search_path = app, pg_temp as $$
-#variable_conflict use_column
+declare
+	v_workspace bigint;
+	v_seq       bigint;
 begin
-	return query select x.tag, x.body from (
-		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
-		union all
-		select null, json_build_object('slug', s.slug, 'content', s.content, 'metadata', s.metadata), s.position
-		from app.skill s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
-	) x order by x.pos desc nulls first;
+	select w.id, w.seq into v_workspace, v_seq from app.workspace w where w.slug = p_workspace;
+	tag := app.workspace_tag(v_seq);
+	return next;
+	return query select null::text, json_build_object('slug', s.slug, 'content', s.content, 'metadata', s.metadata) from app.skill s
+		where s.workspace_id = v_workspace order by s.position desc;
 end
 $$;
 comment on function api.skills(text) is 'The workspace''s skills, newest first.';

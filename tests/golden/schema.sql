@@ -700,14 +700,15 @@ CREATE FUNCTION api.plans(p_workspace text, p_session text) RETURNS TABLE(tag te
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-#variable_conflict use_column
+declare
+	v_workspace bigint;
+	v_seq       bigint;
 begin
-	return query select x.tag, x.body from (
-		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
-		union all
-		select null, json_build_object('name', p.name, 'modifiedAt', floor(extract(epoch from p.modified_at) * 1000)::bigint), p.modified_seq
-		from app.plan p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace and p.session_id = p_session
-	) x order by x.pos desc nulls first;
+	select w.id, w.seq into v_workspace, v_seq from app.workspace w where w.slug = p_workspace;
+	tag := app.workspace_tag(v_seq);
+	return next;
+	return query select null::text, json_build_object('name', p.name, 'modifiedAt', floor(extract(epoch from p.modified_at) * 1000)::bigint) from app.plan p
+		where p.workspace_id = v_workspace and p.session_id = p_session order by p.modified_seq desc;
 end
 $$;
 
@@ -1409,7 +1410,7 @@ ALTER FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigin
 
 COMMENT ON FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) IS 'The session''s version and header; both null when it isn''t there.';
 
-CREATE FUNCTION api.session_parts(p_workspace text, p_id text) RETURNS TABLE(tag text, starts boolean, part bytea)
+CREATE FUNCTION api.session_parts(p_workspace text, p_id text) RETURNS TABLE(tag text, starts boolean, part json, piece bytea)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
@@ -1417,22 +1418,24 @@ CREATE FUNCTION api.session_parts(p_workspace text, p_id text) RETURNS TABLE(tag
 		select s.key, s.version, s.header from app.session s join app.workspace w on w.id = s.workspace_id
 		where w.slug = p_workspace and s.id = p_id
 	)
-	select x.tag, x.starts, x.part from (
-		select app.epoch_text() || '-s' || to_hex(s.version) as tag, true as starts, convert_to(s.header::text, 'UTF8') as part
-		from s
+	select app.epoch_text() || '-s' || to_hex(s.version), true, s.header, null::bytea
+	from s
+	union all
+	select null, p.starts, p.part, p.piece
+	from s
+	cross join lateral (select m.body from app.message m where m.session_key = s.key order by m.idx offset 0) m
+	cross join lateral (
+		select true as starts, m.body as part, null::bytea as piece where pg_column_size(m.body) < 16384
 		union all
-		select null, p.n = 1, substring(m.bytes from p.n for 4194304)
-		from s
-		cross join lateral (
-			select convert_to(m.body::text, 'UTF8') as bytes from app.message m where m.session_key = s.key order by m.idx offset 0
-		) m
-		cross join lateral generate_series(1, length(m.bytes), 4194304) as p (n)
-	) x;
+		select n = 1, null, substring(b.bytes from n for 4194304)
+		from (select convert_to(m.body::text, 'UTF8') as bytes where pg_column_size(m.body) >= 16384 offset 0) b
+		cross join lateral generate_series(1, length(b.bytes), 4194304) n
+	) p;
 $$;
 
 ALTER FUNCTION api.session_parts(p_workspace text, p_id text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.session_parts(p_workspace text, p_id text) IS 'A session in parts of at most 4 MiB for streaming, all of one snapshot: first the header (with the ETag''s text), then each message; starts tells where one begins. No row when the session isn''t there.';
+COMMENT ON FUNCTION api.session_parts(p_workspace text, p_id text) IS 'A session in parts for streaming, all of one snapshot: first the header (with the ETag''s text), then each message, those that may be long in pieces of at most 4 MiB instead of part; starts tells where one begins. No row when the session isn''t there.';
 
 CREATE FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns DEFAULT NULL::api.session_columns, p_base bigint DEFAULT NULL::bigint, p_version bigint DEFAULT NULL::bigint, p_count integer DEFAULT NULL::integer, p_bytes bigint DEFAULT NULL::bigint, p_idx integer[] DEFAULT '{}'::integer[], p_hash bigint[] DEFAULT '{}'::bigint[], p_body json[] DEFAULT '{}'::json[], p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1578,8 +1581,8 @@ declare
 begin
 	-- The daemons' connections know nested loops only, so the workspaces are locked in the order given.
 	with numbered as (
-		update app.workspace w set seq = w.seq + u.n from unnest(p_workspaces, p_counts) with ordinality as u (slug, n, place)
-			where w.slug = u.slug returning u.place, w.id, w.seq - u.n as before)
+		update app.workspace w set seq = w.seq + p_counts[n] from generate_subscripts(p_workspaces, 1) n
+			where w.slug = p_workspaces[n] returning n as place, w.id, w.seq - p_counts[n] as before)
 	select array_agg(m.id order by m.place), array_agg(m.before order by m.place) into workspace_ids, before from numbered m;
 	if cardinality(workspace_ids) is distinct from cardinality(p_workspaces) then
 		raise exception 'a workspace is missing' using errcode = 'CA001';
@@ -1602,20 +1605,19 @@ begin
 			raise exception 'a request comes twice' using errcode = 'CA001';
 		end if;
 	end if;
-	update app.session s set version = u.version, updated_seq = before[u.place] + u.nth, header = u.header, name = u.name,
-			is_flagged = u.is_flagged, status = u.status, model = u.model, created_at = app.ms_time(u.created_ms),
-			last_used_at = app.ms_time(u.last_used_ms), updated_at = now()
-		from unnest(p_place, p_nth, p_last, p_id, p_header, p_name, p_is_flagged, p_status, p_model, p_created_ms, p_last_used_ms,
-			p_base, p_version)
-			as u (place, nth, last, id, header, name, is_flagged, status, model, created_ms, last_used_ms, base, version)
-		where s.workspace_id = workspace_ids[u.place] and s.id = u.id and s.version = u.base and u.last;
+	update app.session s set version = p_version[n], updated_seq = before[p_place[n]] + p_nth[n], header = p_header[n],
+			name = p_name[n], is_flagged = p_is_flagged[n], status = p_status[n], model = p_model[n],
+			created_at = app.ms_time(p_created_ms[n]), last_used_at = app.ms_time(p_last_used_ms[n]), updated_at = now()
+		from generate_subscripts(p_id, 1) n
+		where s.workspace_id = workspace_ids[p_place[n]] and s.id = p_id[n] and s.version = p_base[n] and p_last[n];
 	get diagnostics v_n = row_count;
 	if v_n <> cardinality(array_positions(p_last, true)) then
 		raise exception 'a session was changed meanwhile' using errcode = 'CA001';
 	end if;
 	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
-		select workspace_ids[u.place], before[u.place] + u.nth, 'session', 'updated', u.id, u.origin, coalesce(u.event, u.header)
-		from unnest(p_place, p_nth, p_id, p_origin, p_event, p_header) as u (place, nth, id, origin, event, header);
+		select workspace_ids[p_place[n]], before[p_place[n]] + p_nth[n], 'session', 'updated', p_id[n], p_origin[n],
+			coalesce(p_event[n], p_header[n])
+		from generate_subscripts(p_id, 1) n;
 end
 $$;
 
@@ -1627,13 +1629,15 @@ CREATE FUNCTION api.sessions(p_workspace text) RETURNS TABLE(tag text, body json
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-#variable_conflict use_column
+declare
+	v_workspace bigint;
+	v_seq       bigint;
 begin
-	return query select x.tag, x.body from (
-		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
-		union all
-		select null, s.header, s.updated_seq from app.session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
-	) x order by x.pos desc nulls first;
+	select w.id, w.seq into v_workspace, v_seq from app.workspace w where w.slug = p_workspace;
+	tag := app.workspace_tag(v_seq);
+	return next;
+	return query select null::text, s.header from app.session s
+		where s.workspace_id = v_workspace order by s.updated_seq desc;
 end
 $$;
 
@@ -1685,14 +1689,15 @@ CREATE FUNCTION api.skills(p_workspace text) RETURNS TABLE(tag text, body json)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-#variable_conflict use_column
+declare
+	v_workspace bigint;
+	v_seq       bigint;
 begin
-	return query select x.tag, x.body from (
-		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
-		union all
-		select null, json_build_object('slug', s.slug, 'content', s.content, 'metadata', s.metadata), s.position
-		from app.skill s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
-	) x order by x.pos desc nulls first;
+	select w.id, w.seq into v_workspace, v_seq from app.workspace w where w.slug = p_workspace;
+	tag := app.workspace_tag(v_seq);
+	return next;
+	return query select null::text, json_build_object('slug', s.slug, 'content', s.content, 'metadata', s.metadata) from app.skill s
+		where s.workspace_id = v_workspace order by s.position desc;
 end
 $$;
 
@@ -1803,14 +1808,15 @@ CREATE FUNCTION api.sources(p_workspace text) RETURNS TABLE(tag text, body json)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-#variable_conflict use_column
+declare
+	v_workspace bigint;
+	v_seq       bigint;
 begin
-	return query select x.tag, x.body from (
-		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
-		union all
-		select null, s.config, s.position from app.source s join app.workspace w on w.id = s.workspace_id
-		where w.slug = p_workspace and s.config is not null
-	) x order by x.pos desc nulls first;
+	select w.id, w.seq into v_workspace, v_seq from app.workspace w where w.slug = p_workspace;
+	tag := app.workspace_tag(v_seq);
+	return next;
+	return query select null::text, s.config from app.source s
+		where s.workspace_id = v_workspace and s.config is not null order by s.position desc;
 end
 $$;
 
@@ -1863,8 +1869,11 @@ CREATE FUNCTION api.workspace_tag(p_workspace text) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
+declare
+	v_seq bigint;
 begin
-	return (select app.workspace_tag((select w.seq from app.workspace w where w.slug = p_workspace)));
+	select w.seq into v_seq from app.workspace w where w.slug = p_workspace;
+	return app.workspace_tag(v_seq);
 end
 $$;
 
@@ -1926,6 +1935,16 @@ ALTER FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p
 
 COMMENT ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) IS 'Last step of a mutation: gives it its number, logs it for the listeners, remembers the request. p_answer null stands for {"success":true}.';
 
+CREATE FUNCTION app.cluster_id() RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+	select s.system_identifier from pg_catalog.pg_control_system() s;
+$$;
+
+ALTER FUNCTION app.cluster_id() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.cluster_id() IS 'The identifier of this database cluster: pg_control_system().';
+
 CREATE FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) RETURNS api.outcome
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
@@ -1946,15 +1965,23 @@ ALTER FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_r
 
 COMMENT ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) IS 'Saves the statuses or the labels.';
 
+CREATE FUNCTION app.database_id() RETURNS oid
+    LANGUAGE sql IMMUTABLE
+    AS $$
+	select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database();
+$$;
+
+ALTER FUNCTION app.database_id() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.database_id() IS 'The number of this database in its cluster.';
+
 CREATE FUNCTION app.epoch_text() RETURNS text
     LANGUAGE plpgsql STABLE
-    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
 begin
-	return substr(md5(concat_ws('/', e.token, (select s.system_identifier from pg_control_system() s),
-		left(pg_walfile_name(pg_current_wal_lsn()), 8),
-		(select d.oid from pg_database d where d.datname = current_database()),
-		'app.workspace'::regclass::oid)), 1, 16)
+	return pg_catalog.substr(pg_catalog.md5(pg_catalog.concat_ws('/', e.token, app.cluster_id(),
+		pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8), app.database_id(),
+		'app.workspace'::pg_catalog.regclass::pg_catalog.oid)), 1, 16)
 	from app.epoch e;
 end
 $$;
@@ -2616,10 +2643,9 @@ COMMENT ON FUNCTION app.to_uuid(p_text text) IS 'A UUID as PostgreSQL writes it;
 
 CREATE FUNCTION app.workspace_tag(p_seq bigint) RETURNS text
     LANGUAGE plpgsql STABLE
-    SET search_path TO 'app', 'pg_temp'
     AS $$
 begin
-	return (select app.epoch_text() || '-' || coalesce(p_seq, 0));
+	return pg_catalog.concat(app.epoch_text(), '-', coalesce(p_seq, 0));
 end
 $$;
 
@@ -4136,7 +4162,11 @@ REVOKE ALL ON FUNCTION app.change_begin(p_workspace text, p_request api.request)
 
 REVOKE ALL ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.cluster_id() FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.database_id() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.epoch_text() FROM PUBLIC;
 

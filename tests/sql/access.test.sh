@@ -19,7 +19,7 @@ sql postgres "create role some_dba login; grant craft_dba to some_dba; create ro
 
 as craft_daemon "select (api.session_save('w', 's', '{\"id\":\"s\",\"name\":\"N\"}', p_count => 1, p_bytes => 1, p_idx => '{0}', p_hash => '{-1}', p_body => array['7']::json[])).status"
 is "$out" ok "craft_daemon changes a workspace"
-as craft_daemon "select convert_from(string_agg(part, ','), 'UTF8') from api.session_parts('w', 's')"
+as craft_daemon "select string_agg(part::text, ',') from api.session_parts('w', 's')"
 is "$out" '{"id":"s","name":"N"},7' "and reads it"
 as craft_daemon "select api.announce('{w}')"
 is "$code" 0 "and announces it"

@@ -18,7 +18,7 @@ select is((select count(*) from app.change_log l where strpos(l.data::text, tap.
 select is((select body::text from api.sessions('w') offset 1), tap.hostile()::text, 'sessions');
 select is((select header::text from api.session_header('w', 'saved')), tap.hostile()::text, 'session_header');
 select is((select header::text from api.session_base('w', 'saved')), tap.hostile()::text, 'session_base');
-select is((select string_agg(convert_from(part, 'UTF8'), '') from api.session_parts('w', 'saved')),
+select is((select string_agg(part::text, '') from api.session_parts('w', 'saved')),
 	tap.hostile()::text || tap.hostile()::text || tap.hostile_string()::text, 'session_parts');
 select is((select body::text from api.sources('w') offset 1), tap.hostile()::text, 'sources');
 select is((select body::text from api.source('w', 'set')), '{"config" : ' || tap.hostile()::text || ', "guide" : ' || tap.hostile_string()::text || '}', 'source');

@@ -1,6 +1,6 @@
 -- What REST reads: order of lists, ETags that change when and only when the thing does, parts of bounded size, defaults.
 begin;
-select plan(45);
+select plan(46);
 
 -- Never written to.
 select results_eq($$ select body::text from api.statuses('none') $$, $$ values ('{"version":1,"statuses":[],"defaultStatusId":"todo"}') $$, 'default statuses');
@@ -76,8 +76,10 @@ begin
 		p_body => array['"first"', to_json(repeat('é', 4500000)), '"last"']::json[]);
 end
 $$;
-create temp table parts as select row_number() over () as n, * from api.session_parts('w', 'big');
+create temp table parts as select row_number() over () as n, tag, starts, piece is null as whole,
+	coalesce(piece, convert_to(part::text, 'UTF8')) as part from api.session_parts('w', 'big');
 select is((select array_agg(length(part) order by n) from parts), array[12, 7, 4194304, 4194304, 611394, 6], 'no part is above 4 MiB');
+select is((select array_agg(whole order by n) from parts), array[true, true, false, false, false, true], 'only the long one comes in pieces');
 select is((select array_agg(starts order by n) from parts), array[true, true, true, false, false, true], 'starts tells where a message begins');
 select is((select md5(string_agg(part, '' order by n)) from parts where n between 3 and 5), md5(to_json(repeat('é', 4500000))::text), 'together they are the message');
 select is((select array_agg(tag is not null order by n) from parts), array[true, false, false, false, false, false], 'the first has the ETag');
