@@ -3,6 +3,7 @@
  *   BASES  reading what the batch's statements need of their sessions
  *   BATCH  the batch was sent, as one implicit transaction
  *   SINGLE the batch failed as a whole: its requests go one at a time, each after reading its base
+ * A batch that was committed is answered when the next one is on its way.
  * What was committed is announced in a transaction of its own, behind the next batch if there is one: at once, or where
  * batch follows batch some milliseconds later, for many at a time.
  */
@@ -10,6 +11,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "call.h"
 #include "feed.h"
@@ -41,11 +43,17 @@ struct expectation {
 
 TAILQ_HEAD(op_list, op);
 
-/* A statement of the transaction under way. */
+/* A statement of a transaction, and which of its ops it is for. */
 struct call {
-	struct op *const *ops;
-	size_t count;
+	size_t first, count;
 	PGresult *result;
+};
+
+/* A batch that was committed and isn't answered yet. */
+struct committed {
+	struct op *ops[BATCH_OPS];
+	struct call calls[BATCH_OPS];
+	size_t call_count;
 };
 
 struct lane {
@@ -58,6 +66,7 @@ struct lane {
 	struct call calls[BATCH_OPS];
 	size_t call_count, call_next; /* calls sent; the one whose result comes next */
 	struct call_builder *builder;
+	struct committed committed;
 	bool just_committed;
 	uv_timer_t hint;
 	struct buf heads; /* what was committed and not yet announced: "id:seq,id:seq" */
@@ -146,7 +155,7 @@ static void requeue_from(struct lane *lane, size_t first)
 
 bool lane_is_idle(const struct lane *lane)
 {
-	return lane->state == LANE_IDLE && TAILQ_EMPTY(&lane->queue);
+	return lane->state == LANE_IDLE && TAILQ_EMPTY(&lane->queue) && lane->committed.call_count == 0;
 }
 
 /* ---- what was sent ---- */
@@ -195,12 +204,7 @@ static void announce(struct lane *lane)
 	lane->announced_at = uv_now(lane->bridge->loop);
 }
 
-static void on_hint(uv_timer_t *timer)
-{
-	struct lane *lane = timer->data;
-	if (pglink_is_ready(lane->link))
-		announce(lane);
-}
+static void on_hint(uv_timer_t *timer);
 
 static void announce_when_due(struct lane *lane)
 {
@@ -211,6 +215,13 @@ static void announce_when_due(struct lane *lane)
 		announce(lane);
 	else if (!uv_is_active((uv_handle_t *)&lane->hint))
 		(void)uv_timer_start(&lane->hint, on_hint, HINT_EVERY_MS - since, 0);
+}
+
+static void on_hint(uv_timer_t *timer)
+{
+	struct lane *lane = timer->data;
+	if (pglink_is_ready(lane->link))
+		announce_when_due(lane);
 }
 
 /* Queues the reads that these ops need. Returns how many. */
@@ -266,16 +277,16 @@ static void take_batch(struct lane *lane)
 	sort_batch(lane);
 }
 
-/* Sends ops as one transaction, and announces the ones before. */
-static void send_calls(struct lane *lane, struct op *const *ops, size_t count)
+/* Sends ops of the batch as one transaction, and announces the ones before. */
+static void send_calls(struct lane *lane, size_t first, size_t count)
 {
 	lane->failed = false;
-	for (size_t done = 0; done < count; lane->call_count++) {
+	for (size_t end = first + count; first < end; lane->call_count++) {
 		struct call *call = &lane->calls[lane->call_count];
 		expect(lane, EXPECT_CALL, NULL);
-		*call = (struct call){ &ops[done], call_send(lane->builder, &ops[done], count - done, lane->link),
+		*call = (struct call){ first, call_send(lane->builder, &lane->batch[first], end - first, lane->link),
 				       NULL };
-		done += call->count;
+		first += call->count;
 	}
 	sync_now(lane, EXPECT_COMMIT);
 	announce_when_due(lane);
@@ -284,7 +295,7 @@ static void send_calls(struct lane *lane, struct op *const *ops, size_t count)
 static void send_batch(struct lane *lane)
 {
 	lane->state = LANE_BATCH;
-	send_calls(lane, lane->batch, lane->count);
+	send_calls(lane, 0, lane->count);
 }
 
 void lane_pump(struct lane *lane)
@@ -317,22 +328,35 @@ static void note_head(struct lane *lane, struct op *const *ops, const struct op_
 		buf_addf(&lane->heads, "%lld:%lld,", (long long)outcomes[i].workspace_id, (long long)outcomes[i].seq);
 }
 
-/* Answers all ops of the transaction that was committed. */
+/* The transaction was committed: its ops, and the results of its calls, wait for lane_answer(). */
 static void calls_committed(struct lane *lane)
 {
+	struct committed *c = &lane->committed;
+	lane_answer(lane);
+	memcpy(c->ops, lane->batch, sizeof(c->ops));
+	memcpy(c->calls, lane->calls, sizeof(c->calls));
+	c->call_count = lane->call_count;
+	lane->call_count = lane->call_next = 0;
+	lane->just_committed = true;
+}
+
+void lane_answer(struct lane *lane)
+{
 	struct op_outcome outcomes[CALL_OPS];
-	for (size_t c = 0; c < lane->call_count; c++) {
-		const struct call *call = &lane->calls[c];
-		call_outcomes(call->ops, call->count, call->result, outcomes);
+	struct committed *done = &lane->committed;
+	for (size_t c = 0; c < done->call_count; c++) {
+		const struct call *call = &done->calls[c];
+		struct op *const *ops = &done->ops[call->first];
+		call_outcomes(ops, call->count, call->result, outcomes);
 		for (size_t i = 0; i < call->count; i++) {
-			note_head(lane, call->ops, outcomes, i, call->count);
-			op_committed(call->ops[i], &outcomes[i]);
+			note_head(lane, ops, outcomes, i, call->count);
+			op_committed(ops[i], &outcomes[i]);
 		}
 		for (size_t i = 0; i < call->count; i++)
-			finish(call->ops[i]);
+			finish(ops[i]);
+		PQclear(call->result);
 	}
-	clear_calls(lane);
-	lane->just_committed = true;
+	done->call_count = 0;
 }
 
 static void batch_committed(struct lane *lane)
@@ -357,7 +381,7 @@ static void batch_failed(struct lane *lane)
 static void send_single(struct lane *lane)
 {
 	lane->batch[lane->next]->tries++;
-	send_calls(lane, &lane->batch[lane->next], 1);
+	send_calls(lane, lane->next, 1);
 }
 
 static void run_single(struct lane *lane)
@@ -387,6 +411,7 @@ static void single_failed(struct lane *lane)
 static void single_committed(struct lane *lane)
 {
 	calls_committed(lane);
+	lane_answer(lane);
 	lane->next++;
 	run_single(lane);
 }
@@ -412,7 +437,7 @@ static void take_outcome(struct lane *lane, const PGresult *r)
 {
 	struct call *call = &lane->calls[lane->call_next];
 	if (PQresultStatus(r) != PGRES_TUPLES_OK) {
-		take_failure(lane, call->ops[0], r);
+		take_failure(lane, lane->batch[call->first], r);
 		return;
 	}
 	call->result = PQcopyResult(r, PG_COPYRES_ATTRS | PG_COPYRES_TUPLES);

@@ -1,6 +1,6 @@
 /* lane.h: a write connection with a queue. While a batch is being committed the queue fills; then up to 64 requests go
- * as one transaction. If one of them fails, they are run again one by one. Big saves have
- * lanes of their own, so that they delay no small changes; requests of one connection never overtake each other. */
+ * as one transaction. If one of them fails, they are run again one by one. Big saves have lanes of their own, so that
+ * they delay no small changes; requests of one connection never overtake each other. */
 #ifndef CRAFT_LANE_H
 #define CRAFT_LANE_H
 
@@ -15,6 +15,8 @@ void lane_free(struct lane *lane); /* nothing may be under way */
 void lane_submit(struct op *op);
 /* Sends the next batch, if the lane is free. Call it once a turn of the loop. */
 void lane_pump(struct lane *lane);
+/* Answers the batch that was committed, and tells the listeners. Call it after lane_pump(). */
+void lane_answer(struct lane *lane);
 /* Answers what has waited too long for a database that is away. */
 void lane_tick(struct lane *lane, uint64_t now);
 /* Is nothing queued or under way? */

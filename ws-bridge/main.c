@@ -36,12 +36,14 @@ struct program {
 
 /* ---- the rhythm ---- */
 
-/* After the sockets were read: what came goes to the database in batches, what is to be sent leaves in one write each.
- */
+/* After the sockets were read: what came goes to the database in batches, so that it has work while those that it did
+ * are answered; what is to be sent leaves in one write each. */
 static void end_of_turn(struct program *p)
 {
 	for (size_t i = 0; i < LANE_COUNT; i++)
 		lane_pump(p->bridge.lanes[i]);
+	for (size_t i = 0; i < LANE_COUNT; i++)
+		lane_answer(p->bridge.lanes[i]);
 	courier_pump(p->bridge.small_courier);
 	courier_pump(p->bridge.big_courier);
 	conn_flush_dirty(&p->bridge);
