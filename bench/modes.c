@@ -138,15 +138,24 @@ static void build_new_sessions(struct user *u)
 	end(u);
 }
 
-/* The labels are the simplest document, so that what is measured is the way out. */
-static void build_labels(struct user *u)
+/* A session whose header is what the updates make of it, so that an event is about as long as an update. */
+static void build_bare_session(struct user *u)
 {
-	static const char head[] = "{\"version\":";
-	begin(u, "labels:save", head);
+	begin(u, "session:save", "{\"id\":\"");
+	ws_message_add(&u->message, session_id(u));
+	ws_message_add(&u->message, "\",\"header\":{},\"messages\":[]}");
+	end(u);
+}
+
+static void build_event(struct user *u)
+{
+	begin(u, "session:updateMeta", "{\"sessionId\":\"");
+	ws_message_add(&u->message, session_id(u));
+	ws_message_add(&u->message, "\",\"updates\":{\"lastUsedAt\":");
 	u->value_place = ws_message_add_number(&u->message);
-	ws_message_add(&u->message, ",\"labels\":[\"");
+	ws_message_add(&u->message, ",\"preview\":\"");
 	add_prose(&u->message, 1, u->options->size);
-	ws_message_add(&u->message, "\"]}");
+	ws_message_add(&u->message, "\"}}");
 	end(u);
 }
 
@@ -176,8 +185,8 @@ const struct mode modes[] = {
 	  "deliveries",
 	  "one client writes, the listeners hear of it",
 	  { .clients = 1, .depth = 4, .size = 1024, .listeners = 1000, .seconds = 3, .warmup = 0.5 },
-	  NULL,
-	  build_labels,
+	  build_bare_session,
+	  build_event,
 	  NULL },
 	{ "idle",
 	  "clients",

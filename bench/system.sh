@@ -64,7 +64,7 @@ case_start() {
 	plain || return 1
 	"$ROOT/script/down" --dir "$dir" >/dev/null || return 1
 	begin=$(uptime_now)
-	"$ROOT/script/up" --dir "$dir" --port "${url##*:}" --detach >"$dir/up.log" &
+	chrt --other 0 "$ROOT/script/up" --dir "$dir" --port "${url##*:}" --detach >"$dir/up.log" &
 	up=$!
 	until curl -skf -o /dev/null -H @"$dir/key.header" "$url/workspace/start/sessions"; do
 		((SECONDS < end)) && sleep 0.01 || return 1

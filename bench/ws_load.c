@@ -196,13 +196,16 @@ static void wait_for_setups(uint32_t left)
 static void set_up(void)
 {
 	load.setting_up = true;
-	for (uint32_t i = 0; i < load.user_count; i++)
+	for (uint32_t i = 0; i < load.options.clients; i++)
 		open_user(&load.users[i], i);
 	for (uint32_t i = 0; i < load.options.clients && load.options.mode->build_setup; i++) {
 		wait_for_setups(SETUPS_AT_ONCE - 1);
 		set_up_user(&load.users[i]);
 	}
 	wait_for_setups(0);
+	/* Of that the listeners hear nothing. */
+	for (uint32_t i = load.options.clients; i < load.user_count; i++)
+		open_user(&load.users[i], i);
 	for (uint32_t i = 0; i < load.options.clients && load.options.mode->build; i++) {
 		load.users[i].started = load.users[i].answered = 0;
 		load.options.mode->build(&load.users[i]);
