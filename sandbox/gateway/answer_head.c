@@ -33,12 +33,15 @@ static void begin(struct answer_head *a, struct slice line)
 		a->status = a->status * 10 + (line.ptr[at] - '0');
 }
 
+static const char *find(struct slice text, struct slice secret)
+{
+	return secret.len && text.len ? memmem(text.ptr, text.len, secret.ptr, secret.len) : NULL;
+}
+
 static void add_masked(struct buf *out, struct slice value, struct slice secret)
 {
-	while (secret.len > 0 && value.len >= secret.len) {
-		const char *at = memmem(value.ptr, value.len, secret.ptr, secret.len);
-		if (!at)
-			break;
+	const char *at;
+	while ((at = find(value, secret))) {
 		size_t before = (size_t)(at - value.ptr);
 		buf_add(out, value.ptr, before);
 		buf_add_str(out, "***");
@@ -54,6 +57,16 @@ static bool is_passed(struct slice name)
 	       !http_same(name, "strict-transport-security");
 }
 
+/* A number that libcurl reads in its own way ("12abc") is none to be passed on: then the body goes in chunks. */
+static void set_length(struct answer_head *a, struct slice value)
+{
+	buf_clear(&a->length);
+	for (size_t i = 0; i < value.len; i++)
+		if (value.ptr[i] < '0' || value.ptr[i] > '9')
+			return;
+	buf_add_slice(&a->length, value);
+}
+
 static void add_field(struct answer_head *a, struct slice line, struct slice secret)
 {
 	const char *colon = memchr(line.ptr, ':', line.len);
@@ -64,11 +77,10 @@ static void add_field(struct answer_head *a, struct slice line, struct slice sec
 	if (http_same(name, "transfer-encoding"))
 		a->coded = true;
 	if (http_same(name, "content-length")) {
-		buf_clear(&a->length);
-		buf_add_slice(&a->length, value);
+		set_length(a, value);
 		return;
 	}
-	if (!is_passed(name) || (a->status == 401 && http_same(name, "x-should-retry")))
+	if (!is_passed(name) || find(name, secret) || (a->status == 401 && http_same(name, "x-should-retry")))
 		return;
 	buf_add_slice(&a->fields, name);
 	buf_add_str(&a->fields, ": ");

@@ -18,8 +18,8 @@ struct answer_head {
 enum answer_head_result { ANSWER_HEAD_MORE, ANSWER_HEAD_WHOLE, ANSWER_HEAD_TOO_LARGE };
 
 /* Takes a line as it came, with its CR LF: status line, field or the empty one. Fields of the connection, cookies and
- * what isn't well-formed are left out; wherever `secret` stands in a value, asterisks take its place. Answers below 200
- * are passed over. ANSWER_HEAD_WHOLE: the head of the real answer is there. */
+ * what isn't well-formed are left out, and those with `secret` in their name; where it stands in a value, asterisks
+ * take its place. Answers below 200 are passed over. ANSWER_HEAD_WHOLE: the head of the real answer is there. */
 enum answer_head_result answer_head_add(struct answer_head *a, struct slice line, struct slice secret);
 /* Appends it as the client gets it. */
 void answer_head_write(struct answer_head *a, struct buf *out, bool close);

@@ -268,6 +268,38 @@ static void frames_answers(void **state)
 	answer_head_free(&b);
 }
 
+static void tells_no_secret(void **state)
+{
+	static const char *const lines[] = { "HTTP/1.1 204 Nothing", "secret: 1", "X-secret-Y: 2",
+					     "X: asecretsecretb",    "Secret: 3", NULL };
+	struct answer_head a = { 0 };
+	autobuf out = { 0 };
+	(void)state;
+	add_lines(&a, lines, SLICE_LIT("secret"));
+	answer_head_write(&a, &out, false);
+	assert_string_equal(buf_cstr(&out), "HTTP/1.1 204 \r\nX: a******b\r\nSecret: 3\r\n\r\n");
+	answer_head_free(&a);
+}
+
+static void frames_odd_lengths_anew(void **state)
+{
+	static const char *const odd[] = { "12abc", "-1", "5, 5", "0x10", "", "+5" };
+	(void)state;
+	for (size_t i = 0; i < sizeof(odd) / sizeof(*odd); i++) {
+		struct answer_head a = { 0 };
+		autobuf line = { 0 }, out = { 0 };
+		buf_addf(&line, "Content-Length: %s\r\n", odd[i]);
+		add_lines(
+			&a,
+			(const char *const[]){ "HTTP/1.1 200 OK\r\n", "Content-Length: 7\r\n", buf_cstr(&line), NULL },
+			SLICE_LIT(""));
+		answer_head_write(&a, &out, false);
+		assert_string_equal(buf_cstr(&out), "HTTP/1.1 200 \r\nTransfer-Encoding: chunked\r\n\r\n");
+		assert_true(a.chunked);
+		answer_head_free(&a);
+	}
+}
+
 static void bounds_answers(void **state)
 {
 	struct answer_head a = { 0 };
@@ -290,6 +322,7 @@ int main(void)
 		cmocka_unit_test(decodes_chunks),    cmocka_unit_test(refuses_chunks),
 		cmocka_unit_test(bounds_trailers),   cmocka_unit_test(cleans_answers),
 		cmocka_unit_test(frames_answers),    cmocka_unit_test(bounds_answers),
+		cmocka_unit_test(tells_no_secret),   cmocka_unit_test(frames_odd_lengths_anew),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
