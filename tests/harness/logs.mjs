@@ -7,7 +7,9 @@ const COMPLAINTS = [
 	/ERROR: (Address|Leak|Undefined\w*)Sanitizer[^]*?(?=\n\n|$)/,
 	/^.*Sanitizer has encountered a fatal error.*$/m,
 	/^.*: runtime error: .*$/m,
-	/==\d+== (Invalid|Conditional jump|Use of uninit|Syscall param|definitely lost: [1-9])[^]*?(?=\n==\d+== \n|$)/,
+	/^WARNING: ThreadSanitizer[^]*?(?=\n={18}|$)/m,
+	// valgrind -q says nothing else but warnings about itself.
+	/^==\d+== (?!Warning:)\S[^]*?(?=\n==\d+== \n|$)/m,
 	/^.*(Assertion .* failed|fatal: ).*$/m,
 	/^.*exited on signal (6|11).*$/m,
 ];
