@@ -1,6 +1,7 @@
 /* bare.c: the least that a fan-out can be: an epoll server that answers WebSocket upgrades, encodes what one client
  * sends once, and writes it to all others. Nothing is checked, stored or ordered: the limit beside which fan-out is
  * measured. */
+#include <assert.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -60,10 +61,12 @@ static size_t encode(uint8_t *out, const char *before, const uint8_t *text, size
 		out[n++] = (uint8_t)(total >> 8);
 		out[n++] = (uint8_t)total;
 	}
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): frames have a length */
 	(void)memcpy(out + n, before, strlen(before));
 	n += strlen(before);
 	(void)memcpy(out + n, text, len);
 	n += len;
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result) */
 	(void)memcpy(out + n, after, strlen(after));
 	return n + strlen(after);
 }
@@ -126,8 +129,10 @@ static void take_frames(struct peer *p)
 
 static void remove_peer(struct peer *p)
 {
-	peers[p->place] = peers[--peer_count];
-	peers[p->place]->place = p->place;
+	struct peer *last = peers[--peer_count];
+	assert(last);
+	peers[p->place] = last;
+	last->place = p->place;
 	(void)close(p->fd);
 	free(p);
 }

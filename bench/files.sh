@@ -128,6 +128,7 @@ dd_rate() {
 wrk_there() {
 	local row
 	command -v wrk >/dev/null && return
+	# shellcheck disable=SC2004,SC2034 # a key of table.sh's array
 	for row; do skipped[$row]="wrk is not installed"; done
 	return 1
 }

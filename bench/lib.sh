@@ -141,6 +141,7 @@ http_rate() {
 http_tool() {
 	local row
 	command -v wrk >/dev/null || command -v ab >/dev/null && return
+	# shellcheck disable=SC2004,SC2034 # a key of table.sh's array
 	for row; do skipped[$row]="neither wrk nor ab (apache2-utils) is installed"; done
 	return 1
 }

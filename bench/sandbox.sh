@@ -57,6 +57,7 @@ sandbox_tools() {
 	command -v node >/dev/null || missing="node is not installed"
 	[[ $missing ]] || return 0
 	while IFS='|' read -r row of rest; do
+		# shellcheck disable=SC2004,SC2034 # a key of table.sh's array
 		[[ $of != "$1" ]] || skipped[$row]=$missing
 	done < <(printf '%s\n' "${rows[@]}")
 	return 1

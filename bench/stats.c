@@ -5,7 +5,7 @@
 #include <time.h>
 
 #define SUB_BITS 6
-#define SUB (1u << SUB_BITS)
+#define SUB ((size_t)1 << SUB_BITS)
 
 uint64_t now_us(void)
 {

@@ -28,6 +28,7 @@ idle_clients() {
 	helpers+=("$pid")
 	read -r -t 120 line <&"${IDLE[0]}" && [[ $line == ready ]] || return 1
 	with=$(pss) || return 1
+	# shellcheck disable=SC1083,SC2093 # this closes a descriptor
 	exec {IDLE[1]}>&-
 	wait "$pid" || return 1
 	helpers=()

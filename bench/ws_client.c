@@ -132,7 +132,7 @@ static int connect_tcp(const char *host_port)
 /* Byte by byte, so that nothing behind the head is taken. */
 static void read_response(int fd)
 {
-	char text[MAX_RESPONSE];
+	char text[MAX_RESPONSE] = { 0 };
 	size_t n = 0;
 	while (n < 4 || memcmp(text + n - 4, "\r\n\r\n", 4) != 0) {
 		if (n == sizeof(text) - 1 || recv(fd, text + n, 1, 0) != 1)

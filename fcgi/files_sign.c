@@ -63,7 +63,7 @@ static enum status answer_signed(struct request *req, struct response *res, cons
 
 enum status files_sign(struct request *req, struct response *res, struct database *db)
 {
-	int64_t seconds;
+	int64_t seconds = 0;
 	const PGresult *row;
 	struct file_key key = file_key_of(req);
 	enum status status = request_read_object(req, SIGN_BODY, true);

@@ -147,7 +147,7 @@ static bool work(struct worker *w)
 		if (!wait_and_serve(w))
 			return false;
 	}
-	int64_t until = clock_us() + DRAIN_TIME * 1000;
+	int64_t until = clock_us() + INT64_C(1000) * DRAIN_TIME;
 	while (last == ACCEPTED && clock_us() < until)
 		last = serve_one(w);
 	return last != ACCEPT_FAILED;

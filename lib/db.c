@@ -153,13 +153,12 @@ int64_t db_i64_array_at(const char *elements, size_t i)
  * table is small or not yet analysed would read it whole, and stay as the table grows (a third of the downloads per
  * second at 5,000 files). For the same reason joins are nested loops; and generic plans, because to plan a statement
  * takes longer than to run it. */
-#define SETTINGS                                                                                                       \
-	"-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c "                          \
-	"plan_cache_mode=force_generic_plan"
+static const char settings[] = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off "
+			       "-c plan_cache_mode=force_generic_plan";
 static const char *const option_names[] = { "connect_timeout", "keepalives_idle",  "options", "dbname",
 					    "client_encoding", "application_name", NULL };
 #define OPTION_VALUES(url, application)                                                                                \
-	((const char *const[]){ "5", "30", SETTINGS, (url), "UTF8", (application), NULL })
+	((const char *const[]){ "5", "30", settings, (url), "UTF8", (application), NULL })
 
 PGconn *db_connect_start(const char *url, const char *application)
 {

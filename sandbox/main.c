@@ -202,6 +202,7 @@ static bool prepare(struct program *p, struct buf *protection, struct buf *error
 	d->seccomp_fd = seccomp_export(error);
 	if (d->seccomp_fd < 0)
 		return false;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	d->slots = xcalloc((size_t)d->conf.sandbox_max, sizeof(*d->slots));
 	return probe_run(&d->conf, d->cgroup_parent, d->seccomp_fd, protection, error);
 }
@@ -236,7 +237,7 @@ static int run(struct program *p)
 	static const struct store_events state_events = { on_connected, on_notify }, stream_events = { NULL, NULL };
 	struct daemon *d = &p->daemon;
 	autobuf error = { 0 }, protection = { 0 };
-	uv_loop_t loop;
+	static uv_loop_t loop;
 	(void)uv_loop_init(&loop);
 	d->loop = &loop;
 	TAILQ_INIT(&d->sandboxes);

@@ -163,6 +163,8 @@ static void obey(char *line)
 	size_t count = 0;
 	for (char *p; count < FIELDS && (p = strsep(&line, "\t"));)
 		fields[count++] = p;
+	if (!count)
+		return;
 	struct slot *s = &slots[count > 1 ? strtoul(fields[1], NULL, 10) % SLOTS : 0];
 	if (strcmp(fields[0], "create") == 0)
 		create(s);

@@ -90,7 +90,7 @@ static void create_session(struct op *op, struct db_params *p)
 /* The hash of the i-th message as the cache knows it; false when there is none. */
 static bool known_hash(const struct session_entry *e, size_t i, int64_t *hash)
 {
-	if ((i + 1) * sizeof(*hash) > e->hashes.len)
+	if (!e->hashes.data || (i + 1) * sizeof(*hash) > e->hashes.len)
 		return false;
 	memcpy(hash, e->hashes.data + i * sizeof(*hash), sizeof(*hash));
 	return true;

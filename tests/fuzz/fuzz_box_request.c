@@ -28,6 +28,7 @@ static void send_packet(const void *bytes, size_t size, size_t fds)
 		header.msg_control = extra.space;
 		header.msg_controllen = CMSG_SPACE(fds * sizeof(int));
 		struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+		assert(c);
 		c->cmsg_level = SOL_SOCKET;
 		c->cmsg_type = SCM_RIGHTS;
 		c->cmsg_len = CMSG_LEN(fds * sizeof(int));

@@ -82,6 +82,7 @@ static void check_changed(const struct file_key *key, struct buf *url, size_t at
 {
 	struct request req;
 	struct file_key got;
+	assert(url->len);
 	url->data[at % url->len] = c;
 	if (opens(buf_slice(url), &got, &req))
 		assert(same_key(&got, key));

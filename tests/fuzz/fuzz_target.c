@@ -132,10 +132,9 @@ static void check_route(const struct uri_path *path, enum method method)
 	for (char *want; (want = strsep(&rest, "/")) && *want && *want != '*'; segment++) {
 		struct slice got = segment < path->count ? path->seg[segment] : SLICE_LIT("");
 		assert(segment < path->count || (path->trailing_slash && match.route->check));
-		if (*want != ':')
-			assert(slice_eq_str(got, want));
-		else
-			assert(used < match.arg_count && slice_eq(match.args[used++], got));
+		bool named = *want == ':';
+		assert(named ? used < match.arg_count && slice_eq(match.args[used], got) : slice_eq_str(got, want));
+		used += named;
 	}
 	assert(used == match.arg_count && (match.rest_from ? match.rest_from == segment : segment >= path->count));
 }

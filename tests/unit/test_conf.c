@@ -75,6 +75,8 @@ static void the_environment_wins_and_secrets_are_wiped_from_it(void **state)
 	assert_int_equal(setenv("API_KEY", "from-the-environment", 1), 0);
 	assert_int_equal(setenv("WS_MAX_QUEUE", "1G", 1), 0);
 	char *raw = getenv("API_KEY");
+	if (!raw)
+		abort();
 	assert_true(load(f, MINIMUM "WS_MAX_QUEUE=1M\n"));
 	assert_string_equal(f->conf.api_key, "from-the-environment");
 	assert_int_equal(f->conf.ws_max_queue, 1 << 30);

@@ -160,7 +160,7 @@ static void bounded_output(void **state)
 	memset(buf_reserve(&zeros, n), 0, n);
 	zeros.len = n;
 	deflate_encode(e, buf_slice(&zeros), &packed);
-	assert_true(packed.len < 64 * 1024);
+	assert_true(packed.len < (size_t)64 * 1024);
 	struct deflate_decoder *d = deflate_decoder_new();
 	struct slice in = buf_slice(&packed);
 	char out[1000];

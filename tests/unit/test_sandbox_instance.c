@@ -140,7 +140,7 @@ static void the_disk_is_limited(void **state)
 		written++;
 	assert_int_equal(errno, ENOSPC);
 	assert_true(written > 30 && written < 64);
-	assert_true(instance_used(&f->i) - before >= (int64_t)(written - 1) << 20);
+	assert_true(instance_used(&f->i) - before >= (int64_t)(written - 1) * (1 << 20));
 }
 
 static void without_a_limit_what_is_used_is_counted(void **state)

@@ -141,8 +141,8 @@ static void nothing_else_is_inherited(void **state)
 	o = LAUNCHED("--keep", "0", "--", "/bin/cat", "/proc/self/oom_score_adj");
 	assert_string_equal(o.text, "600\n");
 	o = LAUNCHED("--keep", "0", "--", "/bin/sh", "-c",
-		     "read pid name state parent group session rest </proc/$$/stat; "
-		     "[ $session = $$ ] && echo leader");
+		     ("read pid name state parent group session rest </proc/$$/stat; "
+		      "[ $session = $$ ] && echo leader"));
 	assert_string_equal(o.text, "leader\n");
 }
 

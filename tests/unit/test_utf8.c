@@ -63,6 +63,7 @@ static void all_pairs(void **state)
 static void edges_of_four(void **state)
 {
 	(void)state;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): EDGES is a number of elements */
 	for (size_t i = 0; i < EDGES * EDGES * EDGES * EDGES; i++) {
 		uint8_t s[4] = { edges[i % EDGES], edges[i / EDGES % EDGES], edges[i / EDGES / EDGES % EDGES],
 				 edges[i / EDGES / EDGES / EDGES] };
