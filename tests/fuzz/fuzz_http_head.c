@@ -2,6 +2,7 @@
  * come, slices inside the bytes, and nothing that can be read in two ways. */
 #include <assert.h>
 #include <stdlib.h>
+#include <strings.h>
 
 #include "lib/cleanup.h"
 #include "sandbox/gateway/allow.h"
@@ -37,6 +38,38 @@ static void check_head(const struct http_head *head, struct slice bytes)
 	assert(lengths + codings <= 1 && hosts <= 1 && (hosts == 1 || head->old));
 	assert(head->has_length == (lengths == 1) && head->chunked == (codings == 1));
 	assert(!(head->chunked && head->old));
+}
+
+/* Is name an item of a Connection field? By a second reading, of a C string. */
+static bool is_listed(const struct http_head *head, struct slice name)
+{
+	bool found = false;
+	autofree char *want = slice_dup(name);
+	for (size_t i = 0; i < head->count; i++) {
+		autofree char *value = slice_dup(head->fields[i].value);
+		char *rest = value;
+		for (char *item; http_same(head->fields[i].name, "connection") && (item = strsep(&rest, ","));) {
+			item += strspn(item, " \t");
+			for (size_t n = strlen(item); n && strchr(" \t", item[n - 1]); n--)
+				item[n - 1] = '\0';
+			found = found || (*item && strcasecmp(item, want) == 0);
+		}
+	}
+	return found;
+}
+
+/* What is listed stays on this connection, and so do fields that are there always. */
+static void check_connection(const struct http_head *head)
+{
+	for (size_t i = 0; i < head->count; i++) {
+		struct slice name = head->fields[i].name, value;
+		autofree char *text = slice_dup(name);
+		assert(http_head_get(head, text, &value) && value.ptr <= head->fields[i].value.ptr);
+		bool hop = http_head_hop_by_hop(head, name);
+		assert(!is_listed(head, name) || hop);
+		assert(hop || !http_head_hop_by_hop(NULL, name));
+		assert(!hop || is_listed(head, name) || http_head_hop_by_hop(NULL, name));
+	}
 }
 
 /* More bytes can make a whole head, but no other one. */
@@ -117,8 +150,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct http_head head;
 	size_t used = 0;
 	enum http_head_result result = http_head_parse(bytes, &head, &used);
-	if (result == HTTP_HEAD_OK)
+	if (result == HTTP_HEAD_OK) {
 		check_head(&head, slice_make(copy, used));
+		check_connection(&head);
+	}
 	check_prefixes(bytes, result, used);
 	check_chunked(bytes);
 	check_hosts(bytes);
