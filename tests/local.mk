@@ -6,7 +6,7 @@ SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 EXTRA_DIST += build-aux/tap-driver.sh tests/e2e tests/fakes tests/golden tests/harness tests/sql \
-	tests/run tests/package.json tests/package-lock.json
+	tests/run tests/tsan.supp tests/package.json tests/package-lock.json
 
 # The parts of the daemons that work on bytes only; `make fuzz` takes them too.
 check_LIBRARIES += tests/libpure.a
@@ -241,3 +241,9 @@ noinst_PROGRAMS += tests/git_driver
 tests_git_driver_SOURCES = tests/git_driver.c
 tests_git_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(PQ_CFLAGS) $(UV_CFLAGS)
 tests_git_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)
+
+# The JSON of lib/ on documents, for tests/fuzz/json_parse.test.mjs.
+noinst_PROGRAMS += tests/json_driver
+tests_json_driver_SOURCES = tests/json_driver.c
+tests_json_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_json_driver_LDADD = lib/libcraft.a $(XXHASH_LIBS)

@@ -13,9 +13,9 @@ after(() => rig.stop());
 const { github, anthropic } = rig;
 await rig.addRepo("alice/notes", { "a.txt": "hello\n" });
 
-/** Calls act every half a second until stop(). */
+/** Calls act every half a second until stop(); a test that fails before that may end nevertheless. */
 function beating(act) {
-	const timer = setInterval(() => { act()?.catch?.(() => {}); }, 500);
+	const timer = setInterval(() => { act()?.catch?.(() => {}); }, 500).unref();
 	return { stop: () => clearInterval(timer) };
 }
 

@@ -110,6 +110,7 @@ class Driver {
 			PATH: process.env.PATH, API_KEY: "0123456789abcdef0123456789abcdef", ENCRYPTION_KEY: "a".repeat(64),
 			DATABASE_URL: "postgresql:///none", SANDBOX_DIR: this.sandboxes, SANDBOX_LIBEXEC: programs.libexec,
 			SANDBOX_AGENT: "/bin/true", SANDBOX_DISK: "0", GITHUB_URL: github.url,
+			...(process.env.TSAN_OPTIONS && { TSAN_OPTIONS: process.env.TSAN_OPTIONS }),
 			...(github.caFile && { GITHUB_CA_FILE: github.caFile }), ...env } });
 		this.#child = child;
 		this.pid = child.pid;
