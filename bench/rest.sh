@@ -4,8 +4,10 @@
 
 rows+=(
 	"sessions|sessions|GET 100 sessions, 16 connections|requests/s|queries/s, pgbench, best of 2-16|>= 0.60, >= 4000 requests/s"
+	"sessions-read|sessions-read|the same, nothing kept|requests/s|queries/s, pgbench, best of 2-16"
 	"unchanged|unchanged|the same with If-None-Match|requests/s|queries of the tag/s, pgbench, best|>= 6000 requests/s"
 	"session1m|session1m|GET a 1 MB session, 4 connections|requests/s|queries of its rows/s, pgbench 4|>= 0.60, >= 300 requests/s"
+	"session1m-read|session1m-read|the same, nothing kept|requests/s|queries of its rows/s, pgbench 4"
 	"root|root|GET /, 16 connections|requests/s|requests/s, nginx return 200|>= 12000 requests/s"
 )
 
@@ -21,12 +23,36 @@ prepare_rest() {
 }
 
 case_sessions() {
-	local f
-	http_tool sessions || return 0
+	local f row=${1-sessions}
+	http_tool "$row" || return 0
 	prepare_rest && pgbench_best craft sessions && f=$(http_rate 16 "${origin[plain]}/workspace/rest-0/sessions") || return 1
-	limit sessions "$best"
-	figure sessions "$f"
+	limit "$row" "$best"
+	figure "$row" "$f"
 }
+
+# workers_keep BYTES: craft-fcgi anew, with so much room for answers.
+workers_keep() {
+	local conf=$dir/conf/craft-agent-cloud.conf end=$((SECONDS + 20))
+	sed -i '/^FCGI_ANSWER_CACHE=/d' "$conf" && echo "FCGI_ANSWER_CACHE=$1" >>"$conf" &&
+		"$ROOT/script/down" --dir "$dir" --only craft-fcgi >/dev/null &&
+		chrt --other 0 "$ROOT/script/up" --dir "$dir" --only craft-fcgi >/dev/null || return 1
+	until curl -sf -o /dev/null -H @"$dir/key.header" "${origin[plain]}/workspace/rest-0/labels"; do
+		((SECONDS < end)) && sleep 0.05 || return 1
+	done
+	[[ ! $realtime ]] || go_before_others
+}
+
+# read_anew CASE: the case, with nothing kept.
+read_anew() {
+	local status
+	prepare_rest && workers_keep 0 || return 1
+	"case_$1" "$1-read"
+	status=$?
+	workers_keep 8M && return "$status"
+}
+
+case_sessions-read() { read_anew sessions; }
+case_session1m-read() { read_anew session1m; }
 
 case_unchanged() {
 	local f etag
@@ -41,8 +67,8 @@ case_unchanged() {
 }
 
 case_session1m() {
-	local key l f path
-	http_tool session1m || return 0
+	local key l f path row=${1-session1m}
+	http_tool "$row" || return 0
 	plain || return 1
 	[[ -e $dir/session1m.sql ]] || load count save --clients 1 --slug rest1m --warmup 0 --count 1 >/dev/null || return 1
 	path=$(psql_in craft -c "select s.key || ' /workspace/rest1m-0/sessions/' || s.id from app.session s
@@ -50,8 +76,8 @@ case_session1m() {
 	key=${path%% *} path=${path#* }
 	echo "select body from app.message where session_key = $key order by idx;" >"$dir/session1m.sql"
 	l=$(pgbench_rate 4 craft session1m) && f=$(http_rate 4 "${origin[plain]}$path") || return 1
-	limit session1m "$l"
-	figure session1m "$f"
+	limit "$row" "$l"
+	figure "$row" "$f"
 }
 
 case_root() {
