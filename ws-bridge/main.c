@@ -13,6 +13,7 @@
 #include "lane.h"
 #include "lib/log.h"
 #include "lib/startup.h"
+#include "limits.h"
 #include "listener.h"
 #include "sandbox_room.h"
 #include "session_cache.h"
@@ -49,20 +50,15 @@ static void end_of_turn(struct program *p)
 
 static void on_check(uv_check_t *check)
 {
-	end_of_turn(check->data);
+	struct program *p = check->data;
+	conn_turns(&p->bridge);
+	limits_relieve(&p->bridge);
+	end_of_turn(p);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
 {
 	end_of_turn(prepare->data);
-}
-
-static void refill_connect_rate(struct bridge *b)
-{
-	double rate = (double)b->conf.ws_connect_rate;
-	b->connect_tokens += rate * TICK_MS / 1000;
-	if (b->connect_tokens > rate)
-		b->connect_tokens = rate;
 }
 
 /* ---- the end ---- */
@@ -72,6 +68,7 @@ static void close_handles(struct program *p)
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->tick, NULL);
+	uv_close((uv_handle_t *)&p->bridge.awake, NULL);
 	uv_close((uv_handle_t *)&p->check, NULL);
 	uv_close((uv_handle_t *)&p->prepare, NULL);
 }
@@ -168,8 +165,8 @@ static void on_tick(uv_timer_t *timer)
 	struct program *p = timer->data;
 	struct bridge *b = &p->bridge;
 	uint64_t now = uv_now(b->loop);
-	refill_connect_rate(b);
 	conn_tick(b, now);
+	limits_tick(b, now);
 	for (size_t i = 0; i < LANE_COUNT; i++)
 		lane_tick(b->lanes[i], now);
 	courier_tick(b->small_courier, now);
@@ -210,6 +207,7 @@ static void start_handles(struct program *p)
 	(void)uv_signal_init(loop, &p->term);
 	(void)uv_signal_init(loop, &p->interrupt);
 	(void)uv_timer_init(loop, &p->tick);
+	(void)uv_idle_init(loop, &p->bridge.awake);
 	(void)uv_check_init(loop, &p->check);
 	(void)uv_prepare_init(loop, &p->prepare);
 	p->term.data = p->interrupt.data = p->tick.data = p->check.data = p->prepare.data = p;
@@ -225,7 +223,8 @@ static void start_parts(struct bridge *b)
 	make_id(b->id);
 	TAILQ_INIT(&b->conns);
 	TAILQ_INIT(&b->dirty);
-	b->connect_tokens = (double)b->conf.ws_connect_rate;
+	TAILQ_INIT(&b->turns);
+	b->limits = limits_new();
 	b->deflate = deflate_encoder_new(DEFLATE_LEVEL_DEFAULT);
 	b->cache = session_cache_new(SESSION_CACHE_BYTES);
 	b->hub = hub_new(b);
@@ -247,6 +246,7 @@ static void free_parts(struct bridge *b)
 	(void)uv_run(b->loop, UV_RUN_DEFAULT);
 	hub_free(b->hub);
 	session_cache_free(b->cache);
+	limits_free(b->limits);
 	deflate_encoder_free(b->deflate);
 }
 

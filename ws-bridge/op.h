@@ -59,6 +59,7 @@ struct op {
 	int64_t payload_hash;
 	uint64_t started; /* ms */
 	unsigned tries;
+	bool heavy; /* of a connection with many under way */
 
 	/* Built for the statement. */
 	int64_t version;  /* the session's new one */
