@@ -3,6 +3,7 @@ noinst_LIBRARIES += fcgi/libhandlers.a
 fcgi_libhandlers_a_SOURCES = \
 	fcgi/actions.c \
 	fcgi/body.c fcgi/body.h \
+	fcgi/bounds.c fcgi/bounds.h \
 	fcgi/conditional.c fcgi/conditional.h \
 	fcgi/credential.c fcgi/credential.h \
 	fcgi/database.c fcgi/database.h \

@@ -8,9 +8,10 @@
 #include "github.h"
 #include "log.h"
 
-void service_init(struct service *s, const struct conf *conf)
+void service_init(struct service *s, const struct conf *conf, struct bounds *bounds)
 {
 	*s = (struct service){ .conf = conf,
+			       .bounds = bounds,
 			       .keys = { .current = conf->api_key, .previous = conf->api_key_previous },
 			       .blobs = { .root = -1, .incoming = -1 } };
 	/* The configuration has checked both. */

@@ -13,7 +13,7 @@ struct courier;
 struct feed;
 struct hub;
 struct lane;
-struct limits;
+struct bounds;
 struct session_cache;
 
 TAILQ_HEAD(conn_list, conn);
@@ -34,7 +34,7 @@ struct bridge {
 	struct conn_list dirty; /* with bytes queued since the last flush */
 	struct conn_list turns; /* with bytes received that wait for their turn */
 	uv_idle_t awake;	/* while there are some: the loop doesn't sleep */
-	struct limits *limits;
+	struct bounds *bounds;
 	size_t conn_count;
 	size_t client_count; /* of those: let in */
 	uint64_t next_serial;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "bounds.h"
 #include "lib/log.h"
-#include "limits.h"
 #include "room.h"
 #include "sandbox_room.h"
 #include "sync.h"
@@ -21,13 +21,13 @@
 #define PINGS_MISSED 2
 #define BATCH_FRAMES 64
 #define EVENT_QUEUE                                                                                                    \
-	(1u << 20)  /* with more than this queued a client is sent no further events, and read no further              \
-		     */
-#define TURN_FRAMES 64	  /* frames of one connection before others have their turn */
-#define TURN_NS 300000	  /* for all that wait for their turn, in one turn of the loop */
-#define PROGRESS 16384	  /* bytes that a message has to get further in WS_MESSAGE_TIMEOUT */
-#define PING_BURST 10	  /* seconds of WS_PING_RATE that may come at once */
-#define SLOW_MS 300 /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
+	(1u << 20)     /* with more than this queued a client is sent no further events, and read no further           \
+			*/
+#define TURN_FRAMES 64 /* frames of one connection before others have their turn */
+#define TURN_NS 300000 /* for all that wait for their turn, in one turn of the loop */
+#define PROGRESS 16384 /* bytes that a message has to get further in WS_MESSAGE_TIMEOUT */
+#define PING_BURST 10  /* seconds of WS_PING_RATE that may come at once */
+#define SLOW_MS 300    /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void watch(struct conn *conn);
@@ -37,7 +37,7 @@ static void feed(struct conn *conn, uint8_t *data, size_t len);
 static void weigh(struct conn *conn)
 {
 	if (conn->state != CONN_DEAD)
-		limits_hold(conn, conn->in.cap + frame_reader_memory(&conn->reader));
+		bounds_hold(conn, conn->in.cap + frame_reader_memory(&conn->reader));
 }
 
 /* ---- life ---- */
@@ -93,11 +93,11 @@ void conn_kill(struct conn *conn)
 {
 	if (conn->state == CONN_DEAD)
 		return;
-	if (conn->close_code && limits_may_log(conn->bridge))
+	if (conn->close_code && bounds_may_log(conn->bridge))
 		log_info(conn->request_id, "client %llu disconnected: %u", (unsigned long long)conn->serial,
 			 conn->close_code);
 	hub_leave(conn);
-	limits_leave(conn);
+	bounds_leave(conn);
 	conn->state = CONN_DEAD;
 	outq_drop(&conn->out, 0);
 	buf_free(&conn->in);
@@ -220,8 +220,8 @@ bool conn_has_room(const struct conn *conn)
 
 static void close_slow(struct conn *conn)
 {
-	limits_count(conn->bridge, LIMIT_QUEUE);
-	if (limits_may_log(conn->bridge))
+	bounds_count(conn->bridge, LIMIT_QUEUE);
+	if (bounds_may_log(conn->bridge))
 		log_info(conn->request_id, "client %llu is too slow: %zu bytes queued, %zu behind",
 			 (unsigned long long)conn->serial, conn->out.bytes + conn->replies.held, conn->lag);
 	conn_close(conn, FRAME_CLOSE_TRY_LATER, "too slow", true);
@@ -351,7 +351,7 @@ static void log_refusal(const struct conn *conn, uint16_t status, const char *te
 {
 	if (!conn->has_place)
 		log_debug(conn->request_id, "upgrade refused: %u %s", status, text);
-	else if (limits_may_log(conn->bridge))
+	else if (bounds_may_log(conn->bridge))
 		log_info(conn->request_id, "upgrade refused: %u %s", status, text);
 }
 
@@ -387,7 +387,7 @@ void conn_accept(struct conn *conn)
 	buf_drop_front(&conn->in, conn->hs.head_len);
 	conn->hs = (struct handshake){ 0 };
 	struct slice name = room_name(conn->room);
-	if (!limits_may_log(conn->bridge))
+	if (!bounds_may_log(conn->bridge))
 		return;
 	log_info(conn->request_id, "client %llu connected to %s %.*s", (unsigned long long)conn->serial,
 		 conn->room->type->noun, (int)name.len, name.ptr);
@@ -414,8 +414,8 @@ static void on_close_frame(struct conn *conn, const struct frame_event *ev)
 static void on_failure(struct conn *conn, const struct frame_event *ev)
 {
 	bool too_big = ev->code == FRAME_CLOSE_TOO_BIG;
-	limits_count(conn->bridge, too_big ? LIMIT_MESSAGE_SIZE : LIMIT_PROTOCOL);
-	if (limits_may_log(conn->bridge))
+	bounds_count(conn->bridge, too_big ? LIMIT_MESSAGE_SIZE : LIMIT_PROTOCOL);
+	if (bounds_may_log(conn->bridge))
 		log_info(conn->request_id, "client %llu broke the protocol: %u %s", (unsigned long long)conn->serial,
 			 ev->code, ev->reason);
 	conn_close(conn, ev->code, ev->reason, false);
@@ -431,7 +431,7 @@ static void take_token(struct conn *conn)
 	conn->rate_tokens -= 1;
 	if (conn->rate_tokens >= 1)
 		return;
-	limits_count(conn->bridge, LIMIT_MESSAGE_RATE);
+	bounds_count(conn->bridge, LIMIT_MESSAGE_RATE);
 	conn_pause(conn, PAUSE_RATE);
 }
 
@@ -443,7 +443,7 @@ static void on_ping(struct conn *conn, const struct frame_event *ev)
 		send_pong(conn, ev->payload);
 		return;
 	}
-	limits_count(conn->bridge, LIMIT_PINGS);
+	bounds_count(conn->bridge, LIMIT_PINGS);
 	conn_cut_off(conn, FRAME_CLOSE_POLICY, "too many pings", false);
 }
 
@@ -538,8 +538,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 static void ping(struct conn *conn, uint64_t now)
 {
 	if (conn->pings >= PINGS_MISSED) {
-		limits_count(conn->bridge, LIMIT_SILENT);
-		if (limits_may_log(conn->bridge))
+		bounds_count(conn->bridge, LIMIT_SILENT);
+		if (bounds_may_log(conn->bridge))
 			log_info(conn->request_id, "client %llu doesn't answer pings",
 				 (unsigned long long)conn->serial);
 		conn_kill(conn);
@@ -588,7 +588,7 @@ static bool is_stalled(struct conn *conn, uint64_t now)
 static void tick_open(struct conn *conn, uint64_t now)
 {
 	if (is_stalled(conn, now)) {
-		limits_count(conn->bridge, LIMIT_MESSAGE_TIME);
+		bounds_count(conn->bridge, LIMIT_MESSAGE_TIME);
 		conn_cut_off(conn, FRAME_CLOSE_POLICY, "the message came too slowly", false);
 		return;
 	}
@@ -618,7 +618,7 @@ static void tick(struct conn *conn, uint64_t now)
 	case CONN_HTTP:
 		if (age <= (uint64_t)conn->bridge->conf.ws_handshake_timeout)
 			break;
-		limits_count(conn->bridge, LIMIT_HANDSHAKE_TIME);
+		bounds_count(conn->bridge, LIMIT_HANDSHAKE_TIME);
 		conn_refuse(conn, 408, "The request took too long to arrive");
 		break;
 	case CONN_JOINING:

@@ -26,8 +26,8 @@ enum state {
 
 #define INFLATE_CHUNK ((size_t)4096)
 
-/* Data inflate to 1032 times their size at most (a length of 258 in two bits). So many bytes are inflated at a time, and
- * no more once a call has made so many. */
+/* Data inflate to 1032 times their size at most (a length of 258 in two bits). So many bytes are inflated at a time,
+ * and no more once a call has made so many. */
 #define INFLATE_STEP ((size_t)256)
 #define INFLATE_SHARE ((size_t)256 << 10)
 #define DECODER_MEMORY ((size_t)40 << 10)

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "lib/listen.h"
 #include "lib/log.h"
-#include "limits.h"
 
 #define ACCEPTS_PER_TURN 64
 #define PAUSE_MS 100
@@ -34,7 +34,7 @@ static void turn_away(struct bridge *bridge, int fd)
 	n = send(fd, response.data, response.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)n;
 	(void)close(fd);
-	limits_count(bridge, LIMIT_HANDSHAKES);
+	bounds_count(bridge, LIMIT_HANDSHAKES);
 }
 
 static void take(struct bridge *bridge, int fd)

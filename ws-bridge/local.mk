@@ -1,5 +1,6 @@
 sbin_PROGRAMS += ws-bridge/craft-ws-bridge
 ws_bridge_craft_ws_bridge_SOURCES = \
+	ws-bridge/bounds.c ws-bridge/bounds.h \
 	ws-bridge/bridge.h \
 	ws-bridge/call.c ws-bridge/call.h \
 	ws-bridge/conn.c ws-bridge/conn.h \
@@ -13,7 +14,6 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/hub.c ws-bridge/hub.h ws-bridge/room.h \
 	ws-bridge/join.c ws-bridge/join.h \
 	ws-bridge/lane.c ws-bridge/lane.h \
-	ws-bridge/limits.c ws-bridge/limits.h \
 	ws-bridge/listener.c ws-bridge/listener.h \
 	ws-bridge/main.c \
 	ws-bridge/message_types.c \

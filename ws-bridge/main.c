@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "courier.h"
 #include "feed.h"
@@ -13,7 +14,6 @@
 #include "lane.h"
 #include "lib/log.h"
 #include "lib/startup.h"
-#include "limits.h"
 #include "listener.h"
 #include "sandbox_room.h"
 #include "session_cache.h"
@@ -52,7 +52,7 @@ static void on_check(uv_check_t *check)
 {
 	struct program *p = check->data;
 	conn_turns(&p->bridge);
-	limits_relieve(&p->bridge);
+	bounds_relieve(&p->bridge);
 	end_of_turn(p);
 }
 
@@ -166,7 +166,7 @@ static void on_tick(uv_timer_t *timer)
 	struct bridge *b = &p->bridge;
 	uint64_t now = uv_now(b->loop);
 	conn_tick(b, now);
-	limits_tick(b, now);
+	bounds_tick(b, now);
 	for (size_t i = 0; i < LANE_COUNT; i++)
 		lane_tick(b->lanes[i], now);
 	courier_tick(b->small_courier, now);
@@ -224,7 +224,7 @@ static void start_parts(struct bridge *b)
 	TAILQ_INIT(&b->conns);
 	TAILQ_INIT(&b->dirty);
 	TAILQ_INIT(&b->turns);
-	b->limits = limits_new();
+	b->bounds = bounds_new();
 	b->deflate = deflate_encoder_new(DEFLATE_LEVEL_DEFAULT);
 	b->cache = session_cache_new(SESSION_CACHE_BYTES);
 	b->hub = hub_new(b);
@@ -246,7 +246,7 @@ static void free_parts(struct bridge *b)
 	(void)uv_run(b->loop, UV_RUN_DEFAULT);
 	hub_free(b->hub);
 	session_cache_free(b->cache);
-	limits_free(b->limits);
+	bounds_free(b->bounds);
 	deflate_encoder_free(b->deflate);
 }
 

@@ -3,9 +3,9 @@
 
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "lib/json.h"
-#include "limits.h"
 
 void replies_init(struct replies *r)
 {
@@ -38,7 +38,7 @@ void replies_bound(struct conn *conn, size_t requests, size_t bytes)
 	size_t most = (size_t)conf->ws_max_requests, most_bytes = (size_t)conf->ws_max_request_bytes;
 	if (requests >= most || bytes >= most_bytes) {
 		if (!(conn->paused & PAUSE_REPLIES))
-			limits_count(conn->bridge, LIMIT_REQUESTS);
+			bounds_count(conn->bridge, LIMIT_REQUESTS);
 		conn_pause(conn, PAUSE_REPLIES);
 	} else if (requests <= most / 2 && bytes <= most_bytes / 2) {
 		conn_resume(conn, PAUSE_REPLIES);

@@ -4,9 +4,9 @@
 
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "courier.h"
-#include "limits.h"
 #include "reply.h"
 #include "sandbox_room.h"
 
@@ -22,14 +22,14 @@ struct request *request_new(struct conn *conn, const struct sandbox_message *m, 
 	r->text = text;
 	r->size = text.len;
 	r->big = text.len > BIG_MESSAGE;
-	limits_add_bytes(conn->bridge, r->size);
+	bounds_add_bytes(conn->bridge, r->size);
 	r->started = uv_now(conn->bridge->loop);
 	return r;
 }
 
 static void request_free(struct request *r)
 {
-	limits_remove_bytes(r->conn->bridge, r->size);
+	bounds_remove_bytes(r->conn->bridge, r->size);
 	buf_free(&r->id);
 	buf_free(&r->text);
 	conn_unref(r->conn);

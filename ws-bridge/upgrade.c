@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "hub.h"
 #include "lib/auth.h"
 #include "lib/uri.h"
-#include "limits.h"
 #include "sandbox_room.h"
 
 #define MAX_SLUG 1024
@@ -80,7 +80,7 @@ static void authorized(struct conn *conn)
 		conn_refuse(conn, conn->hs.status, conn->hs.error);
 	else if (bridge->draining)
 		conn_refuse(conn, 503, "The server is restarting, try again");
-	else if ((refusal = limits_admit(conn, &status)))
+	else if ((refusal = bounds_admit(conn, &status)))
 		conn_refuse(conn, status, refusal);
 	else if (!well_formed)
 		conn_refuse(conn, 400, "Malformed path");
@@ -103,7 +103,7 @@ static void keep_request_id(struct conn *conn)
 static void refuse_key(struct conn *conn)
 {
 	uint16_t status;
-	const char *text = limits_wrong_key(conn, &status);
+	const char *text = bounds_wrong_key(conn, &status);
 	conn_refuse(conn, status, text);
 }
 
@@ -113,7 +113,7 @@ void upgrade_received(struct conn *conn)
 	case HANDSHAKE_MORE:
 		return;
 	case HANDSHAKE_BAD:
-		limits_count(conn->bridge, LIMIT_BAD_REQUEST);
+		bounds_count(conn->bridge, LIMIT_BAD_REQUEST);
 		conn_refuse(conn, conn->hs.status, conn->hs.error);
 		return;
 	case HANDSHAKE_OK:

@@ -1,13 +1,13 @@
-/* limits.h: the limits that are for a client address or for all connections together, and a counter for each time that
+/* bounds.h: the limits that are for a client address or for all connections together, and a counter for each time that
  * any limit was reached. What is for one connection alone is kept where the connection is (conn.c). */
-#ifndef CRAFT_LIMITS_H
-#define CRAFT_LIMITS_H
+#ifndef CRAFT_BOUNDS_H
+#define CRAFT_BOUNDS_H
 
 #include "bridge.h"
 #include "lib/peers.h"
 #include "lib/tally.h"
 
-/* In the order of the table of names in limits.c. */
+/* In the order of the table of names in bounds.c. */
 enum limit {
 	LIMIT_WRONG_KEY,
 	LIMIT_WRONG_KEY_RATE,
@@ -34,39 +34,39 @@ enum limit {
 /* What they are called in the log, and for whoever shows them. */
 extern const struct tally_row limit_rows[LIMIT_COUNT];
 
-struct limits {
+struct bounds {
 	uint64_t counters[LIMIT_COUNT], told[LIMIT_COUNT];
-	uint64_t told_at;	    /* ms */
-	struct bucket connects;	    /* of all together */
-	struct bucket lines;	    /* of the log, about single clients */
-	size_t bytes;		    /* received and not dealt with yet, of all connections */
+	uint64_t told_at;	/* ms */
+	struct bucket connects; /* of all together */
+	struct bucket lines;	/* of the log, about single clients */
+	size_t bytes;		/* received and not dealt with yet, of all connections */
 	struct peers *peers;
 };
 
-struct limits *limits_new(void);
-void limits_free(struct limits *l);
+struct bounds *bounds_new(void);
+void bounds_free(struct bounds *l);
 
-void limits_count(struct bridge *bridge, enum limit which);
+void bounds_count(struct bridge *bridge, enum limit which);
 /* May a line about one client be logged? A flood of clients must not become a flood of lines. */
-bool limits_may_log(struct bridge *bridge);
+bool bounds_may_log(struct bridge *bridge);
 
-/* A client's request for a place, its key being right. NULL: it has one now, until limits_leave(). Else what it is told
+/* A client's request for a place, its key being right. NULL: it has one now, until bounds_leave(). Else what it is told
  * with *status. */
-const char *limits_admit(struct conn *conn, uint16_t *status);
-void limits_leave(struct conn *conn);
+const char *bounds_admit(struct conn *conn, uint16_t *status);
+void bounds_leave(struct conn *conn);
 /* Somebody at the connection's address had a wrong key or none: 401 or 429, and what it is told. */
-const char *limits_wrong_key(struct conn *conn, uint16_t *status);
+const char *bounds_wrong_key(struct conn *conn, uint16_t *status);
 
 /* The connection's part of `bytes` is this many from now on. */
-void limits_hold(struct conn *conn, size_t bytes);
+void bounds_hold(struct conn *conn, size_t bytes);
 /* The same, for what is no connection's part any more: requests under way. */
-void limits_add_bytes(struct bridge *bridge, size_t bytes);
-void limits_remove_bytes(struct bridge *bridge, size_t bytes);
+void bounds_add_bytes(struct bridge *bridge, size_t bytes);
+void bounds_remove_bytes(struct bridge *bridge, size_t bytes);
 /* Closes the connection that holds the most, of the address that holds the most, when WS_MAX_MEMORY is passed. Call it
  * once a turn of the loop. */
-void limits_relieve(struct bridge *bridge);
+void bounds_relieve(struct bridge *bridge);
 
 /* Says in one line, every 10 s at most, what was refused since the last one. */
-void limits_tick(struct bridge *bridge, uint64_t now);
+void bounds_tick(struct bridge *bridge, uint64_t now);
 
 #endif

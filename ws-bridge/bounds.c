@@ -1,5 +1,5 @@
-/* limits.c: places, keys, memory, and the counters. */
-#include "limits.h"
+/* bounds.c: places, keys, memory, and the counters. */
+#include "bounds.h"
 
 #include <stdlib.h>
 
@@ -9,7 +9,7 @@
 #define TELL_EVERY_MS 10000
 #define LINES_PER_SECOND 20
 #define LINES_AT_ONCE 1000
-#define CONNECT_BURST 5	       /* seconds of WS_ADDRESS_CONNECT_RATE that may come at once */
+#define CONNECT_BURST 5		  /* seconds of WS_ADDRESS_CONNECT_RATE that may come at once */
 #define WORTH_CLOSING (64u << 10) /* a connection that holds less isn't what fills the memory */
 
 const struct tally_row limit_rows[LIMIT_COUNT] = {
@@ -35,15 +35,15 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 	[LIMIT_LOG] = { "log_lines", "lines about single clients that were left out of the log" },
 };
 
-struct limits *limits_new(void)
+struct bounds *bounds_new(void)
 {
-	struct limits *l = xcalloc(1, sizeof(*l));
+	struct bounds *l = xcalloc(1, sizeof(*l));
 	l->peers = xcalloc(1, sizeof(*l->peers));
 	peers_init(l->peers);
 	return l;
 }
 
-void limits_free(struct limits *l)
+void bounds_free(struct bounds *l)
 {
 	free(l->peers);
 	free(l);
@@ -51,22 +51,22 @@ void limits_free(struct limits *l)
 
 /* ---- counters ---- */
 
-void limits_count(struct bridge *bridge, enum limit which)
+void bounds_count(struct bridge *bridge, enum limit which)
 {
-	bridge->limits->counters[which]++;
+	bridge->bounds->counters[which]++;
 }
 
-bool limits_may_log(struct bridge *bridge)
+bool bounds_may_log(struct bridge *bridge)
 {
-	bool may = bucket_take(&bridge->limits->lines, LINES_PER_SECOND, LINES_AT_ONCE, uv_now(bridge->loop));
+	bool may = bucket_take(&bridge->bounds->lines, LINES_PER_SECOND, LINES_AT_ONCE, uv_now(bridge->loop));
 	if (!may)
-		limits_count(bridge, LIMIT_LOG);
+		bounds_count(bridge, LIMIT_LOG);
 	return may;
 }
 
-void limits_tick(struct bridge *bridge, uint64_t now)
+void bounds_tick(struct bridge *bridge, uint64_t now)
 {
-	struct limits *l = bridge->limits;
+	struct bounds *l = bridge->bounds;
 	autobuf line = { 0 };
 	if (now - l->told_at < TELL_EVERY_MS || !tally_add(&line, limit_rows, LIMIT_COUNT, l->counters, l->told))
 		return;
@@ -80,7 +80,7 @@ static struct peer *peer_of(struct conn *conn)
 {
 	struct slice text = conn->hs.real_ip;
 	uint64_t key;
-	return peer_key(text, &key) ? peers_find(conn->bridge->limits->peers, key, uv_now(conn->bridge->loop)) : NULL;
+	return peer_key(text, &key) ? peers_find(conn->bridge->bounds->peers, key, uv_now(conn->bridge->loop)) : NULL;
 }
 
 static bool within_rate(struct bucket *b, int64_t rate, double burst, uint64_t now)
@@ -90,12 +90,12 @@ static bool within_rate(struct bucket *b, int64_t rate, double burst, uint64_t n
 
 static const char *refuse(struct conn *conn, enum limit which, uint16_t *status, uint16_t with, const char *text)
 {
-	limits_count(conn->bridge, which);
+	bounds_count(conn->bridge, which);
 	*status = with;
 	return text;
 }
 
-const char *limits_admit(struct conn *conn, uint16_t *status)
+const char *bounds_admit(struct conn *conn, uint16_t *status)
 {
 	struct bridge *b = conn->bridge;
 	const struct conf *conf = &b->conf;
@@ -109,7 +109,7 @@ const char *limits_admit(struct conn *conn, uint16_t *status)
 	if (peer && !within_rate(&peer->connects, conf->ws_address_connect_rate, CONNECT_BURST, now))
 		return refuse(conn, LIMIT_ADDRESS_RATE, status, 429,
 			      "Too many new connections from your address, try again later");
-	if (!within_rate(&b->limits->connects, conf->ws_connect_rate, 1, now))
+	if (!within_rate(&b->bounds->connects, conf->ws_connect_rate, 1, now))
 		return refuse(conn, LIMIT_CONNECT_RATE, status, 429, "Too many new connections, try again later");
 	conn->has_place = true;
 	b->client_count++;
@@ -119,9 +119,9 @@ const char *limits_admit(struct conn *conn, uint16_t *status)
 	return NULL;
 }
 
-void limits_leave(struct conn *conn)
+void bounds_leave(struct conn *conn)
 {
-	limits_hold(conn, 0);
+	bounds_hold(conn, 0);
 	if (!conn->has_place)
 		return;
 	conn->has_place = false;
@@ -131,32 +131,33 @@ void limits_leave(struct conn *conn)
 	conn->peer = NULL;
 }
 
-const char *limits_wrong_key(struct conn *conn, uint16_t *status)
+const char *bounds_wrong_key(struct conn *conn, uint16_t *status)
 {
 	struct bridge *b = conn->bridge;
 	struct peer *peer = b->conf.wrong_key_rate ? peer_of(conn) : NULL;
 	double rate = (double)b->conf.wrong_key_rate;
 	if (peer && !bucket_take(&peer->failures, rate / 60, rate, uv_now(b->loop)))
-		return refuse(conn, LIMIT_WRONG_KEY_RATE, status, 429,
-			      "Unauthorized, and too many attempts with a wrong key from your address: try again later");
+		return refuse(
+			conn, LIMIT_WRONG_KEY_RATE, status, 429,
+			"Unauthorized, and too many attempts with a wrong key from your address: try again later");
 	return refuse(conn, LIMIT_WRONG_KEY, status, 401, "Unauthorized");
 }
 
 /* ---- memory ---- */
 
-void limits_add_bytes(struct bridge *bridge, size_t bytes)
+void bounds_add_bytes(struct bridge *bridge, size_t bytes)
 {
-	bridge->limits->bytes += bytes;
+	bridge->bounds->bytes += bytes;
 }
 
-void limits_remove_bytes(struct bridge *bridge, size_t bytes)
+void bounds_remove_bytes(struct bridge *bridge, size_t bytes)
 {
-	bridge->limits->bytes -= bytes;
+	bridge->bounds->bytes -= bytes;
 }
 
-void limits_hold(struct conn *conn, size_t bytes)
+void bounds_hold(struct conn *conn, size_t bytes)
 {
-	struct limits *l = conn->bridge->limits;
+	struct bounds *l = conn->bridge->bounds;
 	l->bytes += bytes - conn->held;
 	if (conn->peer)
 		conn->peer->bytes += bytes - conn->held;
@@ -186,13 +187,13 @@ static struct conn *heaviest(struct bridge *bridge)
 	return most;
 }
 
-void limits_relieve(struct bridge *bridge)
+void bounds_relieve(struct bridge *bridge)
 {
-	if (bridge->limits->bytes + frame_buf_bytes() <= (uint64_t)bridge->conf.ws_max_memory)
+	if (bridge->bounds->bytes + frame_buf_bytes() <= (uint64_t)bridge->conf.ws_max_memory)
 		return;
 	struct conn *conn = heaviest(bridge);
 	if (!conn)
 		return;
-	limits_count(bridge, LIMIT_MEMORY);
+	bounds_count(bridge, LIMIT_MEMORY);
 	conn_cut_off(conn, FRAME_CLOSE_TRY_LATER, "the server is short of memory, try again later", true);
 }
