@@ -307,6 +307,7 @@ static void run(void)
 		push(&all[i]);
 	}
 	uint64_t begin = now_us();
+	double cpu = cpu_seconds();
 	(void)puts("ready");
 	(void)fflush(stdout);
 	while (input_open()) {
@@ -319,7 +320,7 @@ static void run(void)
 	double seconds = (double)(now_us() - begin) / 1e6;
 	(void)printf("kind=%s clients=%u actions=%llu opened=%llu ended=%llu seconds=%.2f own_cpu=%.2f\n", kind->name,
 		     kind->count, (unsigned long long)actions, (unsigned long long)opened, (unsigned long long)ended,
-		     seconds, cpu_seconds() / seconds);
+		     seconds, (cpu_seconds() - cpu) / seconds);
 	for (unsigned i = 0; i < kind->count; i++) {
 		if (all[i].fd >= 0)
 			(void)close(all[i].fd);

@@ -1,13 +1,14 @@
 # hostile.sh: what a well-behaved client notices while others mean harm, and what they cost. bench/hostile plays each kind
 # through nginx, at a bounded rate and nice 19, because it shares the CPUs with the server. The limit is the same client's
 # p99 in the same run right before, undisturbed.
+# BENCH_HOSTILE names some of the kinds.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # bench/run, lib.sh, files.sh and system.sh set these
 
 declare -A hostile_what=([noread]='20 that never read' [trickle]='100 that trickle bytes' [half]='50 half frames of 50 MB'
 	[pings]='8 ping floods' [requests]='8 × 20,000 requests, unread' [bombs]='8 inflation bombs of 256 MB'
 	[slowloris]='500 heads without end' [wrong]='500 wrong keys per second')
-hostile_kinds=(noread trickle half pings requests bombs slowloris wrong)
+read -r -a hostile_kinds <<<"${BENCH_HOSTILE:-noread trickle half pings requests bombs slowloris wrong}"
 for kind in "${hostile_kinds[@]}"; do
 	rows+=(
 		"hostile-$kind|hostile|p99 beside ${hostile_what[$kind]}|ms|ms, undisturbed (attacker: nice 19)|<= 2.00"
@@ -26,18 +27,21 @@ case_hostile() {
 
 # hostile KIND: the updater alone, then beside these. Who only listens listens to the updater's own workspace.
 hostile() {
-	local quiet quiet_cpu before line spent
+	local quiet quiet_cpu before line spent watcher
 	well_behaved || return 1
 	quiet=$(value p99_ms "$line") quiet_cpu=$spent
 	before=$(pss) || return 1
 	begin_attack "$1" || return 1
 	watch_memory &
-	helpers+=($!)
+	watcher=$!
+	helpers+=("$watcher")
 	well_behaved || return 1
 	limit "hostile-$1" "$quiet"
 	figure "hostile-$1" "$(value p99_ms "$line")"
 	limit "hostile-$1-cpu" "$quiet_cpu"
 	figure "hostile-$1-cpu" "$spent"
+	# It has the attacker's input, too.
+	kill "$watcher"
 	end_attack || return 1
 	figure "hostile-$1-memory" "$(awk -v a="$before" '{ v = ($1 - a) / 1024; if (v > most) most = v } END { print most + 0 }' "$dir/memory.out")"
 	echo "    $line"

@@ -308,11 +308,11 @@ static void enter_closing(struct conn *conn)
 }
 
 /* The rest of a message is still coming: if we ended now, nginx would drop the connection and our Close. */
-static void linger(struct conn *conn)
+static void linger(struct conn *conn, uint64_t limit)
 {
 	conn->half_close = true;
 	conn->lingering = true;
-	conn->since = uv_now(conn->bridge->loop) + SLOW_CLOSE_LIMIT_MS - CLOSE_LIMIT_MS;
+	conn->since = uv_now(conn->bridge->loop) + limit - CLOSE_LIMIT_MS;
 }
 
 void conn_close(struct conn *conn, uint16_t code, const char *reason, bool discard)
@@ -343,7 +343,7 @@ void conn_cut_off(struct conn *conn, uint16_t code, const char *reason, bool dis
 		return;
 	frame_reader_free(&conn->reader);
 	weigh(conn);
-	linger(conn);
+	linger(conn, CLOSE_LIMIT_MS);
 }
 
 /* Only those that had a right key and a place get a line each. */
@@ -421,7 +421,7 @@ static void on_failure(struct conn *conn, const struct frame_event *ev)
 	conn_close(conn, ev->code, ev->reason, false);
 	conn->half_close = true;
 	if (too_big)
-		linger(conn);
+		linger(conn, SLOW_CLOSE_LIMIT_MS);
 }
 
 static void take_token(struct conn *conn)

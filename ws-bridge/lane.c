@@ -26,9 +26,11 @@
 #define RENEW_BYTES (16u << 20)	 /* libpq keeps buffers of the biggest query: after one of these it connects anew */
 #define MAX_TRIES 50
 /* Who has more under way than this, or had a moment ago, gets what the others leave of a batch: a share of this many
- * requests and bytes while others send, so that these find short batches; all of it else. */
+ * requests and bytes while others send, so that these find short batches; all of it else. After a batch with requests
+ * of others it waits a moment, so that who asks one thing after the other finds the lane free. */
 #define HEAVY_FROM 4
-#define HEAVY_OPS 8
+#define HEAVY_OPS 4
+#define HEAVY_WAIT_MS 2
 #define HEAVY_BYTES (64u << 10)
 #define HEAVY_FOR_MS 1000
 #define OTHERS_FOR_MS 250
@@ -60,6 +62,7 @@ struct lane {
 	struct pglink *link;
 	struct op_list queue, heavy;
 	uint64_t others_until; /* ms: so long connections with few requests count as sending */
+	uint64_t heavy_at;     /* ms: not before that those of the others go without any of theirs */
 	enum lane_state state;
 	struct op *batch[BATCH_OPS];
 	size_t count, next; /* ops of the batch; the one that runs singly */
@@ -67,7 +70,8 @@ struct lane {
 	size_t call_count, call_next; /* calls sent; the one whose result comes next */
 	struct call_builder *builder;
 	bool just_committed;
-	uv_timer_t hint;
+	bool with_others; /* the batch has requests of connections with few */
+	uv_timer_t hint, heavy_due;
 	struct buf heads; /* what was committed and not yet announced: "id:seq,id:seq" */
 	bool failed;	  /* a result of this transaction was an error of the server */
 	char sqlstate[6];
@@ -297,6 +301,7 @@ static void take_batch(struct lane *lane)
 	lane->count = 0;
 	size_t kept = TAILQ_EMPTY(&lane->heavy) ? 0 : HEAVY_OPS;
 	size_t bytes = take_from(lane, &lane->queue, BATCH_OPS - kept, BATCH_BYTES);
+	lane->with_others = lane->count > 0;
 	if (bytes < BATCH_BYTES)
 		bytes += take_from(lane, &lane->heavy, others ? HEAVY_OPS : BATCH_OPS,
 				   others ? HEAVY_BYTES : BATCH_BYTES - bytes);
@@ -325,6 +330,22 @@ static void send_batch(struct lane *lane)
 	send_calls(lane, lane->batch, lane->count);
 }
 
+static void on_heavy_due(uv_timer_t *timer)
+{
+	lane_pump(timer->data);
+}
+
+/* Is only that queued which lets the others go first? */
+static bool heavy_waits(struct lane *lane)
+{
+	uint64_t now = uv_now(lane->bridge->loop);
+	if (!TAILQ_EMPTY(&lane->queue) || now >= lane->heavy_at)
+		return false;
+	if (!uv_is_active((uv_handle_t *)&lane->heavy_due))
+		(void)uv_timer_start(&lane->heavy_due, on_heavy_due, lane->heavy_at - now, 0);
+	return true;
+}
+
 void lane_pump(struct lane *lane)
 {
 	if (lane->state != LANE_IDLE || !pglink_is_ready(lane->link))
@@ -334,7 +355,7 @@ void lane_pump(struct lane *lane)
 		pglink_renew(lane->link);
 		return;
 	}
-	if (nothing_queued(lane)) {
+	if (nothing_queued(lane) || heavy_waits(lane)) {
 		/* The answers first: they leave between two calls. */
 		if (!lane->just_committed)
 			announce_when_due(lane);
@@ -377,6 +398,8 @@ static void batch_committed(struct lane *lane)
 {
 	lane->state = LANE_IDLE;
 	lane->count = 0;
+	if (lane->with_others)
+		lane->heavy_at = uv_now(lane->bridge->loop) + HEAVY_WAIT_MS;
 	calls_committed(lane);
 }
 
@@ -532,7 +555,8 @@ struct lane *lane_new(struct bridge *bridge, const char *application)
 	lane->bridge = bridge;
 	lane->builder = call_builder_new();
 	(void)uv_timer_init(bridge->loop, &lane->hint);
-	lane->hint.data = lane;
+	(void)uv_timer_init(bridge->loop, &lane->heavy_due);
+	lane->hint.data = lane->heavy_due.data = lane;
 	TAILQ_INIT(&lane->queue);
 	TAILQ_INIT(&lane->heavy);
 	lane->link =
@@ -540,9 +564,15 @@ struct lane *lane_new(struct bridge *bridge, const char *application)
 	return lane;
 }
 
-static void free_lane(uv_handle_t *hint)
+static void free_lane(uv_handle_t *last)
 {
-	free(hint->data);
+	free(last->data);
+}
+
+static void on_hint_closed(uv_handle_t *hint)
+{
+	struct lane *lane = hint->data;
+	uv_close((uv_handle_t *)&lane->heavy_due, free_lane);
 }
 
 void lane_free(struct lane *lane)
@@ -551,7 +581,7 @@ void lane_free(struct lane *lane)
 	clear_calls(lane);
 	call_builder_free(lane->builder);
 	buf_free(&lane->heads);
-	uv_close((uv_handle_t *)&lane->hint, free_lane);
+	uv_close((uv_handle_t *)&lane->hint, on_hint_closed);
 }
 
 /* ---- time ---- */
