@@ -1,12 +1,15 @@
 /* bounds.c: places, keys, memory, and the counters. */
 #include "bounds.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "conn.h"
 #include "lib/log.h"
 
 #define TELL_EVERY_MS 10000
+#define TRIM_EVERY_MS 1000
+#define WORTH_TRIMMING (16u << 20)
 #define LINES_PER_SECOND 20
 #define LINES_AT_ONCE 1000
 #define CONNECT_BURST 5		  /* seconds of WS_ADDRESS_CONNECT_RATE that may come at once */
@@ -64,9 +67,22 @@ bool bounds_may_log(struct bridge *bridge)
 	return may;
 }
 
+/* After a flood its memory goes back to the system: what lies between small things stays with malloc(3) otherwise. */
+static void give_back(struct bounds *l, uint64_t now)
+{
+	size_t held = l->bytes + frame_buf_bytes();
+	l->most = held > l->most ? held : l->most;
+	if (l->most - held < WORTH_TRIMMING || now - l->trim_at < TRIM_EVERY_MS)
+		return;
+	l->trim_at = now;
+	l->most = held;
+	(void)malloc_trim(0);
+}
+
 void bounds_tick(struct bridge *bridge, uint64_t now)
 {
 	struct bounds *l = bridge->bounds;
+	give_back(l, now);
 	autobuf line = { 0 };
 	if (now - l->told_at < TELL_EVERY_MS || !tally_add(&line, limit_rows, LIMIT_COUNT, l->counters, l->told))
 		return;

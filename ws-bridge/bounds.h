@@ -39,6 +39,8 @@ struct bounds {
 	uint64_t told_at;	/* ms */
 	struct bucket connects; /* of all together */
 	struct bucket lines;	/* of the log, about single clients */
+	uint64_t trim_at; /* ms */
+	size_t most;	  /* that was held since memory was last given back */
 	size_t bytes;		/* received and not dealt with yet, of all connections */
 	struct peers *peers;
 };
