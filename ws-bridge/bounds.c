@@ -9,6 +9,7 @@
 
 #define TELL_EVERY_MS 10000
 #define TRIM_EVERY_MS 1000
+#define RELIEVE_EVERY_MS 100 /* where there is nobody to close */
 #define WORTH_TRIMMING (16u << 20)
 #define LINES_PER_SECOND 20
 #define LINES_AT_ONCE 1000
@@ -205,11 +206,15 @@ static struct conn *heaviest(struct bridge *bridge)
 
 void bounds_relieve(struct bridge *bridge)
 {
-	if (bridge->bounds->bytes + frame_buf_bytes() <= (uint64_t)bridge->conf.ws_max_memory)
+	struct bounds *l = bridge->bounds;
+	if (l->bytes + frame_buf_bytes() <= (uint64_t)bridge->conf.ws_max_memory ||
+	    uv_now(bridge->loop) < l->relieve_at)
 		return;
 	struct conn *conn = heaviest(bridge);
-	if (!conn)
+	if (!conn) {
+		l->relieve_at = uv_now(bridge->loop) + RELIEVE_EVERY_MS;
 		return;
+	}
 	bounds_count(bridge, LIMIT_MEMORY);
 	conn_cut_off(conn, FRAME_CLOSE_TRY_LATER, "the server is short of memory, try again later", true);
 }

@@ -36,12 +36,12 @@ extern const struct tally_row limit_rows[LIMIT_COUNT];
 
 struct bounds {
 	uint64_t counters[LIMIT_COUNT], told[LIMIT_COUNT];
-	uint64_t told_at;	/* ms */
-	struct bucket connects; /* of all together */
-	struct bucket lines;	/* of the log, about single clients */
-	uint64_t trim_at; /* ms */
-	size_t most;	  /* that was held since memory was last given back */
-	size_t bytes;		/* received and not dealt with yet, of all connections */
+	uint64_t told_at;	      /* ms */
+	struct bucket connects;	      /* of all together */
+	struct bucket lines;	      /* of the log, about single clients */
+	uint64_t relieve_at, trim_at; /* ms */
+	size_t most;		      /* that was held since memory was last given back */
+	size_t bytes;		      /* received and not dealt with yet, of all connections */
 	struct peers *peers;
 };
 

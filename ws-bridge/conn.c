@@ -343,7 +343,7 @@ void conn_cut_off(struct conn *conn, uint16_t code, const char *reason, bool dis
 		return;
 	frame_reader_free(&conn->reader);
 	weigh(conn);
-	linger(conn, CLOSE_LIMIT_MS);
+	linger(conn, discard ? SLOW_CLOSE_LIMIT_MS : CLOSE_LIMIT_MS);
 }
 
 /* Only those that had a right key and a place get a line each. */

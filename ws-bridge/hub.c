@@ -14,7 +14,7 @@
 
 #define RING_EVENTS 1024
 #define RING_BYTES (4u << 20)
-#define RINGS_BYTES (64u << 20) /* of all rooms */
+#define RINGS_SHARE 16 /* of all rooms: so much of WS_MAX_MEMORY */
 #define HOLD_EVENTS 4096
 #define ROOM_LINGER_MS 60000
 
@@ -180,7 +180,8 @@ static void ring_add(struct room *room, struct event *e)
 	}
 	hub->ring_bytes += room->ring_bytes - before;
 	/* Who needs what goes here reads the log. */
-	while (hub->ring_bytes > RINGS_BYTES && TAILQ_FIRST(&hub->rings) != room)
+	while (hub->ring_bytes > (size_t)hub->bridge->conf.ws_max_memory / RINGS_SHARE &&
+	       TAILQ_FIRST(&hub->rings) != room)
 		drop_ring(TAILQ_FIRST(&hub->rings));
 }
 
