@@ -70,25 +70,20 @@ static void add_frame(struct buf *b, unsigned char first, struct slice payload)
 	buf_add_slice(b, payload);
 }
 
-/* Blanks without end, as permessage-deflate has them. */
+/* Blanks without end, as permessage-deflate has them: one block that stands for itself, again and again. */
 static void make_bomb(void)
 {
 	static char blanks[1 << 20];
+	static unsigned char block[1 << 16];
 	autobuf packed = { 0 };
-	z_stream z = { 0 };
+	z_stream z = {
+		.next_in = (Bytef *)blanks, .avail_in = sizeof(blanks), .next_out = block, .avail_out = sizeof(block)
+	};
 	memset(blanks, ' ', sizeof(blanks));
-	if (deflateInit2(&z, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK)
+	if (deflateInit2(&z, 9, Z_DEFLATED, -15, 9, Z_DEFAULT_STRATEGY) != Z_OK || deflate(&z, Z_FULL_FLUSH) != Z_OK)
 		die("zlib");
-	for (size_t left = BOMB; left; left -= sizeof(blanks)) {
-		z.next_in = (Bytef *)blanks;
-		z.avail_in = sizeof(blanks);
-		do {
-			z.next_out = (Bytef *)buf_reserve(&packed, 65536);
-			z.avail_out = 65536;
-			(void)deflate(&z, left > sizeof(blanks) ? Z_NO_FLUSH : Z_SYNC_FLUSH);
-			packed.len += 65536 - z.avail_out;
-		} while (z.avail_out == 0);
-	}
+	for (size_t n = 0; n < BOMB / sizeof(blanks); n++)
+		buf_add(&packed, block, sizeof(block) - z.avail_out);
 	(void)deflateEnd(&z);
 	add_frame(&bomb, 0xc1, buf_slice(&packed));
 }

@@ -12,7 +12,7 @@ read -r -a hostile_kinds <<<"${BENCH_HOSTILE:-noread trickle half pings requests
 for kind in "${hostile_kinds[@]}"; do
 	rows+=(
 		"hostile-$kind|hostile|p99 beside ${hostile_what[$kind]}|ms|ms, undisturbed (attacker: nice 19)|<= 2.00"
-		"hostile-$kind-memory|hostile|  memory that it costs at most|MB|aim 128 MB|<= 128 MB"
+		"hostile-$kind-memory|hostile|  memory that it costs at most|MB|aim 320 MB|<= 320 MB"
 		"hostile-$kind-cpu|hostile|  CPU of nginx and us meanwhile|% of a core|% of a core, undisturbed"
 	)
 done

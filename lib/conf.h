@@ -56,9 +56,10 @@ struct conf {
 	int64_t ws_max_requests;
 	int64_t ws_max_request_bytes;
 	int64_t ws_max_memory;
-	int64_t wrong_key_rate; /* per minute; 0: no limit */
-	int64_t ws_drain_time;	/* ms */
-	int64_t ws_db_timeout;	/* ms */
+	int64_t ws_address_memory; /* 0: no limit */
+	int64_t wrong_key_rate;	   /* per minute; 0: no limit */
+	int64_t ws_drain_time;	   /* ms */
+	int64_t ws_db_timeout;	   /* ms */
 	int64_t change_log_keep;
 	int64_t change_log_days;
 	int64_t retry_hours;

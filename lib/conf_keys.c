@@ -57,6 +57,7 @@ const struct conf_key conf_keys[] = {
 	{ "WS_MAX_REQUESTS", COUNT, CONF_BRIDGE, 0, AT(ws_max_requests), "256", 1, 100000, "requests of one connection under way, with which it is read no further" },
 	{ "WS_MAX_REQUEST_BYTES", SIZE, CONF_BRIDGE, 0, AT(ws_max_request_bytes), "8M", 1024, 4ll << 30, "bytes of a connection's requests under way, with which it is read no further" },
 	{ "WS_MAX_MEMORY", SIZE, CONF_BRIDGE, 0, AT(ws_max_memory), "1G", 1 << 20, 1ll << 44, "bytes of messages held for all connections together; above it, those that hold the most are closed with 1013" },
+	{ "WS_ADDRESS_MEMORY", SIZE, CONF_BRIDGE, 0, AT(ws_address_memory), "256M", 0, 1ll << 44, "bytes of messages that have begun, for all connections of one client address; above it, the one that holds the most is closed with 1013; 0: no limit" },
 	{ "WRONG_KEY_RATE", COUNT, CONF_FCGI | CONF_BRIDGE, 0, AT(wrong_key_rate), "600", 0, 1000000, "requests without the right key per minute of one client address, above which they are answered with 429 instead of 401; the right key always opens; 0: no limit" },
 	{ "WS_DRAIN_TIME", COUNT, CONF_BRIDGE, 0, AT(ws_drain_time), "1000", 0, 600000, "ms over which the closes (1012) of a restart are spread" },
 	{ "WS_DB_TIMEOUT", COUNT, CONF_BRIDGE, 0, AT(ws_db_timeout), "9000", 100, 600000, "ms after which a mutation is answered with an error while the database is away" },

@@ -34,6 +34,7 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 	[LIMIT_REQUESTS] = { "requests", "pauses in reading a connection with WS_MAX_REQUESTS or _REQUEST_BYTES" },
 	[LIMIT_QUEUE] = { "queue", "connections closed with 1013 above WS_MAX_QUEUE" },
 	[LIMIT_MEMORY] = { "memory", "connections closed with 1013 above WS_MAX_MEMORY" },
+	[LIMIT_ADDRESS_MEMORY] = { "address_memory", "connections closed with 1013 above WS_ADDRESS_MEMORY" },
 	[LIMIT_SILENT] = { "silent", "connections dropped that missed two pings" },
 	[LIMIT_PROTOCOL] = { "protocol", "connections closed for breaking RFC 6455" },
 	[LIMIT_LOG] = { "log_lines", "lines about single clients that were left out of the log" },
@@ -172,12 +173,20 @@ void bounds_remove_bytes(struct bridge *bridge, size_t bytes)
 	bridge->bounds->bytes -= bytes;
 }
 
+static bool holds_too_much(const struct conn *conn)
+{
+	uint64_t most = (uint64_t)conn->bridge->conf.ws_address_memory;
+	return most && conn->peer && conn->peer->bytes > most;
+}
+
 void bounds_hold(struct conn *conn, size_t bytes)
 {
 	struct bounds *l = conn->bridge->bounds;
 	l->bytes += bytes - conn->held;
 	if (conn->peer)
 		conn->peer->bytes += bytes - conn->held;
+	if (bytes > conn->held && holds_too_much(conn))
+		l->crowded = true;
 	conn->held = bytes;
 }
 
@@ -204,17 +213,34 @@ static struct conn *heaviest(struct bridge *bridge)
 	return most;
 }
 
-void bounds_relieve(struct bridge *bridge)
+static void relieve_all(struct bridge *bridge)
 {
 	struct bounds *l = bridge->bounds;
-	if (l->bytes + frame_buf_bytes() <= (uint64_t)bridge->conf.ws_max_memory ||
-	    uv_now(bridge->loop) < l->relieve_at)
-		return;
-	struct conn *conn = heaviest(bridge);
+	uint64_t now = uv_now(bridge->loop);
+	struct conn *conn = now >= l->relieve_at ? heaviest(bridge) : NULL;
 	if (!conn) {
-		l->relieve_at = uv_now(bridge->loop) + RELIEVE_EVERY_MS;
+		l->relieve_at = now >= l->relieve_at ? now + RELIEVE_EVERY_MS : l->relieve_at;
 		return;
 	}
 	bounds_count(bridge, LIMIT_MEMORY);
 	conn_cut_off(conn, FRAME_CLOSE_TRY_LATER, "the server is short of memory, try again later", true);
+}
+
+static void relieve_address(struct bridge *bridge)
+{
+	struct conn *conn = heaviest(bridge);
+	bridge->bounds->crowded = conn && holds_too_much(conn);
+	if (!bridge->bounds->crowded)
+		return;
+	bounds_count(bridge, LIMIT_ADDRESS_MEMORY);
+	conn_cut_off(conn, FRAME_CLOSE_TRY_LATER, "too much is under way from your address, try again later", true);
+}
+
+void bounds_relieve(struct bridge *bridge)
+{
+	struct bounds *l = bridge->bounds;
+	if (l->bytes + frame_buf_bytes() > (uint64_t)bridge->conf.ws_max_memory)
+		relieve_all(bridge);
+	else if (l->crowded)
+		relieve_address(bridge);
 }

@@ -25,6 +25,7 @@ enum limit {
 	LIMIT_REQUESTS,
 	LIMIT_QUEUE,
 	LIMIT_MEMORY,
+	LIMIT_ADDRESS_MEMORY,
 	LIMIT_SILENT,
 	LIMIT_PROTOCOL,
 	LIMIT_LOG,
@@ -42,6 +43,7 @@ struct bounds {
 	uint64_t relieve_at, trim_at; /* ms */
 	size_t most;		      /* that was held since memory was last given back */
 	size_t bytes;		      /* received and not dealt with yet, of all connections */
+	bool crowded;		      /* an address may hold too much */
 	struct peers *peers;
 };
 
@@ -64,7 +66,8 @@ void bounds_hold(struct conn *conn, size_t bytes);
 /* The same, for what is no connection's part any more: requests under way. */
 void bounds_add_bytes(struct bridge *bridge, size_t bytes);
 void bounds_remove_bytes(struct bridge *bridge, size_t bytes);
-/* Closes the connection that holds the most, of the address that holds the most, when WS_MAX_MEMORY is passed. Call it
+/* Closes the connection that holds the most, of the address that holds the most, when WS_MAX_MEMORY or
+ * WS_ADDRESS_MEMORY is passed. Call it
  * once a turn of the loop. */
 void bounds_relieve(struct bridge *bridge);
 

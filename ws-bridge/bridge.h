@@ -33,7 +33,8 @@ struct bridge {
 	struct conn_list conns; /* all that have a socket */
 	struct conn_list dirty; /* with bytes queued since the last flush */
 	struct conn_list turns; /* with bytes received that wait for their turn */
-	uv_idle_t awake;	/* while there are some: the loop doesn't sleep */
+	uv_timer_t turn_due;	/* while there are some */
+	uint64_t turn_at;	/* ns: not before that */
 	struct bounds *bounds;
 	size_t conn_count;
 	size_t client_count; /* of those: let in */

@@ -25,6 +25,7 @@
 			*/
 #define TURN_FRAMES 64 /* frames of one connection before others have their turn */
 #define TURN_NS 300000 /* for all that wait for their turn, in one turn of the loop */
+#define TURN_REST 2    /* times as long as they took until the next one: so they take a third of a CPU at most */
 #define PROGRESS 16384 /* bytes that a message has to get further in WS_MESSAGE_TIMEOUT */
 #define PING_BURST 10  /* seconds of WS_PING_RATE that may come at once */
 #define SLOW_MS 300    /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
@@ -164,9 +165,17 @@ void conn_resume(struct conn *conn, enum conn_pause why)
 
 /* ---- turns ---- */
 
-static void on_awake(uv_idle_t *idle)
+static void on_turn_due(uv_timer_t *timer)
 {
-	(void)idle;
+	(void)timer; /* it wakes the loop up */
+}
+
+static void wake_for_turns(struct bridge *bridge)
+{
+	uint64_t now = uv_hrtime();
+	uint64_t ms = bridge->turn_at > now ? (bridge->turn_at - now) / 1000000 + 1 : 0;
+	if (!uv_is_active((uv_handle_t *)&bridge->turn_due))
+		(void)uv_timer_start(&bridge->turn_due, on_turn_due, ms, 0);
 }
 
 /* What is left of what came is looked at when others had their turn. */
@@ -180,20 +189,25 @@ static void wait_for_turn(struct conn *conn)
 		return;
 	conn->has_turn = true;
 	TAILQ_INSERT_TAIL(&bridge->turns, conn, turn_link);
-	(void)uv_idle_start(&bridge->awake, on_awake);
+	wake_for_turns(bridge);
 }
 
 void conn_turns(struct bridge *bridge)
 {
 	struct conn *conn;
-	uint64_t end = uv_hrtime() + TURN_NS;
-	while ((conn = TAILQ_FIRST(&bridge->turns)) && uv_hrtime() < end) {
+	uint64_t begin = uv_hrtime(), now = begin;
+	if (TAILQ_EMPTY(&bridge->turns))
+		return;
+	while ((conn = TAILQ_FIRST(&bridge->turns)) && now >= bridge->turn_at && now - begin < TURN_NS) {
 		TAILQ_REMOVE(&bridge->turns, conn, turn_link);
 		conn->has_turn = false;
 		conn_resume(conn, PAUSE_TURN);
+		now = uv_hrtime();
 	}
-	if (TAILQ_EMPTY(&bridge->turns))
-		(void)uv_idle_stop(&bridge->awake);
+	if (now >= bridge->turn_at)
+		bridge->turn_at = now + (now - begin) * TURN_REST;
+	if (!TAILQ_EMPTY(&bridge->turns))
+		wake_for_turns(bridge);
 }
 
 /* ---- sending ---- */

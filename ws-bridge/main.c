@@ -68,7 +68,7 @@ static void close_handles(struct program *p)
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->tick, NULL);
-	uv_close((uv_handle_t *)&p->bridge.awake, NULL);
+	uv_close((uv_handle_t *)&p->bridge.turn_due, NULL);
 	uv_close((uv_handle_t *)&p->check, NULL);
 	uv_close((uv_handle_t *)&p->prepare, NULL);
 }
@@ -207,7 +207,7 @@ static void start_handles(struct program *p)
 	(void)uv_signal_init(loop, &p->term);
 	(void)uv_signal_init(loop, &p->interrupt);
 	(void)uv_timer_init(loop, &p->tick);
-	(void)uv_idle_init(loop, &p->bridge.awake);
+	(void)uv_timer_init(loop, &p->bridge.turn_due);
 	(void)uv_check_init(loop, &p->check);
 	(void)uv_prepare_init(loop, &p->prepare);
 	p->term.data = p->interrupt.data = p->tick.data = p->check.data = p->prepare.data = p;

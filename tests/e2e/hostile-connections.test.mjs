@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ask, counted, counters, cpu, dial, growth, range, upgradeHead, wellBehaved } from "../harness/hostile.mjs";
+import { OP, frame } from "../harness/rawsocket.mjs";
 import { startServer, waitFor } from "../harness/server.mjs";
 
 const MB = 1 << 20;
@@ -13,7 +14,7 @@ after(() => Promise.all(servers.map((server) => server.stop())));
 const [keys, places] = await Promise.all([
 	startServer({ env: { WRONG_KEY_RATE: "100" } }),
 	startServer({ env: { WS_ADDRESS_CONNECTIONS: "6", WS_ADDRESS_CONNECT_RATE: "4", WS_MAX_CONNECTIONS: "40", WS_MAX_HANDSHAKES: "10",
-		WS_HANDSHAKE_TIMEOUT: "1500", WS_CONNECT_RATE: "1000" } }),
+		WS_HANDSHAKE_TIMEOUT: "1500", WS_CONNECT_RATE: "1000", WS_ADDRESS_MEMORY: "8M" } }),
 ]);
 servers.push(keys, places);
 
@@ -148,6 +149,20 @@ test("connections of one address, and how quickly it makes them", { timeout: 60_
 	assert.ok(quick.filter((status) => status === 429).length >= 5, JSON.stringify(quick));
 	await counted(places, "craft-ws-bridge", "address_connections", 3);
 	await counted(places, "craft-ws-bridge", "address_rate", 1);
+});
+
+test("memory of one address: who holds the most of it is closed with 1013, others aren't", { timeout: 60_000 }, async (t) => {
+	const from = (address) => ask(places, path(), { through: "bridge", headers: { "X-Real-IP": address } });
+	const lines = [];
+	for (const n of [1, 1, 1, 1, 2]) lines.push((await from(`192.0.2.${100 + n}`)).line);
+	t.after(() => lines.forEach(({ socket }) => socket.destroy()));
+	const half = frame(OP.text, "", { announced: 50_000_000n, mask: Buffer.alloc(4) });
+	for (const { socket } of lines) socket.write(Buffer.concat([half, Buffer.alloc(4 * MB, 0x20)]));
+	const told = () => lines.map(({ text }) => text.includes("too much is under way from your address"));
+	await waitFor(() => told().filter(Boolean).length >= 2, { what: "two closes" });
+	assert.equal(told()[4], false, "another address");
+	await counted(places, "craft-ws-bridge", "address_memory", 2);
+	assert.ok(!told().slice(0, 4).every(Boolean), "those that fit stay");
 });
 
 test("a client can't say that it comes from elsewhere", { timeout: 60_000 }, async (t) => {
