@@ -195,9 +195,9 @@ static void wait_for_turn(struct conn *conn)
 void conn_turns(struct bridge *bridge)
 {
 	struct conn *conn;
-	uint64_t begin = uv_hrtime(), now = begin;
 	if (TAILQ_EMPTY(&bridge->turns))
 		return;
+	uint64_t begin = uv_hrtime(), now = begin;
 	while ((conn = TAILQ_FIRST(&bridge->turns)) && now >= bridge->turn_at && now - begin < TURN_NS) {
 		TAILQ_REMOVE(&bridge->turns, conn, turn_link);
 		conn->has_turn = false;
