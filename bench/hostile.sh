@@ -16,7 +16,7 @@ for kind in "${hostile_kinds[@]}"; do
 		"hostile-$kind-cpu|hostile|  CPU of nginx and us meanwhile|% of a core|% of a core, undisturbed"
 	)
 done
-rows+=("hostile-attempt|hostile|an upgrade with a wrong key, CPU|us|aim 250 us|<= 250 us")
+rows+=("hostile-attempt|hostile|an upgrade with a wrong key, CPU|us|aim 500 us|<= 500 us")
 
 case_hostile() {
 	local kind

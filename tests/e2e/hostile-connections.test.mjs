@@ -39,7 +39,7 @@ test("upgrades with wrong keys: 401, then 429 with Retry-After; they cost next t
 	const others = await wellBehaved(keys);
 	t.after(() => others.kill());
 	const logged = lines(keys, "craft-ws-bridge");
-	const count = 600;
+	const count = 400;
 	let answers;
 	const before = { bridge: cpu(keys, "craft-ws-bridge"), nginx: cpu(keys, "nginx"), others: others.count };
 	const grown = await growth(keys, OURS, async () => {
@@ -94,7 +94,7 @@ test("wrong keys don't reach the database: without it they are refused as quickl
 test("REST with wrong keys: the workers count together, the right key opens", { timeout: 120_000 }, async (t) => {
 	const logged = lines(keys, "craft-fcgi");
 	const before = cpu(keys, "craft-fcgi");
-	const count = 600;
+	const count = 400;
 	const answers = await several(count, 8, (n) =>
 		keys.request(`/workspace/w${n}/sessions`, { key: "wrong-key", agent: keys.agent }));
 	t.diagnostic(`${count} requests: craft-fcgi ${((cpu(keys, "craft-fcgi") - before) / count).toFixed(2)} ms each`);

@@ -12,7 +12,7 @@ import { connect } from "../harness/sync.mjs";
 
 const MB = 1 << 20;
 const OURS = ["nginx", "craft-ws-bridge", "craft-fcgi"];
-const server = await startServer({ env: { WS_MESSAGE_TIMEOUT: "2000", WS_MAX_MEMORY: "64M" } });
+const server = await startServer({ env: { WS_MESSAGE_TIMEOUT: "5000", WS_MAX_MEMORY: "64M" } });
 after(() => server.stop());
 
 let counter = 0;
