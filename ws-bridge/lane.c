@@ -30,7 +30,7 @@
  * of others it waits a moment, so that who asks one thing after the other finds the lane free. */
 #define HEAVY_FROM 4
 #define HEAVY_OPS 4
-#define HEAVY_WAIT_MS 2
+#define HEAVY_WAIT_MS 10
 #define HEAVY_BYTES (64u << 10)
 #define HEAVY_FOR_MS 1000
 #define OTHERS_FOR_MS 250
