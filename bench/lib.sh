@@ -32,7 +32,8 @@ start_instance() {
 	API_KEY=$(openssl rand -hex 16) || die "openssl is missing"
 	export API_KEY
 	# All clients come from one address here.
-	WS_CONNECT_RATE=0 WS_MAX_CONNECTIONS=20000 chrt --other 0 "$ROOT/script/up" --dir "$dir" --port 0 --detach >"$dir/up.log" ||
+	WS_CONNECT_RATE=0 WS_ADDRESS_CONNECT_RATE=0 WS_ADDRESS_CONNECTIONS=0 WS_MAX_CONNECTIONS=20000 \
+		chrt --other 0 "$ROOT/script/up" --dir "$dir" --port 0 --detach >"$dir/up.log" ||
 		die "$(cat "$dir/up.log")"
 	build=${CRAFT_BUILD_DIR:-$ROOT/build}
 	[[ -x $build/bench/ws_load ]] || die "$build/bench/ws_load is not built"

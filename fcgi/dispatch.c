@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "auth.h"
+#include "bounds.h"
 #include "json.h"
 #include "log.h"
 #include "routes.h"
@@ -30,6 +31,15 @@ static enum signature_result check_signature(const struct request *req)
 	return signature_check(&req->service->keys, buf_slice(&path), uri_query(req->target), (int64_t)time(NULL));
 }
 
+static enum status wrong_key(struct request *req)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	bool ok = bounds_wrong_key(req->service->bounds, request_param(req, "REMOTE_ADDR"), ms);
+	return ok ? STATUS_UNAUTHORIZED : STATUS_TOO_MANY_ATTEMPTS;
+}
+
 static enum status check_access(struct request *req, const struct route *route)
 {
 	if (route && route->key == KEY_NOT_ASKED)
@@ -40,12 +50,15 @@ static enum status check_access(struct request *req, const struct route *route)
 		return STATUS_OK;
 	switch (check_signature(req)) {
 	case SIGNATURE_NONE:
-		return STATUS_UNAUTHORIZED;
+		return wrong_key(req);
 	case SIGNATURE_OK:
-		return route && route->key == KEY_OR_SIGNATURE ? STATUS_OK : STATUS_BAD_SIGNATURE;
+		if (route && route->key == KEY_OR_SIGNATURE)
+			return STATUS_OK;
+		break;
 	case SIGNATURE_BAD:
 		break;
 	}
+	bounds_count(req->service->bounds, LIMIT_BAD_SIGNATURE);
 	return STATUS_BAD_SIGNATURE;
 }
 
@@ -108,6 +121,8 @@ static void add_advice(struct response *res, enum status status, unsigned allowe
 {
 	if (status == STATUS_UNAUTHORIZED)
 		response_header(res, "WWW-Authenticate", SLICE_LIT("Bearer"));
+	if (status == STATUS_TOO_MANY_ATTEMPTS)
+		response_header(res, "Retry-After", SLICE_LIT("10"));
 	if (status != STATUS_WRONG_METHOD)
 		return;
 	autobuf names = { 0 };

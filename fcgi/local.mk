@@ -4,6 +4,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/actions.c \
 	fcgi/answer_cache.c fcgi/answer_cache.h \
 	fcgi/body.c fcgi/body.h \
+	fcgi/bounds.c fcgi/bounds.h \
 	fcgi/conditional.c fcgi/conditional.h \
 	fcgi/credential.c fcgi/credential.h \
 	fcgi/database.c fcgi/database.h \

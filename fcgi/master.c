@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#include "bounds.h"
 #include "child.h"
 #include "cleanup.h"
 #include "log.h"
@@ -15,6 +16,7 @@
 
 #define SHORT_LIFE 1000	   /* ms: a worker that lived less waits before it is made again */
 #define MAX_DELAY 5000	   /* ms */
+#define LIMITS_TIME 10000  /* ms between two looks at what was refused */
 #define UPLOAD_TIME 600000 /* ms that a worker has to end an upload when it is replaced */
 
 /* One worker: running (pid), leaving (pid and kill_at), or to be made (no pid) at start_at. */
@@ -29,6 +31,7 @@ struct slot {
 
 struct master {
 	const struct conf *conf;
+	struct bounds *bounds; /* NULL: none */
 	struct listen_socket *listeners;
 	struct slot *slots;
 	size_t count;
@@ -49,7 +52,7 @@ static void start_worker(struct master *m, struct slot *s, int64_t now)
 {
 	pid_t pid = child_start();
 	if (pid == 0)
-		exit(worker_run(m->conf, m->listeners[s->pool].fd));
+		exit(worker_run(m->conf, m->bounds, m->listeners[s->pool].fd));
 	if (pid < 0) {
 		log_error(NULL, "no new worker: %m");
 		delay(s, now);
@@ -128,12 +131,13 @@ static void tend(struct master *m, int64_t now)
 	if (next_old && !somebody_leaves)
 		tell_to_leave(next_old, now, next_old->pool == POOL_UPLOAD ? UPLOAD_TIME : CHILD_KILL_TIME);
 	sweeper_tend(&m->sweeper, now);
+	bounds_tell(m->bounds, now);
 }
 
 /* ms until tend() has something to do, however nothing is signalled. */
 static int64_t time_left(const struct master *m, int64_t now)
 {
-	int64_t next = now + 60000, sweep = sweeper_due(&m->sweeper);
+	int64_t next = now + LIMITS_TIME, sweep = sweeper_due(&m->sweeper);
 	if (sweep < next)
 		next = sweep;
 	for (size_t i = 0; i < m->count; i++) {
@@ -211,6 +215,7 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 	size_t counts[POOL_COUNT];
 	count_workers(conf, counts);
 	struct master m = { .conf = conf,
+			    .bounds = bounds_new(conf),
 			    .listeners = listeners,
 			    .count = counts[POOL_QUICK] + counts[POOL_UPLOAD] + counts[POOL_GITHUB] };
 	autofree struct slot *slots = xcalloc(m.count, sizeof(*slots));

@@ -9,9 +9,10 @@
 #include "answer_cache.h"
 #include "log.h"
 
-void service_init(struct service *s, const struct conf *conf)
+void service_init(struct service *s, const struct conf *conf, struct bounds *bounds)
 {
 	*s = (struct service){ .conf = conf,
+			       .bounds = bounds,
 			       .keys = { .current = conf->api_key, .previous = conf->api_key_previous },
 			       .blobs = { .root = -1, .incoming = -1 } };
 	s->answers = answer_cache_new((size_t)conf->fcgi_answer_cache);

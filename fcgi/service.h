@@ -9,9 +9,11 @@
 
 struct github;
 struct answer_cache;
+struct bounds;
 
 struct service {
 	const struct conf *conf;
+	struct bounds *bounds; /* the workers' common ones; NULL: none */
 	struct auth_keys keys;
 	struct seal_key seal_keys[2]; /* ENCRYPTION_KEY, and the one before it */
 	size_t seal_key_count;
@@ -20,7 +22,7 @@ struct service {
 	struct blobs blobs; /* not open: see service_blobs() */
 };
 
-void service_init(struct service *s, const struct conf *conf);
+void service_init(struct service *s, const struct conf *conf, struct bounds *bounds);
 void service_free(struct service *s);
 
 /* Opens the directory of blobs where that has failed so far. False: it can't be used now, logged. */

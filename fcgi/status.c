@@ -11,6 +11,9 @@ static const struct {
 	[STATUS_OK] = { 200, "OK" },
 	[STATUS_BAD_PATH] = { 400, "Malformed path" },
 	[STATUS_UNAUTHORIZED] = { 401, "Unauthorized" },
+	[STATUS_TOO_MANY_ATTEMPTS] = { 429,
+				       "Unauthorized, and too many attempts with a wrong key from your address: try "
+				       "again later" },
 	[STATUS_BAD_SIGNATURE] = { 403, "Invalid or expired signature" },
 	[STATUS_TICKET_NEEDED] = { 403, "This link is not valid or has expired: get one from POST /api/sandbox/check" },
 	[STATUS_NOT_FOUND] = { 404, "Not found" },

@@ -6,6 +6,7 @@ enum status {
 	STATUS_OK, /* the handler has answered */
 	STATUS_BAD_PATH,
 	STATUS_UNAUTHORIZED,
+	STATUS_TOO_MANY_ATTEMPTS, /* with a wrong key */
 	STATUS_BAD_SIGNATURE,
 	STATUS_TICKET_NEEDED,
 	STATUS_NOT_FOUND,

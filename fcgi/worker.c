@@ -10,12 +10,15 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "bucket.h"
 #include "cleanup.h"
 #include "database.h"
 #include "dispatch.h"
 #include "log.h"
 
 #define DRAIN_TIME 2000 /* ms */
+#define REFUSALS_PER_SECOND 0.1
+#define REFUSALS_AT_ONCE 100
 #define LOGGED_PATH 500 /* bytes of a path in a log line */
 #define MMAP_THRESHOLD (1 << 20)
 
@@ -26,6 +29,7 @@ struct worker {
 	int signal_fd; /* readable when SIGTERM came */
 	int epoll_fd;
 	bool leaving;
+	struct bucket refusals; /* lines of the log about them */
 };
 
 static int64_t clock_us(void)
@@ -60,17 +64,32 @@ static int watch(int listen_fd, int signal_fd)
 	return steal_fd(&fd);
 }
 
-static void log_access(const struct request *req, const struct response *res, int64_t started)
+/* Of those who don't get in only some have a line: a flood of requests must not become a flood of lines. The master
+ * counts them all. */
+static enum log_level level_for(struct worker *w, const struct request *req, const struct response *res)
+{
+	int http = res->refusal ? res->refusal : res->http;
+	bool refused = http == 401 || http == 403 || http == 429;
+	/* The question whether a body may come is only of interest when the answer is no. */
+	if (req->check_only && !res->refusal)
+		return LOG_DEBUG;
+	if (!refused || req->has_key)
+		return LOG_INFO;
+	return bucket_take(&w->refusals, REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, (uint64_t)(clock_us() / 1000))
+		       ? LOG_INFO
+		       : LOG_DEBUG;
+}
+
+static void log_access(struct worker *w, const struct request *req, const struct response *res, int64_t started)
 {
 	struct slice path = request_logged_path(req);
 	int64_t us = clock_us() - started;
 	int shown = path.len > LOGGED_PATH ? LOGGED_PATH : (int)path.len;
 	int method = req->method_text.len > 20 ? 20 : (int)req->method_text.len;
-	/* The question whether a body may come is only of interest when the answer is no. */
-	log_line(req->check_only && !res->refusal ? LOG_DEBUG : LOG_INFO, req->id,
-		 "%.*s %.*s status=%d bytes=%llu ms=%lld.%03lld%s", method, req->method_text.ptr, shown, path.ptr,
-		 res->refusal ? res->refusal : res->http, (unsigned long long)res->bytes, (long long)(us / 1000),
-		 (long long)(us % 1000), res->gone ? " (nginx is gone)" : "");
+	log_line(level_for(w, req, res), req->id, "%.*s %.*s status=%d bytes=%llu ms=%lld.%03lld%s", method,
+		 req->method_text.ptr, shown, path.ptr, res->refusal ? res->refusal : res->http,
+		 (unsigned long long)res->bytes, (long long)(us / 1000), (long long)(us % 1000),
+		 res->gone ? " (nginx is gone)" : "");
 }
 
 static void serve(struct worker *w)
@@ -85,7 +104,7 @@ static void serve(struct worker *w)
 	bool complete = dispatch(&req, &res, &w->db);
 	if (!complete)
 		log_warn(req.id, "the answer was broken off");
-	log_access(&req, &res, started);
+	log_access(w, &req, &res, started);
 	/* The parameters, and with them the id for log lines, end with the request. */
 	autofree char *id = xstrdup(req.id);
 	w->db.request = id;
@@ -153,7 +172,7 @@ static bool work(struct worker *w)
 	return last != ACCEPT_FAILED;
 }
 
-int worker_run(const struct conf *conf, int listen_fd)
+int worker_run(const struct conf *conf, struct bounds *bounds, int listen_fd)
 {
 	struct worker w = { 0 };
 	/* Large blocks go back to the system at once, so that one large answer doesn't make a large worker. */
@@ -168,7 +187,7 @@ int worker_run(const struct conf *conf, int listen_fd)
 	w.epoll_fd = epoll_fd;
 	/* For the files that it makes: nginx reads them, by its group where it is another user. */
 	(void)umask(027);
-	service_init(&w.service, conf);
+	service_init(&w.service, conf, bounds);
 	(void)service_blobs(&w.service, NULL);
 	database_init(&w.db, conf->database_url);
 	bool ok = work(&w);

@@ -46,10 +46,21 @@ struct conf {
 	int64_t ws_max_queue;
 	int64_t ws_ping_interval; /* ms */
 	int64_t ws_max_connections;
-	int64_t ws_connect_rate; /* per second; 0: no limit */
-	int64_t ws_message_rate; /* per second and connection; 0: no limit */
-	int64_t ws_drain_time;	 /* ms */
-	int64_t ws_db_timeout;	 /* ms */
+	int64_t ws_connect_rate;	/* per second; 0: no limit */
+	int64_t ws_message_rate;	/* per second and connection; 0: no limit */
+	int64_t ws_address_connections; /* 0: no limit, as the next two */
+	int64_t ws_address_connect_rate;
+	int64_t ws_ping_rate;
+	int64_t ws_max_handshakes;
+	int64_t ws_handshake_timeout; /* ms */
+	int64_t ws_message_timeout;   /* ms */
+	int64_t ws_max_requests;
+	int64_t ws_max_request_bytes;
+	int64_t ws_max_memory;
+	int64_t ws_address_memory; /* 0: no limit */
+	int64_t wrong_key_rate;	   /* per minute; 0: no limit */
+	int64_t ws_drain_time;	   /* ms */
+	int64_t ws_db_timeout;	   /* ms */
 	int64_t change_log_keep;
 	int64_t change_log_days;
 	int64_t retry_hours;

@@ -4,6 +4,7 @@ lib_libcraft_a_SOURCES = \
 	lib/base64.c lib/base64.h \
 	lib/blob_rows.c lib/blob_rows.h \
 	lib/blobs.c lib/blobs.h \
+	lib/bucket.h \
 	lib/buf.c lib/buf.h \
 	lib/cleanup.h \
 	lib/client_key.c lib/client_key.h \
@@ -21,10 +22,12 @@ lib_libcraft_a_SOURCES = \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
 	lib/orphans.c lib/orphans.h \
+	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \
 	lib/seal.c lib/seal.h \
 	lib/startup.c lib/startup.h \
 	lib/sweep.c lib/sweep.h \
+	lib/tally.c lib/tally.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \
 	lib/uuid.c lib/uuid.h

@@ -13,6 +13,7 @@ struct courier;
 struct feed;
 struct hub;
 struct lane;
+struct bounds;
 struct session_cache;
 
 TAILQ_HEAD(conn_list, conn);
@@ -31,9 +32,13 @@ struct bridge {
 	struct deflate_encoder *deflate;
 	struct conn_list conns; /* all that have a socket */
 	struct conn_list dirty; /* with bytes queued since the last flush */
+	struct conn_list turns; /* with bytes received that wait for their turn */
+	uv_timer_t turn_due;	/* while there are some */
+	uint64_t turn_at;	/* ns: not before that */
+	struct bounds *bounds;
 	size_t conn_count;
+	size_t client_count; /* of those: let in */
 	uint64_t next_serial;
-	double connect_tokens;
 	bool draining;
 };
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "bounds.h"
 #include "lib/log.h"
 #include "room.h"
 #include "sandbox_room.h"
@@ -12,7 +13,6 @@
 #include "upgrade.h"
 
 #define READ_SIZE 65536
-#define HTTP_LIMIT_MS 10000
 #define CLOSE_LIMIT_MS 3000
 #define SLOW_CLOSE_LIMIT_MS                                                                                            \
 	30000	     /* a client closed for slowness, or in the middle of a big message, gets more time                \
@@ -21,13 +21,25 @@
 #define PINGS_MISSED 2
 #define BATCH_FRAMES 64
 #define EVENT_QUEUE                                                                                                    \
-	(1u << 20)  /* with more than this queued a client is sent no further events, and read no further              \
-		     */
-#define SLOW_MS 300 /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
+	(1u << 20)     /* with more than this queued a client is sent no further events, and read no further           \
+			*/
+#define TURN_FRAMES 64 /* frames of one connection before others have their turn */
+#define TURN_NS 300000 /* for all that wait for their turn, in one turn of the loop */
+#define TURN_REST 2    /* times as long as they took until the next one: so they take a third of a CPU at most */
+#define PROGRESS 16384 /* bytes that a message has to get further in WS_MESSAGE_TIMEOUT */
+#define PING_BURST 10  /* seconds of WS_PING_RATE that may come at once */
+#define SLOW_MS 300    /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void watch(struct conn *conn);
 static void feed(struct conn *conn, uint8_t *data, size_t len);
+
+/* Its part of the memory for what was received. */
+static void weigh(struct conn *conn)
+{
+	if (conn->state != CONN_DEAD)
+		bounds_hold(conn, conn->in.cap + frame_reader_memory(&conn->reader));
+}
 
 /* ---- life ---- */
 
@@ -38,7 +50,7 @@ void conn_new(struct bridge *bridge, int fd)
 	conn->fd = fd;
 	conn->refs = 1;
 	conn->serial = ++bridge->next_serial;
-	conn->since = conn->last_heard = conn->rate_at = uv_now(bridge->loop);
+	conn->since = conn->last_heard = conn->rate_at = conn->progress_at = uv_now(bridge->loop);
 	conn->rate_tokens = (double)bridge->conf.ws_message_rate;
 	conn->since_seq = -1;
 	replies_init(&conn->replies);
@@ -82,10 +94,11 @@ void conn_kill(struct conn *conn)
 {
 	if (conn->state == CONN_DEAD)
 		return;
-	if (conn->close_code)
+	if (conn->close_code && bounds_may_log(conn->bridge))
 		log_info(conn->request_id, "client %llu disconnected: %u", (unsigned long long)conn->serial,
 			 conn->close_code);
 	hub_leave(conn);
+	bounds_leave(conn);
 	conn->state = CONN_DEAD;
 	outq_drop(&conn->out, 0);
 	buf_free(&conn->in);
@@ -93,6 +106,9 @@ void conn_kill(struct conn *conn)
 	if (conn->dirty)
 		TAILQ_REMOVE(&conn->bridge->dirty, conn, dirty_link);
 	conn->dirty = false;
+	if (conn->has_turn)
+		TAILQ_REMOVE(&conn->bridge->turns, conn, turn_link);
+	conn->has_turn = false;
 	TAILQ_REMOVE(&conn->bridge->conns, conn, link);
 	conn->bridge->conn_count--;
 	uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
@@ -138,12 +154,60 @@ void conn_resume(struct conn *conn, enum conn_pause why)
 	conn->paused &= (uint8_t)~why;
 	if (conn->paused || conn->state != CONN_OPEN)
 		return;
-	watch(conn);
 	struct buf held = conn->in;
 	conn->in = (struct buf){ 0 };
-	if (held.len)
-		feed(conn, (uint8_t *)held.data, held.len);
+	feed(conn, (uint8_t *)held.data, held.len);
 	buf_free(&held);
+	weigh(conn);
+	if (conn->state != CONN_DEAD)
+		watch(conn);
+}
+
+/* ---- turns ---- */
+
+static void on_turn_due(uv_timer_t *timer)
+{
+	(void)timer; /* it wakes the loop up */
+}
+
+static void wake_for_turns(struct bridge *bridge)
+{
+	uint64_t now = uv_hrtime();
+	uint64_t ms = bridge->turn_at > now ? (bridge->turn_at - now) / 1000000 + 1 : 0;
+	if (!uv_is_active((uv_handle_t *)&bridge->turn_due))
+		(void)uv_timer_start(&bridge->turn_due, on_turn_due, ms, 0);
+}
+
+/* What is left of what came is looked at when others had their turn. */
+static void wait_for_turn(struct conn *conn)
+{
+	struct bridge *bridge = conn->bridge;
+	if (conn->state != CONN_OPEN)
+		return;
+	conn_pause(conn, PAUSE_TURN);
+	if (conn->has_turn)
+		return;
+	conn->has_turn = true;
+	TAILQ_INSERT_TAIL(&bridge->turns, conn, turn_link);
+	wake_for_turns(bridge);
+}
+
+void conn_turns(struct bridge *bridge)
+{
+	struct conn *conn;
+	if (TAILQ_EMPTY(&bridge->turns))
+		return;
+	uint64_t begin = uv_hrtime(), now = begin;
+	while ((conn = TAILQ_FIRST(&bridge->turns)) && now >= bridge->turn_at && now - begin < TURN_NS) {
+		TAILQ_REMOVE(&bridge->turns, conn, turn_link);
+		conn->has_turn = false;
+		conn_resume(conn, PAUSE_TURN);
+		now = uv_hrtime();
+	}
+	if (now >= bridge->turn_at)
+		bridge->turn_at = now + (now - begin) * TURN_REST;
+	if (!TAILQ_EMPTY(&bridge->turns))
+		wake_for_turns(bridge);
 }
 
 /* ---- sending ---- */
@@ -170,8 +234,10 @@ bool conn_has_room(const struct conn *conn)
 
 static void close_slow(struct conn *conn)
 {
-	log_info(conn->request_id, "client %llu is too slow: %zu bytes queued, %zu behind",
-		 (unsigned long long)conn->serial, conn->out.bytes, conn->lag);
+	bounds_count(conn->bridge, LIMIT_QUEUE);
+	if (bounds_may_log(conn->bridge))
+		log_info(conn->request_id, "client %llu is too slow: %zu bytes queued, %zu behind",
+			 (unsigned long long)conn->serial, conn->out.bytes + conn->replies.held, conn->lag);
 	conn_close(conn, FRAME_CLOSE_TRY_LATER, "too slow", true);
 }
 
@@ -252,6 +318,15 @@ static void enter_closing(struct conn *conn)
 	conn->state = CONN_CLOSING;
 	conn->since = uv_now(conn->bridge->loop);
 	buf_free(&conn->in);
+	weigh(conn);
+}
+
+/* The rest of a message is still coming: if we ended now, nginx would drop the connection and our Close. */
+static void linger(struct conn *conn, uint64_t limit)
+{
+	conn->half_close = true;
+	conn->lingering = true;
+	conn->since = uv_now(conn->bridge->loop) + limit - CLOSE_LIMIT_MS;
 }
 
 void conn_close(struct conn *conn, uint16_t code, const char *reason, bool discard)
@@ -275,6 +350,25 @@ void conn_close(struct conn *conn, uint16_t code, const char *reason, bool disca
 		conn->since += SLOW_CLOSE_LIMIT_MS - CLOSE_LIMIT_MS;
 }
 
+void conn_cut_off(struct conn *conn, uint16_t code, const char *reason, bool discard)
+{
+	conn_close(conn, code, reason, discard);
+	if (conn->state != CONN_CLOSING)
+		return;
+	frame_reader_free(&conn->reader);
+	weigh(conn);
+	linger(conn, discard ? SLOW_CLOSE_LIMIT_MS : CLOSE_LIMIT_MS);
+}
+
+/* Only those that had a right key and a place get a line each. */
+static void log_refusal(const struct conn *conn, uint16_t status, const char *text)
+{
+	if (!conn->has_place)
+		log_debug(conn->request_id, "upgrade refused: %u %s", status, text);
+	else if (bounds_may_log(conn->bridge))
+		log_info(conn->request_id, "upgrade refused: %u %s", status, text);
+}
+
 void conn_refuse(struct conn *conn, uint16_t status, const char *text)
 {
 	autobuf response = { 0 };
@@ -282,7 +376,7 @@ void conn_refuse(struct conn *conn, uint16_t status, const char *text)
 	struct frame_buf *frame = frame_buf_raw(buf_slice(&response));
 	enqueue(conn, frame);
 	frame_buf_unref(frame);
-	log_info(conn->request_id, "upgrade refused: %u %s", status, text);
+	log_refusal(conn, status, text);
 	enter_closing(conn);
 	conn->half_close = true;
 }
@@ -307,6 +401,8 @@ void conn_accept(struct conn *conn)
 	buf_drop_front(&conn->in, conn->hs.head_len);
 	conn->hs = (struct handshake){ 0 };
 	struct slice name = room_name(conn->room);
+	if (!bounds_may_log(conn->bridge))
+		return;
 	log_info(conn->request_id, "client %llu connected to %s %.*s", (unsigned long long)conn->serial,
 		 conn->room->type->noun, (int)name.len, name.ptr);
 }
@@ -331,15 +427,15 @@ static void on_close_frame(struct conn *conn, const struct frame_event *ev)
 
 static void on_failure(struct conn *conn, const struct frame_event *ev)
 {
-	log_info(conn->request_id, "client %llu broke the protocol: %u %s", (unsigned long long)conn->serial, ev->code,
-		 ev->reason);
+	bool too_big = ev->code == FRAME_CLOSE_TOO_BIG;
+	bounds_count(conn->bridge, too_big ? LIMIT_MESSAGE_SIZE : LIMIT_PROTOCOL);
+	if (bounds_may_log(conn->bridge))
+		log_info(conn->request_id, "client %llu broke the protocol: %u %s", (unsigned long long)conn->serial,
+			 ev->code, ev->reason);
 	conn_close(conn, ev->code, ev->reason, false);
 	conn->half_close = true;
-	/* The rest of the message is still coming: if we ended now, nginx would drop the connection and our Close. */
-	if (ev->code == FRAME_CLOSE_TOO_BIG) {
-		conn->lingering = true;
-		conn->since += SLOW_CLOSE_LIMIT_MS - CLOSE_LIMIT_MS;
-	}
+	if (too_big)
+		linger(conn, SLOW_CLOSE_LIMIT_MS);
 }
 
 static void take_token(struct conn *conn)
@@ -347,8 +443,22 @@ static void take_token(struct conn *conn)
 	if (!conn->bridge->conf.ws_message_rate)
 		return;
 	conn->rate_tokens -= 1;
-	if (conn->rate_tokens < 1)
-		conn_pause(conn, PAUSE_RATE);
+	if (conn->rate_tokens >= 1)
+		return;
+	bounds_count(conn->bridge, LIMIT_MESSAGE_RATE);
+	conn_pause(conn, PAUSE_RATE);
+}
+
+static void on_ping(struct conn *conn, const struct frame_event *ev)
+{
+	double rate = (double)conn->bridge->conf.ws_ping_rate;
+	take_token(conn);
+	if (rate <= 0 || bucket_take(&conn->pings_received, rate, rate * PING_BURST, uv_now(conn->bridge->loop))) {
+		send_pong(conn, ev->payload);
+		return;
+	}
+	bounds_count(conn->bridge, LIMIT_PINGS);
+	conn_cut_off(conn, FRAME_CLOSE_POLICY, "too many pings", false);
 }
 
 static void on_event(struct conn *conn, const struct frame_event *ev)
@@ -359,8 +469,7 @@ static void on_event(struct conn *conn, const struct frame_event *ev)
 		conn->sandbox ? sandbox_received(conn, ev) : sync_message(conn, ev);
 		break;
 	case FRAME_PING:
-		take_token(conn);
-		send_pong(conn, ev->payload);
+		on_ping(conn, ev);
 		break;
 	case FRAME_CLOSE:
 		on_close_frame(conn, ev);
@@ -369,6 +478,7 @@ static void on_event(struct conn *conn, const struct frame_event *ev)
 		on_failure(conn, ev);
 		break;
 	case FRAME_NONE:
+	case FRAME_BUSY:
 	case FRAME_BINARY:
 	case FRAME_PONG:
 		break;
@@ -378,6 +488,7 @@ static void on_event(struct conn *conn, const struct frame_event *ev)
 static void feed(struct conn *conn, uint8_t *data, size_t len)
 {
 	struct frame_event ev = { 0 };
+	unsigned frames = 0;
 	do {
 		if (conn->paused && conn->state == CONN_OPEN) {
 			buf_add(&conn->in, data, len);
@@ -388,6 +499,8 @@ static void feed(struct conn *conn, uint8_t *data, size_t len)
 		len -= n;
 		if (conn->state == CONN_OPEN || ev.kind == FRAME_CLOSE)
 			on_event(conn, &ev);
+		if (ev.kind == FRAME_BUSY || ++frames == TURN_FRAMES)
+			wait_for_turn(conn);
 	} while (ev.kind != FRAME_NONE && conn->state != CONN_DEAD);
 }
 
@@ -422,7 +535,9 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	if (events & UV_READABLE) {
 		ssize_t n = recv(conn->fd, data, sizeof(data), MSG_DONTWAIT);
 		if (n > 0) {
+			conn->progress += (size_t)n;
 			received(conn, data, (size_t)n);
+			weigh(conn);
 		} else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {
 			conn_kill(conn);
 			return;
@@ -437,7 +552,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 static void ping(struct conn *conn, uint64_t now)
 {
 	if (conn->pings >= PINGS_MISSED) {
-		log_info(conn->request_id, "client %llu doesn't answer pings", (unsigned long long)conn->serial);
+		bounds_count(conn->bridge, LIMIT_SILENT);
+		if (bounds_may_log(conn->bridge))
+			log_info(conn->request_id, "client %llu doesn't answer pings",
+				 (unsigned long long)conn->serial);
 		conn_kill(conn);
 		return;
 	}
@@ -463,15 +581,31 @@ static void refill_rate(struct conn *conn, uint64_t now)
 /* Has it been unable to keep up for a while? */
 static bool is_slow(struct conn *conn, uint64_t now)
 {
-	if (outq_waiting(&conn->out) + conn->lag <= (size_t)conn->bridge->conf.ws_max_queue)
+	if (outq_waiting(&conn->out) + conn->replies.held + conn->lag <= (size_t)conn->bridge->conf.ws_max_queue)
 		conn->slow_since = 0;
 	else if (!conn->slow_since)
 		conn->slow_since = now;
 	return conn->slow_since && now - conn->slow_since >= SLOW_MS;
 }
 
+/* Is a message under way that has hardly got on for so long that somebody must mean it? While we don't read it that is
+ * our doing. */
+static bool is_stalled(struct conn *conn, uint64_t now)
+{
+	if (conn->paused || conn->progress >= PROGRESS || frame_reader_is_idle(&conn->reader)) {
+		conn->progress = 0;
+		conn->progress_at = now;
+	}
+	return now - conn->progress_at >= (uint64_t)conn->bridge->conf.ws_message_timeout;
+}
+
 static void tick_open(struct conn *conn, uint64_t now)
 {
+	if (is_stalled(conn, now)) {
+		bounds_count(conn->bridge, LIMIT_MESSAGE_TIME);
+		conn_cut_off(conn, FRAME_CLOSE_POLICY, "the message came too slowly", false);
+		return;
+	}
 	if (is_slow(conn, now)) {
 		close_slow(conn);
 		return;
@@ -496,8 +630,10 @@ static void tick(struct conn *conn, uint64_t now)
 	uint64_t age = now > conn->since ? now - conn->since : 0;
 	switch (conn->state) {
 	case CONN_HTTP:
-		if (age > HTTP_LIMIT_MS)
-			conn_kill(conn);
+		if (age <= (uint64_t)conn->bridge->conf.ws_handshake_timeout)
+			break;
+		bounds_count(conn->bridge, LIMIT_HANDSHAKE_TIME);
+		conn_refuse(conn, 408, "The request took too long to arrive");
 		break;
 	case CONN_JOINING:
 		if (age > (uint64_t)conn->bridge->conf.ws_db_timeout)

@@ -8,21 +8,31 @@
 #include "bridge.h"
 #include "frame_buf.h"
 #include "handshake.h"
+#include "lib/bucket.h"
 #include "outq.h"
 #include "reply.h"
 
 enum conn_state { CONN_HTTP, CONN_JOINING, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
 
 /* Why a connection isn't read at the moment. */
-enum conn_pause { PAUSE_REPLIES = 1, PAUSE_RATE = 2, PAUSE_JOIN = 4, PAUSE_DRAIN = 8, PAUSE_QUEUE = 16 };
+enum conn_pause {
+	PAUSE_REPLIES = 1,
+	PAUSE_RATE = 2,
+	PAUSE_JOIN = 4,
+	PAUSE_DRAIN = 8,
+	PAUSE_QUEUE = 16,
+	PAUSE_TURN = 32
+};
 
 struct op;
+struct peer;
 struct room;
 struct sandbox_client;
 
 struct conn {
 	TAILQ_ENTRY(conn) link;	      /* bridge->conns */
 	TAILQ_ENTRY(conn) dirty_link; /* bridge->dirty, when dirty */
+	TAILQ_ENTRY(conn) turn_link;  /* bridge->turns, when has_turn */
 	TAILQ_ENTRY(conn) room_link;  /* the room's members, when room */
 	struct bridge *bridge;
 	uv_poll_t poll;
@@ -35,9 +45,11 @@ struct conn {
 	uint64_t last_heard; /* ms */
 	uint8_t pings;	     /* unanswered */
 	uint16_t close_code; /* how it ended, for the log: 1006 until a Close frame was sent; 0 before the 101 */
-	int watched; /* what the loop was asked to look for */
+	int watched;	     /* what the loop was asked to look for */
 	uint8_t paused;
 	bool dirty;
+	bool has_turn;		  /* its next turn is waited for */
+	bool has_place;		  /* counts as a client (bounds.c) */
 	bool peer_closed;	  /* its Close came */
 	bool half_close;	  /* nothing more is expected from it */
 	bool lingering, fin_sent; /* waiting until it has stopped sending; our end of file is out */
@@ -54,6 +66,13 @@ struct conn {
 	double rate_tokens;
 	uint64_t rate_at;
 
+	/* Limits. */
+	struct peer *peer; /* where its address is known */
+	size_t held;	   /* bytes received and not dealt with, as counted in bounds */
+	struct bucket pings_received;
+	size_t progress;      /* bytes that came since progress_at */
+	uint64_t progress_at; /* ms: since when the message under way, if there is one, gets on slowly */
+
 	/* Its place in a workspace or sandbox (hub.c, join.c). */
 	struct room *room;
 	struct sandbox_client *sandbox; /* NULL: of a workspace */
@@ -67,9 +86,10 @@ struct conn {
 	uint64_t slow_since; /* ms: since when queue and lag together are beyond WS_MAX_QUEUE; 0: they aren't */
 
 	/* Sync (lane.c). */
-	struct lane *lane; /* where its requests under way are */
-	size_t under_way;
-	TAILQ_HEAD(, op) backlog; /* requests that wait for those in the other lane */
+	struct lane *lane;	     /* where its requests under way are */
+	size_t under_way, heavy_ops; /* see lane.c */
+	uint64_t busy_until;	     /* ms: so long its requests count as many */
+	TAILQ_HEAD(, op) backlog;    /* requests that wait for those in the other lane */
 };
 
 /* Takes over an accepted, non-blocking socket. */
@@ -86,6 +106,8 @@ void conn_flush_dirty(struct bridge *bridge);
 
 /* Sends a Close frame, waits for the peer's, then disconnects. discard: drops what is queued before it. */
 void conn_close(struct conn *conn, uint16_t code, const char *reason, bool discard);
+/* The same for a client that is in the middle of sending something: the rest of it is not looked at. */
+void conn_cut_off(struct conn *conn, uint16_t code, const char *reason, bool discard);
 /* Answers an upgrade request with an HTTP error and disconnects. */
 void conn_refuse(struct conn *conn, uint16_t status, const char *text);
 /* Sends 101: JOINING -> OPEN. What the client sends is read once conn_resume(conn, PAUSE_JOIN) is called. */
@@ -98,6 +120,10 @@ void conn_resume(struct conn *conn, enum conn_pause why);
 
 struct conn *conn_ref(struct conn *conn);
 void conn_unref(struct conn *conn);
+
+/* Deals with what is left of the bytes of those that sent much at once, as far as there is time in one turn of the
+ * loop. */
+void conn_turns(struct bridge *bridge);
 
 /* Pings, timeouts, rate limits: call it a few times a second. */
 void conn_tick(struct bridge *bridge, uint64_t now);

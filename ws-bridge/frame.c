@@ -26,6 +26,12 @@ enum state {
 
 #define INFLATE_CHUNK ((size_t)4096)
 
+/* Data inflate to 1032 times their size at most (a length of 258 in two bits). So many bytes are inflated at a time,
+ * and no more once a call has made so many. */
+#define INFLATE_STEP ((size_t)256)
+#define INFLATE_SHARE ((size_t)256 << 10)
+#define DECODER_MEMORY ((size_t)40 << 10)
+
 void frame_reader_init(struct frame_reader *r, size_t max_message, bool deflate)
 {
 	*r = (struct frame_reader){ .max_message = max_message, .deflate = deflate };
@@ -340,6 +346,8 @@ static void take_control(struct frame_reader *r, struct slice bytes, struct fram
 static size_t read_payload(struct frame_reader *r, uint8_t *data, size_t len, struct frame_event *ev)
 {
 	size_t n = len < r->frame_left ? len : (size_t)r->frame_left;
+	if (r->decoder && !frame_control(r) && n > INFLATE_STEP)
+		n = INFLATE_STEP;
 	if (n == 0 && r->frame_left > 0)
 		return 0;
 	unmask(r, data, n);
@@ -358,8 +366,12 @@ size_t frame_reader_feed(struct frame_reader *r, uint8_t *data, size_t len, stru
 {
 	*ev = (struct frame_event){ 0 };
 	release_delivered(r);
-	size_t used = 0;
+	size_t used = 0, before = r->size;
 	while (used < len && r->state != DEAD && ev->kind == FRAME_NONE) {
+		if (r->decoder && r->size - before > INFLATE_SHARE) {
+			ev->kind = FRAME_BUSY;
+			break;
+		}
 		if (r->state == IN_HEAD)
 			used += read_head(r, data + used, len - used, ev);
 		/* an empty payload is complete as soon as its header is */
@@ -367,6 +379,16 @@ size_t frame_reader_feed(struct frame_reader *r, uint8_t *data, size_t len, stru
 			used += read_payload(r, data + used, len - used, ev);
 	}
 	return r->state == DEAD ? len : used;
+}
+
+bool frame_reader_is_idle(const struct frame_reader *r)
+{
+	return r->state == IN_HEAD && r->head_len == 0 && r->message_opcode == 0;
+}
+
+size_t frame_reader_memory(const struct frame_reader *r)
+{
+	return r->message.cap + r->control.cap + (r->decoder ? DECODER_MEMORY : 0);
 }
 
 struct buf frame_reader_take(struct frame_reader *r, const struct frame_event *ev)

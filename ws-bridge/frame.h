@@ -52,6 +52,7 @@ enum frame_kind {
 	FRAME_PONG,   /* payload as it came */
 	FRAME_CLOSE,  /* the peer closes: code (1005 if it gave none) and payload (its reason, UTF-8) */
 	FRAME_FAIL,   /* the peer broke the protocol: send a Close with code and reason, then disconnect */
+	FRAME_BUSY,   /* nothing complete, and bytes are left: feed them again, now or after others had a turn */
 };
 
 struct frame_event {
@@ -93,7 +94,8 @@ void frame_reader_free(struct frame_reader *r);
 
 /* Takes bytes from the connection, up to the end of one message or control frame, and says in *ev what
  * they made. Returns the number of bytes taken; all of them when ev->kind is FRAME_NONE, FAIL or
- * CLOSE. The payload is unmasked in place: the bytes taken are changed. A message that came in one
+ * CLOSE. What inflates to much is taken in part (FRAME_BUSY): a call inflates some 500 KB at most, however
+ * little data say so. The payload is unmasked in place: the bytes taken are changed. A message that came in one
  * frame wholly inside `data` is not copied: ev->payload points into data. data may be NULL when len
  * is 0; such a call only releases the memory of the last event.
  * Errors come as FRAME_FAIL, as early as the bytes make them certain:
@@ -106,6 +108,12 @@ void frame_reader_free(struct frame_reader *r);
  * RSV1 is allowed on the first frame of a message when deflate was negotiated (RFC 7692 section 6).
  * After FRAME_CLOSE or FRAME_FAIL every further byte is dropped and nothing more is produced. */
 size_t frame_reader_feed(struct frame_reader *r, uint8_t *data, size_t len, struct frame_event *ev);
+
+/* Is nothing of a frame or message there? */
+bool frame_reader_is_idle(const struct frame_reader *r);
+
+/* Bytes of memory that it holds. */
+size_t frame_reader_memory(const struct frame_reader *r);
 
 /* Makes the payload of the event that feed just returned the caller's: an assembled message is handed
  * over, one inside the caller's data is copied. The caller frees the result with buf_free(). */

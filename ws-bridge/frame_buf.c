@@ -4,9 +4,17 @@
 #include <assert.h>
 #include <stdlib.h>
 
+static size_t all_bytes;
+
+size_t frame_buf_bytes(void)
+{
+	return all_bytes;
+}
+
 static struct frame_buf *make(size_t len)
 {
 	struct frame_buf *f = xmalloc(sizeof(*f) + len);
+	all_bytes += len;
 	f->refs = 1;
 	f->len = len;
 	return f;
@@ -79,6 +87,8 @@ struct frame_buf *frame_buf_ref(struct frame_buf *f)
 void frame_buf_unref(struct frame_buf *f)
 {
 	assert(f->refs > 0);
-	if (--f->refs == 0)
-		free(f);
+	if (--f->refs)
+		return;
+	all_bytes -= f->len;
+	free(f);
 }

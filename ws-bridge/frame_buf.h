@@ -25,4 +25,7 @@ struct frame_buf *frame_buf_raw(struct slice bytes);
 struct frame_buf *frame_buf_ref(struct frame_buf *f);
 void frame_buf_unref(struct frame_buf *f);
 
+/* Bytes of all frames that there are. */
+size_t frame_buf_bytes(void);
+
 #endif

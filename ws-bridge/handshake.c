@@ -449,10 +449,10 @@ static const struct status {
 	{ 413, "Content Too Large", "" },
 	{ 414, "URI Too Long", "" },
 	{ 426, "Upgrade Required", "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" },
-	{ 429, "Too Many Requests", "" },
+	{ 429, "Too Many Requests", "Retry-After: 10\r\n" },
 	{ 431, "Request Header Fields Too Large", "" },
 	{ 500, "Internal Server Error", "" },
-	{ 503, "Service Unavailable", "" },
+	{ 503, "Service Unavailable", "Retry-After: 1\r\n" },
 	{ 505, "HTTP Version Not Supported", "" },
 };
 

@@ -14,6 +14,7 @@
 
 #define RING_EVENTS 1024
 #define RING_BYTES (4u << 20)
+#define RINGS_SHARE 16 /* of all rooms: so much of WS_MAX_MEMORY */
 #define HOLD_EVENTS 4096
 #define ROOM_LINGER_MS 60000
 
@@ -21,6 +22,7 @@ struct hub *hub_new(struct bridge *bridge)
 {
 	struct hub *hub = xcalloc(1, sizeof(*hub));
 	hub->bridge = bridge;
+	TAILQ_INIT(&hub->rings);
 	return hub;
 }
 
@@ -67,12 +69,21 @@ static void drop_events(struct event_list *list)
 	}
 }
 
+static void drop_ring(struct room *room)
+{
+	if (!TAILQ_EMPTY(&room->ring))
+		TAILQ_REMOVE(&room->hub->rings, room, ring_link);
+	drop_events(&room->ring);
+	room->hub->ring_bytes -= room->ring_bytes;
+	room->ring_count = room->ring_bytes = 0;
+}
+
 static void room_free(struct room *room)
 {
 	(void)map_remove(&room->hub->rooms[room->kind], room_name(room));
 	if (room->id)
 		(void)map_remove(&room->hub->by_id, id_key(&room->id));
-	drop_events(&room->ring);
+	drop_ring(room);
 	drop_events(&room->hold);
 	free(room->name);
 	free(room);
@@ -152,6 +163,11 @@ bool hub_names(struct hub *hub, enum room_kind kind, struct buf *out)
 
 static void ring_add(struct room *room, struct event *e)
 {
+	struct hub *hub = room->hub;
+	size_t before = room->ring_bytes;
+	if (!TAILQ_EMPTY(&room->ring))
+		TAILQ_REMOVE(&hub->rings, room, ring_link);
+	TAILQ_INSERT_TAIL(&hub->rings, room, ring_link);
 	TAILQ_INSERT_TAIL(&room->ring, e, link);
 	room->ring_count++;
 	room->ring_bytes += e->head.cap + e->data.cap;
@@ -162,6 +178,11 @@ static void ring_add(struct room *room, struct event *e)
 		room->ring_bytes -= oldest->head.cap + oldest->data.cap;
 		event_unref(oldest);
 	}
+	hub->ring_bytes += room->ring_bytes - before;
+	/* Who needs what goes here reads the log. */
+	while (hub->ring_bytes > (size_t)hub->bridge->conf.ws_max_memory / RINGS_SHARE &&
+	       TAILQ_FIRST(&hub->rings) != room)
+		drop_ring(TAILQ_FIRST(&hub->rings));
 }
 
 void room_give(struct conn *conn, struct event *e)
@@ -281,9 +302,9 @@ static void dismiss(void *value, void *arg)
 			conn_close(conn, FRAME_CLOSE_RESTART, "the database was restored or failed over, reload",
 				   false);
 	}
-	drop_events(&room->ring);
+	drop_ring(room);
 	drop_events(&room->hold);
-	room->ring_count = room->ring_bytes = room->hold_count = 0;
+	room->hold_count = 0;
 	room->head = ROOM_UNKNOWN;
 	room->wanted = 0;
 	if (room->id)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "lib/listen.h"
 #include "lib/log.h"
@@ -21,6 +22,28 @@ struct listener {
 };
 
 static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* For those that aren't let in yet only so many places are kept: an answer, and nothing is held for it. What nginx has
+ * sent is taken first, else it would see a broken connection. */
+static void turn_away(struct bridge *bridge, int fd)
+{
+	char head[HANDSHAKE_HEAD_MAX];
+	autobuf response = { 0 };
+	handshake_error(&response, 503, "Too many connections are being made, try again");
+	ssize_t n = recv(fd, head, sizeof(head), MSG_DONTWAIT);
+	n = send(fd, response.data, response.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)n;
+	(void)close(fd);
+	bounds_count(bridge, LIMIT_HANDSHAKES);
+}
+
+static void take(struct bridge *bridge, int fd)
+{
+	if (bridge->conn_count - bridge->client_count < (size_t)bridge->conf.ws_max_handshakes)
+		conn_new(bridge, fd);
+	else
+		turn_away(bridge, fd);
+}
 
 static void on_pause_over(uv_timer_t *timer)
 {
@@ -44,7 +67,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
 		int fd = accept4(l->sock.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 		if (fd >= 0) {
-			conn_new(l->bridge, fd);
+			take(l->bridge, fd);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			pause_accepting(l, errno);
 			return;

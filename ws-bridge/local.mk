@@ -1,5 +1,6 @@
 sbin_PROGRAMS += ws-bridge/craft-ws-bridge
 ws_bridge_craft_ws_bridge_SOURCES = \
+	ws-bridge/bounds.c ws-bridge/bounds.h \
 	ws-bridge/bridge.h \
 	ws-bridge/call.c ws-bridge/call.h \
 	ws-bridge/conn.c ws-bridge/conn.h \

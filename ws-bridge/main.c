@@ -6,6 +6,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "courier.h"
 #include "feed.h"
@@ -51,20 +52,15 @@ static void end_of_turn(struct program *p)
 
 static void on_check(uv_check_t *check)
 {
-	end_of_turn(check->data);
+	struct program *p = check->data;
+	conn_turns(&p->bridge);
+	bounds_relieve(&p->bridge);
+	end_of_turn(p);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
 {
 	end_of_turn(prepare->data);
-}
-
-static void refill_connect_rate(struct bridge *b)
-{
-	double rate = (double)b->conf.ws_connect_rate;
-	b->connect_tokens += rate * TICK_MS / 1000;
-	if (b->connect_tokens > rate)
-		b->connect_tokens = rate;
 }
 
 /* ---- the end ---- */
@@ -74,6 +70,7 @@ static void close_handles(struct program *p)
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->tick, NULL);
+	uv_close((uv_handle_t *)&p->bridge.turn_due, NULL);
 	uv_close((uv_handle_t *)&p->check, NULL);
 	uv_close((uv_handle_t *)&p->prepare, NULL);
 }
@@ -170,8 +167,8 @@ static void on_tick(uv_timer_t *timer)
 	struct program *p = timer->data;
 	struct bridge *b = &p->bridge;
 	uint64_t now = uv_now(b->loop);
-	refill_connect_rate(b);
 	conn_tick(b, now);
+	bounds_tick(b, now);
 	for (size_t i = 0; i < LANE_COUNT; i++)
 		lane_tick(b->lanes[i], now);
 	courier_tick(b->small_courier, now);
@@ -212,6 +209,7 @@ static void start_handles(struct program *p)
 	(void)uv_signal_init(loop, &p->term);
 	(void)uv_signal_init(loop, &p->interrupt);
 	(void)uv_timer_init(loop, &p->tick);
+	(void)uv_timer_init(loop, &p->bridge.turn_due);
 	(void)uv_check_init(loop, &p->check);
 	(void)uv_prepare_init(loop, &p->prepare);
 	p->term.data = p->interrupt.data = p->tick.data = p->check.data = p->prepare.data = p;
@@ -227,7 +225,8 @@ static void start_parts(struct bridge *b)
 	make_id(b->id);
 	TAILQ_INIT(&b->conns);
 	TAILQ_INIT(&b->dirty);
-	b->connect_tokens = (double)b->conf.ws_connect_rate;
+	TAILQ_INIT(&b->turns);
+	b->bounds = bounds_new();
 	b->deflate = deflate_encoder_new(DEFLATE_LEVEL_DEFAULT);
 	b->cache = session_cache_new(SESSION_CACHE_BYTES);
 	b->hub = hub_new(b);
@@ -249,6 +248,7 @@ static void free_parts(struct bridge *b)
 	(void)uv_run(b->loop, UV_RUN_DEFAULT);
 	hub_free(b->hub);
 	session_cache_free(b->cache);
+	bounds_free(b->bounds);
 	deflate_encoder_free(b->deflate);
 }
 

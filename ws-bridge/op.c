@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
+#include "bounds.h"
 #include "hub.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -107,6 +108,7 @@ struct op *op_new(const struct message_type *type, struct conn *conn, struct buf
 	if (conn->client && request_id.len)
 		hash_request(op, request_id);
 	op->message = *message;
+	bounds_add_bytes(conn->bridge, op->message.cap);
 	*message = (struct buf){ 0 };
 	return op;
 }
@@ -115,6 +117,7 @@ void op_free(struct op *op)
 {
 	for (size_t i = 0; i < OP_MAX_FIELDS; i++)
 		buf_free(&op->decoded[i]);
+	bounds_remove_bytes(op->conn->bridge, op->message.cap);
 	buf_free(&op->message);
 	buf_free(&op->event);
 	buf_free(&op->origin);

@@ -59,6 +59,7 @@ struct op {
 	int64_t payload_hash;
 	uint64_t started; /* ms */
 	unsigned tries;
+	bool heavy; /* of a connection with many under way */
 
 	/* Built for the statement. */
 	int64_t version;  /* the session's new one */
@@ -85,7 +86,8 @@ void op_sent(struct op *op);
 /* May it share a call with other updates (see call.h)? Only while its session is known to be there. */
 bool op_may_join(const struct op *op);
 struct pglink;
-/* Queues the read of what op_parameters() needs, unless the cache has it. *asked tells whether it did. False: broken. */
+/* Queues the read of what op_parameters() needs, unless the cache has it. *asked tells whether it did. False: broken.
+ */
 bool op_send_base(struct op *op, struct pglink *link, bool *asked);
 /* The answer to that read. */
 void op_take_base(struct op *op, const PGresult *result);

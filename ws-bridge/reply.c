@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "lib/json.h"
 
@@ -31,6 +32,19 @@ void replies_free(struct replies *r)
 	STAILQ_INIT(&r->list);
 }
 
+void replies_bound(struct conn *conn, size_t requests, size_t bytes)
+{
+	const struct conf *conf = &conn->bridge->conf;
+	size_t most = (size_t)conf->ws_max_requests, most_bytes = (size_t)conf->ws_max_request_bytes;
+	if (requests >= most || bytes >= most_bytes) {
+		if (!(conn->paused & PAUSE_REPLIES))
+			bounds_count(conn->bridge, LIMIT_REQUESTS);
+		conn_pause(conn, PAUSE_REPLIES);
+	} else if (requests <= most / 2 && bytes <= most_bytes / 2) {
+		conn_resume(conn, PAUSE_REPLIES);
+	}
+}
+
 struct reply *reply_expect(struct conn *conn, struct slice request_id, size_t cost)
 {
 	struct reply *reply = xcalloc(1, sizeof(*reply));
@@ -39,8 +53,7 @@ struct reply *reply_expect(struct conn *conn, struct slice request_id, size_t co
 	STAILQ_INSERT_TAIL(&conn->replies.list, reply, link);
 	conn->replies.count++;
 	conn->replies.bytes += cost;
-	if (conn->replies.count >= REPLIES_MAX || conn->replies.bytes >= REPLIES_MAX_BYTES)
-		conn_pause(conn, PAUSE_REPLIES);
+	replies_bound(conn, conn->replies.count, conn->replies.bytes);
 	return reply;
 }
 
@@ -58,16 +71,17 @@ static void send_ready(struct conn *conn)
 		STAILQ_REMOVE_HEAD(&r->list, link);
 		r->count--;
 		r->waiting -= reply->wait_seq ? 1 : 0;
+		r->held -= reply->frame->len;
 		conn_send(conn, reply->frame);
 		reply_free(reply);
 	}
-	if (r->count < REPLIES_MAX / 2 && r->bytes < REPLIES_MAX_BYTES / 2)
-		conn_resume(conn, PAUSE_REPLIES);
+	replies_bound(conn, r->count, r->bytes);
 }
 
 static void complete(struct conn *conn, struct reply *reply, struct frame_buf *frame)
 {
 	reply->frame = frame;
+	conn->replies.held += frame->len;
 	conn->replies.bytes -= reply->cost;
 	reply->cost = 0;
 	send_ready(conn);
@@ -141,8 +155,10 @@ void replies_give_up(struct conn *conn, uint64_t since)
 	{
 		if (!reply->wait_seq || reply->wait_seq <= conn->pos || reply->waits_since >= since)
 			continue;
+		r->held -= reply->frame->len;
 		frame_buf_unref(reply->frame);
 		reply->frame = error_frame(conn, reply, APPLIED);
+		r->held += reply->frame->len;
 		reply->wait_seq = 0;
 		r->waiting--;
 	}

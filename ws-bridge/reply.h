@@ -6,11 +6,11 @@
 
 #include "frame_buf.h"
 
-/* Requests that may wait for an answer before the connection is read no further. */
-#define REPLIES_MAX 256
-#define REPLIES_MAX_BYTES (8u << 20)
-
 struct conn;
+
+/* Stops reading a connection that has so many requests, of so many bytes, under way (WS_MAX_REQUESTS,
+ * WS_MAX_REQUEST_BYTES), and goes on when it has half of that. */
+void replies_bound(struct conn *conn, size_t requests, size_t bytes);
 
 struct reply {
 	STAILQ_ENTRY(reply) link;
@@ -24,6 +24,7 @@ struct reply {
 struct replies {
 	STAILQ_HEAD(, reply) list;
 	size_t count, bytes, waiting;
+	size_t held; /* bytes of the answers that are known and can't leave yet */
 };
 
 void replies_init(struct replies *r);

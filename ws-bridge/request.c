@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "courier.h"
 #include "reply.h"
@@ -21,12 +22,14 @@ struct request *request_new(struct conn *conn, const struct sandbox_message *m, 
 	r->text = text;
 	r->size = text.len;
 	r->big = text.len > BIG_MESSAGE;
+	bounds_add_bytes(conn->bridge, r->size);
 	r->started = uv_now(conn->bridge->loop);
 	return r;
 }
 
 static void request_free(struct request *r)
 {
+	bounds_remove_bytes(r->conn->bridge, r->size);
 	buf_free(&r->id);
 	buf_free(&r->text);
 	conn_unref(r->conn);
@@ -52,8 +55,7 @@ bool request_begin(struct request *r)
 		return true;
 	client->requests++;
 	client->bytes += r->size;
-	if (client->requests >= REPLIES_MAX || client->bytes >= REPLIES_MAX_BYTES)
-		conn_pause(r->conn, PAUSE_REPLIES);
+	replies_bound(r->conn, client->requests, client->bytes);
 	if (!TAILQ_EMPTY(&client->backlog) || !may_go(client, r)) {
 		TAILQ_INSERT_TAIL(&client->backlog, r, link);
 		return false;
@@ -80,8 +82,7 @@ static void let_others_follow(struct conn *conn)
 		go(client, waiting);
 		courier_enqueue(waiting);
 	}
-	if (client->requests < REPLIES_MAX / 2 && client->bytes < REPLIES_MAX_BYTES / 2)
-		conn_resume(conn, PAUSE_REPLIES);
+	replies_bound(conn, client->requests, client->bytes);
 }
 
 void request_end(struct request *r)

@@ -14,6 +14,8 @@ struct hub {
 	struct bridge *bridge;
 	struct map rooms[ROOM_KINDS]; /* by name */
 	struct map by_id;	      /* workspaces */
+	TAILQ_HEAD(, room) rings;     /* rooms with recent events, the one that had one last at the end */
+	size_t ring_bytes;	      /* of all of them */
 	char *epoch;
 };
 
@@ -31,13 +33,14 @@ struct room {
 	const struct room_type *type;
 	char *name;
 	size_t name_len;
-	int64_t id;		  /* of a workspace; 0: not written to yet, as far as we know */
-	unsigned refs;		  /* requests and reads under way */
-	struct conn_list members; /* all that joined or are joining; events go to those that are live */
-	int64_t head;		  /* number of the last event delivered, or ROOM_UNKNOWN before the first read */
-	int64_t wanted;		  /* the highest number heard of */
-	bool reading;		  /* a page of the log is asked for */
-	struct event_list ring;	  /* the latest events, without gaps, up to head */
+	int64_t id;		     /* of a workspace; 0: not written to yet, as far as we know */
+	unsigned refs;		     /* requests and reads under way */
+	struct conn_list members;    /* all that joined or are joining; events go to those that are live */
+	int64_t head;		     /* number of the last event delivered, or ROOM_UNKNOWN before the first read */
+	int64_t wanted;		     /* the highest number heard of */
+	bool reading;		     /* a page of the log is asked for */
+	TAILQ_ENTRY(room) ring_link; /* hub->rings, when ring isn't empty */
+	struct event_list ring;	     /* the latest events, without gaps, up to head */
 	size_t ring_count, ring_bytes;
 	struct event_list hold; /* events that came before their predecessors, ascending */
 	size_t hold_count;

@@ -4,10 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "hub.h"
 #include "lib/auth.h"
-#include "lib/log.h"
 #include "lib/uri.h"
 #include "sandbox_room.h"
 
@@ -52,17 +52,6 @@ static const char *read_parameters(struct conn *conn, struct slice query)
 	return NULL;
 }
 
-/* One token for each upgrade; the bucket holds a second's worth. */
-static bool take_connect_token(struct bridge *bridge)
-{
-	if (!bridge->conf.ws_connect_rate)
-		return true;
-	if (bridge->connect_tokens < 1)
-		return false;
-	bridge->connect_tokens -= 1;
-	return true;
-}
-
 static void route(struct conn *conn, const struct uri_path *path)
 {
 	bool workspace = path->count >= 2 && slice_eq_str(path->seg[0], "workspace") && path->seg[1].len > 0 &&
@@ -85,14 +74,14 @@ static void authorized(struct conn *conn)
 	struct bridge *bridge = conn->bridge;
 	struct uri_path path;
 	bool well_formed = uri_path_parse(conn->hs.target, &path);
+	uint16_t status;
+	const char *refusal;
 	if (handshake_verify(&conn->hs) != HANDSHAKE_OK)
 		conn_refuse(conn, conn->hs.status, conn->hs.error);
 	else if (bridge->draining)
 		conn_refuse(conn, 503, "The server is restarting, try again");
-	else if (bridge->conn_count > (size_t)bridge->conf.ws_max_connections)
-		conn_refuse(conn, 503, "Too many connections, try again later");
-	else if (!take_connect_token(bridge))
-		conn_refuse(conn, 429, "Too many new connections, try again later");
+	else if ((refusal = bounds_admit(conn, &status)))
+		conn_refuse(conn, status, refusal);
 	else if (!well_formed)
 		conn_refuse(conn, 400, "Malformed path");
 	else
@@ -111,12 +100,20 @@ static void keep_request_id(struct conn *conn)
 	memcpy(conn->request_id, id.ptr ? id.ptr : "", n);
 }
 
+static void refuse_key(struct conn *conn)
+{
+	uint16_t status;
+	const char *text = bounds_wrong_key(conn, &status);
+	conn_refuse(conn, status, text);
+}
+
 void upgrade_received(struct conn *conn)
 {
 	switch (handshake_parse(&conn->hs, conn->in.data, conn->in.len)) {
 	case HANDSHAKE_MORE:
 		return;
 	case HANDSHAKE_BAD:
+		bounds_count(conn->bridge, LIMIT_BAD_REQUEST);
 		conn_refuse(conn, conn->hs.status, conn->hs.error);
 		return;
 	case HANDSHAKE_OK:
@@ -130,5 +127,5 @@ void upgrade_received(struct conn *conn)
 	if (auth_check(&api_keys, conn->hs.authorization, uri_query(conn->hs.target)) == AUTH_OK)
 		authorized(conn);
 	else
-		conn_refuse(conn, 401, "Unauthorized");
+		refuse_key(conn);
 }

@@ -68,7 +68,7 @@ static void feed(struct frame_reader *r, const uint8_t *data, size_t len, struct
 		size_t n = frame_reader_feed(r, copy + at, len - at, &ev);
 		assert(n <= len - at);
 		at += n;
-		if (ev.kind != FRAME_NONE)
+		if (ev.kind != FRAME_NONE && ev.kind != FRAME_BUSY)
 			record(run, r, &ev);
 	} while (ev.kind != FRAME_NONE);
 	assert(at == len);

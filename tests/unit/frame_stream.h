@@ -88,7 +88,7 @@ static inline void feed(struct frame_reader *r, struct slice piece, struct buf *
 			assert_true(n > 0);
 		data += n;
 		len -= n;
-		if (ev.kind != FRAME_NONE)
+		if (ev.kind != FRAME_NONE && ev.kind != FRAME_BUSY)
 			record(log, &ev);
 	} while (ev.kind != FRAME_NONE);
 	free(copy);

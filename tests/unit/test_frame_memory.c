@@ -221,14 +221,46 @@ static void announced_is_not_allocated(void **state)
 	frame_reader_free(&r);
 }
 
+/* What inflates to much is dealt with a share at a time, and comes out whole. */
+static void inflating_takes_turns(void **state)
+{
+	(void)state;
+	const size_t size = (size_t)8 << 20;
+	struct frame_reader r;
+	struct frame_event ev;
+	autobuf blanks = { 0 }, packed = { 0 }, in = { 0 };
+	memset(buf_reserve(&blanks, size), ' ', size);
+	blanks.len = size;
+	struct deflate_encoder *e = deflate_encoder_new(6);
+	deflate_encode(e, buf_slice(&blanks), &packed);
+	deflate_encoder_free(e);
+	add_frame(&in, FIN | RSV1 | TEXT, buf_slice(&packed));
+	frame_reader_init(&r, size, true);
+	size_t at = 0, calls = 0;
+	do {
+		size_t before = r.size;
+		at += frame_reader_feed(&r, (uint8_t *)in.data + at, in.len - at, &ev);
+		calls++;
+		assert_true(ev.kind == FRAME_TEXT || r.size - before <= (size_t)600 << 10);
+		assert_true(frame_reader_memory(&r) <= 2 * size);
+	} while (ev.kind == FRAME_BUSY);
+	assert_int_equal(ev.kind, FRAME_TEXT);
+	assert_int_equal(ev.payload.len, size);
+	assert_int_equal(at, in.len);
+	assert_true(calls > 13);
+	assert_true(frame_reader_is_idle(&r));
+	frame_reader_free(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(deflate_vectors),	cmocka_unit_test(deflate_fragments),
-		cmocka_unit_test(deflate_rules),	cmocka_unit_test(deflate_limits),
-		cmocka_unit_test(deflate_text_checked), cmocka_unit_test(zero_copy),
-		cmocka_unit_test(take_assembled),	cmocka_unit_test(take_control_payload),
-		cmocka_unit_test(idle_holds_nothing),	cmocka_unit_test(announced_is_not_allocated),
+		cmocka_unit_test(deflate_vectors),	 cmocka_unit_test(deflate_fragments),
+		cmocka_unit_test(deflate_rules),	 cmocka_unit_test(deflate_limits),
+		cmocka_unit_test(deflate_text_checked),	 cmocka_unit_test(zero_copy),
+		cmocka_unit_test(take_assembled),	 cmocka_unit_test(take_control_payload),
+		cmocka_unit_test(idle_holds_nothing),	 cmocka_unit_test(announced_is_not_allocated),
+		cmocka_unit_test(inflating_takes_turns),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL);

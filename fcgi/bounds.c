@@ -1,0 +1,100 @@
+/* bounds.c: attempts without the right key. */
+#include "bounds.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+#include "log.h"
+#include "peers.h"
+
+#define TELL_EVERY_MS 10000
+
+const struct tally_row limit_rows[LIMIT_COUNT] = {
+	[LIMIT_WRONG_KEY] = { "wrong_key", "requests with a wrong key or none, answered with 401" },
+	[LIMIT_WRONG_KEY_RATE] = { "wrong_key_rate", "the same above WRONG_KEY_RATE, answered with 429" },
+	[LIMIT_BAD_SIGNATURE] = { "bad_signature", "requests with an invalid or expired signature, answered with 403" },
+};
+
+struct bounds {
+	const struct conf *conf;
+	pthread_mutex_t lock; /* of peers; a worker may be killed while it has it */
+	_Atomic uint64_t counters[LIMIT_COUNT];
+	uint64_t told[LIMIT_COUNT]; /* the master's */
+	int64_t told_at;
+	struct peers peers;
+};
+
+static bool lock_init(pthread_mutex_t *lock)
+{
+	pthread_mutexattr_t attr;
+	if (pthread_mutexattr_init(&attr) != 0)
+		return false;
+	bool ok = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0 &&
+		  pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0 && pthread_mutex_init(lock, &attr) == 0;
+	(void)pthread_mutexattr_destroy(&attr);
+	return ok;
+}
+
+struct bounds *bounds_new(const struct conf *conf)
+{
+	struct bounds *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (l == MAP_FAILED)
+		return NULL;
+	if (!lock_init(&l->lock)) {
+		(void)munmap(l, sizeof(*l));
+		return NULL;
+	}
+	l->conf = conf;
+	peers_init(&l->peers);
+	return l;
+}
+
+/* What a killed worker left half done is a number of tokens at worst. */
+static bool lock(struct bounds *l)
+{
+	int rc = pthread_mutex_lock(&l->lock);
+	return rc == 0 || (rc == EOWNERDEAD && pthread_mutex_consistent(&l->lock) == 0);
+}
+
+static bool take_token(struct bounds *l, uint64_t key, int64_t now_ms)
+{
+	double rate = (double)l->conf->wrong_key_rate;
+	if (!lock(l))
+		return true;
+	struct peer *peer = peers_find(&l->peers, key, (uint64_t)now_ms);
+	bool ok = !peer || bucket_take(&peer->failures, rate / 60, rate, (uint64_t)now_ms);
+	(void)pthread_mutex_unlock(&l->lock);
+	return ok;
+}
+
+bool bounds_wrong_key(struct bounds *l, struct slice address, int64_t now_ms)
+{
+	uint64_t key;
+	if (!l)
+		return true;
+	bool ok = !l->conf->wrong_key_rate || !peer_key(address, &key) || take_token(l, key, now_ms);
+	bounds_count(l, ok ? LIMIT_WRONG_KEY : LIMIT_WRONG_KEY_RATE);
+	return ok;
+}
+
+void bounds_count(struct bounds *l, enum limit which)
+{
+	if (l)
+		(void)atomic_fetch_add_explicit(&l->counters[which], 1, memory_order_relaxed);
+}
+
+void bounds_tell(struct bounds *l, int64_t now_ms)
+{
+	uint64_t counters[LIMIT_COUNT];
+	autobuf line = { 0 };
+	if (!l || now_ms - l->told_at < TELL_EVERY_MS)
+		return;
+	for (size_t i = 0; i < LIMIT_COUNT; i++)
+		counters[i] = atomic_load_explicit(&l->counters[i], memory_order_relaxed);
+	if (!tally_add(&line, limit_rows, LIMIT_COUNT, counters, l->told))
+		return;
+	l->told_at = now_ms;
+	log_warn(NULL, "limits:%s", buf_cstr(&line));
+}

@@ -1,0 +1,28 @@
+/* bounds.h: attempts without the right key, by client address, counted for all workers together. The memory is shared;
+ * the master makes it and tells the log. */
+#ifndef CRAFT_FCGI_BOUNDS_H
+#define CRAFT_FCGI_BOUNDS_H
+
+#include "bucket.h"
+#include "conf.h"
+#include "tally.h"
+
+/* In the order of the table of names in bounds.c. */
+enum limit { LIMIT_WRONG_KEY, LIMIT_WRONG_KEY_RATE, LIMIT_BAD_SIGNATURE, LIMIT_COUNT };
+
+extern const struct tally_row limit_rows[LIMIT_COUNT];
+
+struct bounds;
+
+/* Before the workers are made. NULL: no memory; then there are no limits. */
+struct bounds *bounds_new(const struct conf *conf);
+
+/* An attempt with a wrong key or none came from this address (text). False: there were too many. Never blocks for long;
+ * bounds may be NULL. */
+bool bounds_wrong_key(struct bounds *bounds, struct slice address, int64_t now_ms);
+void bounds_count(struct bounds *bounds, enum limit which);
+
+/* Says in one line, every 10 s at most, what was refused since the last one. For the master. */
+void bounds_tell(struct bounds *bounds, int64_t now_ms);
+
+#endif
