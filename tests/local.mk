@@ -235,3 +235,7 @@ noinst_PROGRAMS += tests/git_driver
 tests_git_driver_SOURCES = tests/git_driver.c
 tests_git_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(PQ_CFLAGS) $(UV_CFLAGS)
 tests_git_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)
+
+# A link between network namespaces that delays and loses packets, for tests/e2e/chaos-network.test.mjs.
+noinst_PROGRAMS += tests/bad_link
+tests_bad_link_SOURCES = tests/bad_link.c

@@ -2,12 +2,12 @@
 // it; when a fault is over, everything runs.
 //
 //	const chaos = new Chaos(world, load, { hold: 2000 });
-//	await chaos.strike("kill -9 of a bridge");        // { first, all }: ms until writes were acknowledged again
+//	await chaos.strike("kill -9 of a bridge");        // { first, all, outage }: how long it was felt, in ms
 
 import { spawn } from "node:child_process";
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { childrenOf } from "./faults.mjs";
+import { Strace, childrenOf } from "./faults.mjs";
 import { alive, script, waitFor } from "./server.mjs";
 
 const wait = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -15,8 +15,14 @@ const wait = (ms) => new Promise((done) => setTimeout(done, ms));
 export class Chaos {
 	/** hold: ms for which something is stopped, stalled or full; random: () => [0, 1). */
 	constructor(world, load, { hold = 2000, random = Math.random } = {}) {
-		Object.assign(this, { world, load, server: world.server, hold, random });
+		Object.assign(this, { world, load, server: world.server, hold, random, frozen: new Set() });
+		// What is stopped can't be stopped for good.
+		process.on("exit", this.#thaw);
 	}
+
+	#thaw = () => { for (const pid of this.frozen) if (alive(pid)) process.kill(pid, "SIGCONT"); };
+
+	end() { process.off("exit", this.#thaw); }
 
 	pick(list) { return list[Math.floor(this.random() * list.length)]; }
 
@@ -62,13 +68,19 @@ export class Chaos {
 	}
 
 	/** Stops processes for a while. */
-	async freeze(pids) {
+	async freeze(pids, during) {
 		const held = pids.filter(alive);
-		for (const pid of held) process.kill(pid, "SIGSTOP");
+		for (const pid of held) {
+			this.frozen.add(pid);
+			process.kill(pid, "SIGSTOP");
+		}
 		try {
-			await wait(this.hold);
+			await (during ?? wait(this.hold));
 		} finally {
-			for (const pid of held) if (alive(pid)) process.kill(pid, "SIGCONT");
+			for (const pid of held) {
+				if (alive(pid)) process.kill(pid, "SIGCONT");
+				this.frozen.delete(pid);
+			}
 		}
 	}
 
@@ -112,14 +124,25 @@ export class Chaos {
 			{ deadline: 20_000, what: "a transaction that waits" });
 	}
 
+	/** Kills a writing backend where it is about to send the nth of its next answers: that of a commit, or one before. */
+	async killBeforeAnswer(nth) {
+		const pid = this.writingBackend;
+		if (!pid) return;
+		const trace = await Strace.attach(pid, "-e", "trace=sendto", "-e", `inject=sendto:signal=SIGKILL:when=${nth}`)
+			.catch(() => null);
+		await waitFor(() => !alive(pid), { deadline: 20_000, what: "the backend's end" });
+		await trace?.end();
+	}
+
 	// ---- strikes ----
 
-	/** One fault from beginning to end: { first, all } as load.recovered() counts them, from its beginning. */
-	async strike(name) {
-		const begin = Date.now();
+	/** One fault from beginning to end. first, all: ms from when everything runs again until some, and until every
+	 *  writer had a change acknowledged that it began after that; outage: ms for which one had none at the most. */
+	async strike(name, deadline) {
+		this.load.watchOutage();
 		await faults[name].run(this);
-		const { first, all } = await this.load.recovered(begin);
-		return { name, first, all, ms: Date.now() - begin };
+		const recovery = await this.load.recovered(Date.now(), deadline);
+		return { name, ...recovery, outage: this.load.outage() };
 	}
 
 	/** Why this fault can't be made here; false: it can. */
@@ -127,6 +150,7 @@ export class Chaos {
 }
 
 const noProxy = ({ proxy }) => (proxy ? false : "there is no proxy");
+const noLink = (world) => world.noLink;
 const noDisk = (world) => world.noDisk;
 const noClocks = (world) => world.noClocks;
 const other = (pids) => pids.filter(Boolean);
@@ -176,9 +200,21 @@ async function badNetwork(chaos, begin, end) {
 	end(chaos.world.proxy);
 }
 
+async function badLink(chaos, quality) {
+	await chaos.world.link.set(quality);
+	await wait(chaos.hold);
+	await chaos.world.link.set({});
+}
+
 /** By name: run(chaos), and unless(world) where it isn't always possible. */
 export const faults = {
 	"kill -9 of a bridge": { run: (c) => c.killAndRevive(c.pick(c.bridges)) },
+	"one of two bridges dead for a while": { run: async (c) => {
+		const name = c.pick(c.bridges);
+		await c.kill([c.pid(name)]);
+		await c.load.recovered(Date.now());
+		await c.revive(name);
+	}, unless: ({ server }) => server.ready.pids["craft-ws-bridge"].length < 2 && "there is one bridge" },
 	"kill -9 of all bridges": { run: async (c) => {
 		await c.kill(c.bridges.map((name) => c.pid(name)));
 		for (const name of c.bridges) await c.revive(name);
@@ -188,6 +224,10 @@ export const faults = {
 	"kill -9 of an nginx worker": { run: (c) => c.kill([c.pick(c.children("nginx"))]) },
 	"kill -9 of a PostgreSQL backend": { run: async (c) => {
 		await c.kill([c.pick(c.backends())]);
+		await c.mendDatabase();
+	} },
+	"kill -9 of a backend between its commit and the answer": { run: async (c) => {
+		await c.killBeforeAnswer(1 + Math.floor(c.random() * 3));
 		await c.mendDatabase();
 	} },
 	"kill -9 of the postmaster": { run: async (c) => {
@@ -235,6 +275,7 @@ export const faults = {
 		}
 		for (const name of c.bridges) await c.revive(name);
 	} },
+	"kill -9 of craft-sandboxd": { run: (c) => c.killAndRevive("craft-sandboxd") },
 	"a bridge drains and starts again": { run: async (c) => c.killAndRevive(c.pick(c.bridges), "SIGTERM") },
 	"craft-fcgi replaces its workers": { run: async (c) => { process.kill(c.pid("craft-fcgi"), "SIGHUP"); } },
 	"nginx reloads": { run: async (c) => { process.kill(c.pid("nginx"), "SIGHUP"); } },
@@ -250,6 +291,7 @@ export const faults = {
 		p.cut();
 		p.stall(false);
 	}), unless: noProxy },
-	"network: delay and loss": { run: (c) => badNetwork(c, (p) => Object.assign(p, { delay: 80, loss: 0.05 }),
-		(p) => Object.assign(p, { delay: 0, loss: 0 })), unless: noProxy },
+	"network: packets late, out of order and lost": { run: (c) => badLink(c, { delay: 40, jitter: 20, loss: 0.05 }), unless: noLink },
+	"network: every third packet lost": { run: (c) => badLink(c, { delay: 5, jitter: 5, loss: 0.33 }), unless: noLink },
+	"network: the cable is pulled": { run: (c) => badLink(c, { loss: 1 }), unless: noLink },
 };

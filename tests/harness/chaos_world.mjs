@@ -1,13 +1,14 @@
 // chaos_world.mjs: a server that things can be done to: its database on a small disk of its own, its daemons and its
-// database with clocks of their own, its clients behind a proxy.
+// database with clocks of their own, its clients behind a proxy and a link (chaos_proxy.mjs, chaos_net.mjs).
 //
-//	const world = await World.open({ bridges: 2, disk: true, clocks: true, proxy: true });
-//	world.server, world.proxy, world.noDisk (false, or why not), world.noClocks
+//	const world = await World.open({ bridges: 2, disk: 400 << 20, clocks: true, proxy: true, link: true });
+//	world.server, world.port, world.proxy, world.link, world.noDisk (false, or why not), world.noClocks, world.noLink
 
 import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Link, noLink } from "./chaos_net.mjs";
 import { Proxy } from "./chaos_proxy.mjs";
 import { startServer } from "./server.mjs";
 
@@ -44,10 +45,12 @@ function noFaketime(env) {
 }
 
 export class World {
-	static async open({ bridges = 2, disk = 0, clocks = false, proxy = false, env = {} } = {}) {
+	/** disk: bytes for the database. */
+	static async open({ bridges = 2, disk = 0, clocks = false, proxy = false, link = false, env = {} } = {}) {
 		const world = new World();
 		const base = mkdtempSync(path.join(tmpdir(), "craft-chaos-"));
-		Object.assign(world, { base, dir: path.join(base, "state"), noDisk: "no disk was asked for", noClocks: "no clocks were asked for" });
+		Object.assign(world, { base, dir: path.join(base, "state"), noDisk: "no disk was asked for",
+			noClocks: "no clocks were asked for", noLink: "no link was asked for" });
 		chmodSync(base, 0o755);
 		mkdirSync(path.join(world.dir, "pg"), { recursive: true });
 		world.cleanUp = () => {
@@ -58,9 +61,23 @@ export class World {
 		if (disk) world.noDisk = mountDisk(path.join(base, "disk"), path.join(world.dir, "pg"), disk);
 		if (clocks) world.noClocks = noFaketime(process.env);
 		world.server = await startServer({ dir: world.dir, bridges, env: { ...world.#environment(), ...env } });
-		if (proxy) world.proxy = await Proxy.start({ host: "127.0.0.1", port: world.server.port });
+		await world.#openNetwork(proxy, link);
 		return world;
 	}
+
+	async #openNetwork(proxy, link) {
+		this.noLink = link ? noLink() : this.noLink;
+		try {
+			if (this.noLink === false) this.link = await Link.open(this.server);
+			if (proxy) this.proxy = await Proxy.start({ host: "127.0.0.1", port: this.link?.port ?? this.server.port });
+		} catch (error) {
+			await this.close();
+			throw error;
+		}
+	}
+
+	/** Where clients connect to, on 127.0.0.1. */
+	get port() { return (this.proxy ?? this.link ?? this.server).port; }
 
 	#environment() {
 		// Little is kept in reserve, so that a full disk is met soon.
@@ -98,6 +115,7 @@ export class World {
 		process.off("exit", this.cleanUp);
 		try {
 			await this.proxy?.stop();
+			await this.link?.close();
 			await this.server.stop();
 		} finally {
 			this.cleanUp();

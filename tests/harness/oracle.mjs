@@ -94,7 +94,7 @@ class Place {
 	/** Every acknowledged change has a row. What is done with is forgotten but for the number of its row. */
 	judgeAcknowledged() {
 		for (const op of this.ops.values()) {
-			if (op.state === "acked" && !op.logged) this.complain(`${op.mark} (${op.type}) was acknowledged and is lost`);
+			if ((op.state === "acked" || op.state === "applied") && !op.logged) this.complain(`${op.mark} (${op.type}) was acknowledged and is lost`);
 			if (op.logged && op.state !== "sent") op.data = op.answer = undefined;
 		}
 	}
@@ -113,6 +113,10 @@ class Place {
 			for (const seq of listener.events.keys()) this.complain(`${listener.name} was given ${seq}, which isn't in the log`);
 			listener.events.clear();
 		}
+	}
+
+	judgeWriters() {
+		for (const { name, gap } of this.writers) if (gap) this.complain(`${name} was given ${gap}`);
 	}
 
 	async judgeState() {
@@ -212,6 +216,11 @@ export class Load {
 		return { first, all: went() };
 	}
 
+	/** From here on, how long is each writer without an acknowledgement? outage(): ms, of the one that fared worst. */
+	watchOutage() { this.writers.forEach((writer) => writer.watchOutage()); }
+
+	outage() { return Math.max(...this.writers.map(({ longest }) => longest)); }
+
 	/** No new changes; until those under way have ended, and the listeners have all there is. */
 	async quiesce(deadline = 60_000) {
 		this.writers.forEach((writer) => writer.pauseWriting());
@@ -237,6 +246,7 @@ export class Load {
 		for (const place of this.places) {
 			place.judgeListeners(place.judgeLog());
 			place.judgeAcknowledged();
+			place.judgeWriters();
 			await place.judgeState().catch((error) => place.complain(`${error.message} ${error.cause?.message ?? ""}`));
 		}
 		if (goOn) this.resume();
