@@ -57,6 +57,7 @@ export class Chaos {
 
 	/** SIGKILL by default; resolves when they are gone. */
 	async kill(pids, signal = "SIGKILL") {
+		if (!pids.length || !pids.every(Boolean)) throw new Error(`there is nothing to end by ${signal}`);
 		for (const pid of pids) process.kill(pid, signal);
 		await waitFor(() => !pids.some(alive), { deadline: 30_000, what: `${pids} to end by ${signal}` });
 	}
@@ -69,7 +70,8 @@ export class Chaos {
 
 	/** Stops processes for a while. */
 	async freeze(pids, during) {
-		const held = pids.filter(alive);
+		const held = pids.filter((pid) => pid && alive(pid));
+		if (held.length === 0) throw new Error("there is nothing to stop");
 		for (const pid of held) {
 			this.frozen.add(pid);
 			process.kill(pid, "SIGSTOP");
@@ -92,7 +94,7 @@ export class Chaos {
 			.map(([pid]) => Number(pid));
 	}
 
-	get writingBackend() { return this.pick(this.backends("application_name like 'craft-ws-bridge write%'")); }
+	get writingBackend() { return this.pick(this.backends("application_name = 'craft-ws-bridge write'")); }
 
 	/** PostgreSQL runs and answers, whatever became of it. */
 	async mendDatabase() {
@@ -127,7 +129,6 @@ export class Chaos {
 	/** Kills a writing backend where it is about to send the nth of its next answers: that of a commit, or one before. */
 	async killBeforeAnswer(nth) {
 		const pid = this.writingBackend;
-		if (!pid) return;
 		const trace = await Strace.attach(pid, "-e", "trace=sendto", "-e", `inject=sendto:signal=SIGKILL:when=${nth}`)
 			.catch(() => null);
 		await waitFor(() => !alive(pid), { deadline: 20_000, what: "the backend's end" });
@@ -153,7 +154,6 @@ const noProxy = ({ proxy }) => (proxy ? false : "there is no proxy");
 const noLink = (world) => world.noLink;
 const noDisk = (world) => world.noDisk;
 const noClocks = (world) => world.noClocks;
-const other = (pids) => pids.filter(Boolean);
 
 async function rollingRestart(chaos) {
 	for (const name of [...chaos.bridges, "craft-fcgi", "nginx", "postgres", "craft-sandboxd"]) {
@@ -184,14 +184,23 @@ async function midCommit(chaos, during) {
 	}
 }
 
-async function fullDisk(chaos) {
+// during: more that is done while it is full.
+async function fullDisk(chaos, during = () => {}) {
 	try {
 		chaos.world.fillDisk();
+		during();
 		await wait(chaos.hold);
 	} finally {
 		chaos.world.emptyDisk();
 	}
 	await chaos.mendDatabase();
+}
+
+// Files for the WAL that are there already are used up, so that it needs new ones.
+function switchWal(chaos) {
+	try {
+		for (let i = 0; i < 8; i++) chaos.server.psql("select pg_switch_wal() from (select pg_logical_emit_message(true, '', 'x')) x");
+	} catch { /* it has stopped, which was the point */ }
 }
 
 async function badNetwork(chaos, begin, end) {
@@ -246,9 +255,9 @@ export const faults = {
 	"SIGSTOP of a worker": { run: (c) => c.freeze([c.pick(c.children("craft-fcgi"))]) },
 	"SIGSTOP of the master of craft-fcgi": { run: (c) => c.freeze([c.pid("craft-fcgi")]) },
 	"SIGSTOP of an nginx worker": { run: (c) => c.freeze([c.pick(c.children("nginx"))]) },
-	"SIGSTOP of a writing backend": { run: (c) => c.freeze(other([c.writingBackend])) },
+	"SIGSTOP of a writing backend": { run: (c) => c.freeze([c.writingBackend]) },
 	"SIGSTOP of a listening backend": { run: (c) =>
-		c.freeze(other([c.pick(c.backends("application_name = 'craft-ws-bridge read'"))])) },
+		c.freeze([c.pick(c.backends("application_name = 'craft-ws-bridge read'"))]) },
 	"SIGSTOP of the postmaster": { run: (c) => c.freeze([c.pid("postgres")]) },
 	"SIGSTOP of PostgreSQL's own processes": { run: (c) =>
 		c.freeze(c.children("postgres", /postgres: (walwriter|checkpointer|background writer|autovacuum launcher)/)) },
@@ -280,7 +289,8 @@ export const faults = {
 	"craft-fcgi replaces its workers": { run: async (c) => { process.kill(c.pid("craft-fcgi"), "SIGHUP"); } },
 	"nginx reloads": { run: async (c) => { process.kill(c.pid("nginx"), "SIGHUP"); } },
 	"rolling restart of everything": { run: rollingRestart },
-	"disk full under PostgreSQL": { run: fullDisk, unless: noDisk },
+	"disk full under PostgreSQL": { run: (c) => fullDisk(c), unless: noDisk },
+	"disk full under PostgreSQL and its WAL": { run: (c) => fullDisk(c, () => switchWal(c)), unless: noDisk },
 	"clock of the daemons set back by an hour": { run: (c) => clock(c, "daemons", [-3600]), unless: noClocks },
 	"clock of the daemons jumps": { run: (c) => clock(c, "daemons", [86_400 * 400, -86_400 * 400]), unless: noClocks },
 	"clock of the database set back by an hour": { run: (c) => clock(c, "database", [-3600]), unless: noClocks },

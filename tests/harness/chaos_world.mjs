@@ -5,12 +5,12 @@
 //	world.server, world.port, world.proxy, world.link, world.noDisk (false, or why not), world.noClocks, world.noLink
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { Link, noLink } from "./chaos_net.mjs";
 import { Proxy } from "./chaos_proxy.mjs";
-import { startServer } from "./server.mjs";
+import { ROOT, startServer } from "./server.mjs";
 
 const FAKETIME = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
 
@@ -108,17 +108,20 @@ export class World {
 
 	emptyDisk() { rmSync(this.filler, { force: true }); }
 
-	/** Names of all logs, for a look at a failure. */
-	logs() { return readdirSync(path.join(this.dir, "log")); }
+	/** Copies all logs to where a run's artifacts go, for a look at a failure; resolves to that directory. */
+	keepLogs(name) {
+		const to = path.join(process.env.CRAFT_TEST_ARTIFACTS ?? path.join(ROOT, "build/artifacts"), `${name}-${process.pid}`);
+		cpSync(this.server.logDir, to, { recursive: true });
+		return to;
+	}
 
 	async close() {
 		process.off("exit", this.cleanUp);
 		try {
 			await this.proxy?.stop();
 			await this.link?.close();
-			await this.server.stop();
 		} finally {
-			this.cleanUp();
+			await this.server.stop().finally(this.cleanUp);
 		}
 	}
 }

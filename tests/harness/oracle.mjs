@@ -235,7 +235,7 @@ export class Load {
 			return heads === last;
 		}, { deadline, every: 150, what: "the daemons to be idle" });
 		const behind = () => this.places.flatMap((place) => place.listeners.filter(({ at }) => at !== place.head())
-			.map(({ name, at }) => `${name} is at ${at} of ${place.head()}`));
+			.map((listener) => `${listener.state} of ${place.head()}`));
 		await waitFor(() => behind().length === 0, { deadline: 20_000, every: 100 })
 			.catch(() => behind().forEach((text) => this.blame(text)));
 	}

@@ -6,14 +6,11 @@
 // Ends after so many minutes, or so many faults if that comes first (0: no limit). Exit status 1 after any violation; the
 // logs of that world then stay in build/artifacts.
 
-import { cpSync, mkdirSync } from "node:fs";
-import path from "node:path";
 import { parseArgs } from "node:util";
 import { Chaos, faults } from "./chaos.mjs";
 import { World } from "./chaos_world.mjs";
 import { Load } from "./oracle.mjs";
 import { randomOf } from "./oracle_ops.mjs";
-import { ROOT } from "./server.mjs";
 
 const WORLD_FAULTS = 60;
 const CHECK_EVERY = 3;
@@ -21,11 +18,10 @@ const LONG_HOLD = 20_000;
 const RECOVERY_LIMIT = 60_000;
 
 const { values } = parseArgs({ options: { minutes: { type: "string", default: "60" }, faults: { type: "string", default: "0" },
-	seed: { type: "string", default: "1" }, only: { type: "string", default: "" } } });
+	seed: { type: "string", default: "1" }, only: { type: "string", default: "" }, hold: { type: "string" } } });
 const end = Date.now() + Number(values.minutes) * 60_000;
 const most = Number(values.faults) || Infinity;
 const seed = Number(values.seed);
-const artifacts = path.join(process.env.CRAFT_TEST_ARTIFACTS ?? path.join(ROOT, "build/artifacts"), `soak-${process.pid}`);
 
 const total = { faults: 0, violations: [], worlds: 0, counts: {}, byName: new Map(), errors: {} };
 const over = () => total.faults >= most || Date.now() >= end || total.violations.length > 0;
@@ -39,7 +35,7 @@ function* plan(random) {
 	for (;;) {
 		const name = names[Math.floor(random() * names.length)];
 		const long = /SIGSTOP|nothing passes/.test(name) && random() < 0.04;
-		yield { name, hold: long ? LONG_HOLD : Math.round(100 + 900 * random()) };
+		yield { name, hold: values.hold ? Number(values.hold) : long ? LONG_HOLD : Math.round(100 + 900 * random()) };
 	}
 }
 
@@ -56,14 +52,11 @@ function add(sums, counts) {
 }
 
 async function look(load, world, last) {
-	const begin = Date.now();
 	const wrong = await load.check();
 	if (wrong.length === 0) return;
 	for (const text of wrong) say(`VIOLATION after ${last}: ${text}`);
 	total.violations.push(...wrong);
-	mkdirSync(artifacts, { recursive: true });
-	cpSync(world.server.logDir, path.join(artifacts, `world-${total.worlds}`), { recursive: true });
-	say(`the check took ${seconds(Date.now() - begin)} s; logs are in ${artifacts}`);
+	say(`the logs are in ${world.keepLogs(`soak-${total.worlds}`)}`);
 }
 
 async function strikes(world, load, chaos, next) {
@@ -90,8 +83,7 @@ async function oneWorld() {
 	} catch (error) {
 		total.violations.push(error.message);
 		say(`VIOLATION: ${error.stack} ${error.cause?.stack ?? ""}`);
-		mkdirSync(artifacts, { recursive: true });
-		cpSync(world.server.logDir, path.join(artifacts, `world-${total.worlds}`), { recursive: true });
+		say(`the logs are in ${world.keepLogs(`soak-${total.worlds}`)}`);
 	} finally {
 		chaos?.end();
 		const { errors, ...counts } = load?.summary() ?? { errors: {} };
