@@ -19,7 +19,7 @@ const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
 let counter = 0;
 
 /** One workspace: its writers, its listeners, and what became of everything. */
-class Place {
+export class Place {
 	constructor(load, slug) {
 		Object.assign(this, { load, slug, ops: new Map(), model: new Model(), checked: 0, writers: [], listeners: [] });
 		this.path = `/workspace/${slug}`;

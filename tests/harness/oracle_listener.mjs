@@ -14,7 +14,7 @@ export class Listener {
 			options: () => ({ ...options(), perMessageDeflate: deflate }),
 			open: () => { this.greeted = false; },
 			message: (message) => this.#receive(message),
-			close: () => {},
+			close: () => { this.greeted = false; },
 		});
 		// Not while it is still on its way in: on a slow machine it would never get there.
 		if (flap) this.flapping = setInterval(() => { if (this.greeted) this.line.drop(); }, flap);

@@ -3,8 +3,9 @@
 //
 //	node tests/harness/soak.mjs --minutes 60 --faults 0 --seed 1
 //
-// Ends after so many minutes, or so many faults if that comes first (0: no limit). Exit status 1 after any violation; the
-// logs of that world then stay in build/artifacts.
+// Ends after so many minutes, or so many faults if that comes first (0: no limit). A world in which something is wrong
+// ends there, and its logs stay in build/artifacts; the exit status is 1 then.
+//   --only TEXT: faults whose name has it in it; --hold MS: what is stopped or full stays so for so long.
 
 import { parseArgs } from "node:util";
 import { Chaos, faults } from "./chaos.mjs";
@@ -23,8 +24,8 @@ const end = Date.now() + Number(values.minutes) * 60_000;
 const most = Number(values.faults) || Infinity;
 const seed = Number(values.seed);
 
-const total = { faults: 0, violations: [], worlds: 0, counts: {}, byName: new Map(), errors: {} };
-const over = () => total.faults >= most || Date.now() >= end || total.violations.length > 0;
+const total = { faults: 0, violations: [], worlds: 0, badWorlds: 0, counts: {}, byName: new Map(), errors: {} };
+const over = () => total.faults >= most || Date.now() >= end || total.badWorlds >= 5;
 const seconds = (ms) => (ms / 1000).toFixed(1);
 
 function say(text) { console.log(`${new Date().toISOString().slice(11, 19)} ${text}`); }
@@ -60,17 +61,19 @@ async function look(load, world, last) {
 }
 
 async function strikes(world, load, chaos, next) {
-	for (let n = 1; n <= WORLD_FAULTS && !over(); n++) {
+	const before = total.violations.length;
+	for (let n = 1; n <= WORLD_FAULTS && !over() && total.violations.length === before; n++) {
 		const { name, hold } = next.next().value;
 		if (chaos.impossible(name)) throw new Error(`${name}: ${chaos.impossible(name)}`);
 		chaos.hold = hold;
 		note({ ...await chaos.strike(name, RECOVERY_LIMIT), hold });
 		if (n % CHECK_EVERY === 0) await look(load, world, name);
 	}
-	await look(load, world, "the last one");
+	if (total.violations.length === before) await look(load, world, "the last one");
 }
 
 async function oneWorld() {
+	const before = total.violations.length;
 	const random = randomOf(seed + total.worlds++);
 	const world = await World.open({ bridges: 2, disk: 400 << 20, clocks: true, proxy: true, link: true,
 		env: process.env.SOAK_CRAFT_PG_FLAGS ? { CRAFT_PG_FLAGS: process.env.SOAK_CRAFT_PG_FLAGS } : {} });
@@ -94,6 +97,7 @@ async function oneWorld() {
 			total.violations.push(error.message);
 			say(`VIOLATION at the end of the world: ${error.message}`);
 		});
+		if (total.violations.length > before) total.badWorlds++;
 	}
 }
 
