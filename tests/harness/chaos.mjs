@@ -89,18 +89,21 @@ export class Chaos {
 	// ---- the database ----
 
 	/** The daemons' backends; where: more of a condition. */
-	backends(where = "true") {
-		return this.server.psql(`select pid from pg_stat_activity where usename = 'craft_daemon' and ${where}`)
-			.map(([pid]) => Number(pid));
+	async backends(where = "true") {
+		const rows = await this.server.query(`select pid from pg_stat_activity where usename = 'craft_daemon' and ${where}`);
+		return rows.map(([pid]) => Number(pid));
 	}
 
-	get writingBackend() { return this.pick(this.backends("application_name = 'craft-ws-bridge write'")); }
+	async writingBackend() { return this.pick(await this.backends("application_name = 'craft-ws-bridge write'")); }
+
+	/** Ends backends as an administrator does. */
+	terminate(where) { return this.server.query(`select pg_terminate_backend(pid) from pg_stat_activity where ${where}`); }
 
 	/** PostgreSQL runs and answers, whatever became of it. */
 	async mendDatabase() {
 		await waitFor(async () => {
 			if (!this.pid("postgres")) await this.revive("postgres");
-			return this.server.psqlValue("select 1");
+			return this.server.query("select 1");
 		}, { deadline: 60_000, every: 200, what: "the database" });
 	}
 
@@ -122,13 +125,13 @@ export class Chaos {
 
 	/** Until a bridge's transaction waits for a workspace: it was sent, and isn't committed. */
 	midCommit() {
-		return waitFor(() => this.backends("application_name like 'craft-ws-bridge write%' and wait_event_type = 'Lock'").length > 0,
+		return waitFor(async () => (await this.backends("application_name like 'craft-ws-bridge write%' and wait_event_type = 'Lock'")).length > 0,
 			{ deadline: 20_000, what: "a transaction that waits" });
 	}
 
 	/** Kills a writing backend where it is about to send the nth of its next answers: that of a commit, or one before. */
 	async killBeforeAnswer(nth) {
-		const pid = this.writingBackend;
+		const pid = await this.writingBackend();
 		const trace = await Strace.attach(pid, "-e", "trace=sendto", "-e", `inject=sendto:signal=SIGKILL:when=${nth}`)
 			.catch(() => null);
 		await waitFor(() => !alive(pid), { deadline: 20_000, what: "the backend's end" });
@@ -188,7 +191,7 @@ async function midCommit(chaos, during) {
 async function fullDisk(chaos, during = () => {}) {
 	try {
 		chaos.world.fillDisk();
-		during();
+		await during();
 		await wait(chaos.hold);
 	} finally {
 		chaos.world.emptyDisk();
@@ -197,9 +200,9 @@ async function fullDisk(chaos, during = () => {}) {
 }
 
 // Files for the WAL that are there already are used up, so that it needs new ones.
-function switchWal(chaos) {
+async function switchWal(chaos) {
 	try {
-		for (let i = 0; i < 8; i++) chaos.server.psql("select pg_switch_wal() from (select pg_logical_emit_message(true, '', 'x')) x");
+		for (let i = 0; i < 8; i++) await chaos.server.query("select pg_switch_wal() from (select pg_logical_emit_message(true, '', 'x')) x");
 	} catch { /* it has stopped, which was the point */ }
 }
 
@@ -232,7 +235,7 @@ export const faults = {
 	"kill -9 of the master of craft-fcgi": { run: (c) => c.killAndRevive("craft-fcgi") },
 	"kill -9 of an nginx worker": { run: (c) => c.kill([c.pick(c.children("nginx"))]) },
 	"kill -9 of a PostgreSQL backend": { run: async (c) => {
-		await c.kill([c.pick(c.backends())]);
+		await c.kill([c.pick(await c.backends())]);
 		await c.mendDatabase();
 	} },
 	"kill -9 of a backend between its commit and the answer": { run: async (c) => {
@@ -255,26 +258,20 @@ export const faults = {
 	"SIGSTOP of a worker": { run: (c) => c.freeze([c.pick(c.children("craft-fcgi"))]) },
 	"SIGSTOP of the master of craft-fcgi": { run: (c) => c.freeze([c.pid("craft-fcgi")]) },
 	"SIGSTOP of an nginx worker": { run: (c) => c.freeze([c.pick(c.children("nginx"))]) },
-	"SIGSTOP of a writing backend": { run: (c) => c.freeze([c.writingBackend]) },
-	"SIGSTOP of a listening backend": { run: (c) =>
-		c.freeze([c.pick(c.backends("application_name = 'craft-ws-bridge read'"))]) },
+	"SIGSTOP of a writing backend": { run: async (c) => c.freeze([await c.writingBackend()]) },
+	"SIGSTOP of a listening backend": { run: async (c) =>
+		c.freeze([c.pick(await c.backends("application_name = 'craft-ws-bridge read'"))]) },
 	"SIGSTOP of the postmaster": { run: (c) => c.freeze([c.pid("postgres")]) },
 	"SIGSTOP of PostgreSQL's own processes": { run: (c) =>
 		c.freeze(c.children("postgres", /postgres: (walwriter|checkpointer|background writer|autovacuum launcher)/)) },
 	"SIGSTOP of all of PostgreSQL": { run: (c) => c.freeze([c.pid("postgres"), ...c.children("postgres")]) },
-	"the LISTEN connections cut": { run: async (c) => {
-		c.server.psql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'craft-ws-bridge read'");
-	} },
-	"all connections of the daemons cut": { run: async (c) => {
-		c.server.psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'craft_daemon'");
-	} },
+	"the LISTEN connections cut": { run: (c) => c.terminate("application_name = 'craft-ws-bridge read'") },
+	"all connections of the daemons cut": { run: (c) => c.terminate("usename = 'craft_daemon'") },
 	"kill -9 of a bridge in the middle of a commit": { run: (c) => midCommit(c, () => c.killAndRevive(c.pick(c.bridges))) },
 	"kill -9 of all bridges in the middle of a commit": { run: (c) => midCommit(c, () => faults["kill -9 of all bridges"].run(c)) },
-	"connections cut in the middle of a commit": { run: (c) => midCommit(c, async () => {
-		c.server.psql("select pg_terminate_backend(pid) from pg_stat_activity where usename = 'craft_daemon'");
-	}) },
+	"connections cut in the middle of a commit": { run: (c) => midCommit(c, () => c.terminate("usename = 'craft_daemon'")) },
 	"kill -9 of a bridge whose backend is stopped": { run: async (c) => {
-		const pid = c.writingBackend;
+		const pid = await c.writingBackend();
 		if (pid) process.kill(pid, "SIGSTOP");
 		try {
 			await wait(200);

@@ -110,7 +110,7 @@ export class World {
 
 	/** Copies all logs to where a run's artifacts go, for a look at a failure; resolves to that directory. */
 	keepLogs(name) {
-		const to = path.join(process.env.CRAFT_TEST_ARTIFACTS ?? path.join(ROOT, "build/artifacts"), `${name}-${process.pid}`);
+		const to = path.join(process.env.CRAFT_TEST_ARTIFACTS ?? path.join(ROOT, "build/artifacts"), `${name}-${process.pid}-${path.basename(this.base)}`);
 		cpSync(this.server.logDir, to, { recursive: true });
 		return to;
 	}
