@@ -13,8 +13,8 @@ import { World } from "./chaos_world.mjs";
 import { Load } from "./oracle.mjs";
 import { randomOf } from "./oracle_ops.mjs";
 
-const WORLD_FAULTS = 60;
-const CHECK_EVERY = 3;
+const WORLD_FAULTS = 150;
+const CHECK_EVERY = 4;
 const LONG_HOLD = 20_000;
 const RECOVERY_LIMIT = 60_000;
 
@@ -120,6 +120,7 @@ function report(begin) {
 }
 
 const begin = Date.now();
+// Also when it is told to stop.
+process.on("exit", () => report(begin));
 while (!over()) await oneWorld();
-report(begin);
 process.exit(total.violations.length ? 1 : 0);
