@@ -3,8 +3,9 @@
  *
  *   bad_link NETNS INSIDE OUTSIDE     NETNS: a path as in /run/netns; INSIDE, OUTSIDE: names of the devices
  *
- * Says "ready", and takes lines "DELAY JITTER LOSS" on stdin: milliseconds, milliseconds, and packets of 10,000 that are
- * lost; from then on that holds in each direction, and the answer is "PASSED LOST" so far. Ends at the end of stdin. */
+ * Says "ready", and takes lines "DELAY JITTER LOSS" on stdin: milliseconds, milliseconds, and packets of 10,000 that
+ * are lost; from then on that holds in each direction, and the answer is "PASSED LOST" so far. Ends at the end of
+ * stdin. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if.h>
@@ -138,7 +139,8 @@ static bool obey(void)
 	if (n <= 0)
 		return false;
 	line[n] = '\0';
-	if (sscanf(line, "%lld %lld %lld", &d, &j, &l) != 3 || d < 0 || d > 60000 || j < 0 || j > d || l < 0 || l > 10000)
+	if (sscanf(line, "%lld %lld %lld", &d, &j, &l) != 3 || d < 0 || d > 60000 || j < 0 || j > d || l < 0 ||
+	    l > 10000)
 		return false;
 	delay = d;
 	jitter = j;

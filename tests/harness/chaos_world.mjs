@@ -60,7 +60,13 @@ export class World {
 		process.on("exit", world.cleanUp);
 		if (disk) world.noDisk = mountDisk(path.join(base, "disk"), path.join(world.dir, "pg"), disk);
 		if (clocks) world.noClocks = noFaketime(process.env);
-		world.server = await startServer({ dir: world.dir, bridges, env: { ...world.#environment(), ...env } });
+		try {
+			world.server = await startServer({ dir: world.dir, bridges, env: { ...world.#environment(), ...env } });
+		} catch (error) {
+			process.off("exit", world.cleanUp);
+			world.cleanUp();
+			throw error;
+		}
 		await world.#openNetwork(proxy, link);
 		return world;
 	}
