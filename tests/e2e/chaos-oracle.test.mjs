@@ -162,3 +162,12 @@ test("a writer: an answer to another request, and a number that comes again", as
 	assert.match(wrong[0], /6 came again/);
 	assert.match(wrong[1], /an answer to nobody's where undefined was due/);
 });
+
+test("a writer: a number that never comes, which is none once the oracle knows it for its own", async () => {
+	await told(PlainWriter, [[hello(5), broadcast(7)]], (_, writer) => {
+		if (writer.gap !== "nothing between 5 and 7") return false;
+		writer.saw(6, true);
+		assert.equal(writer.gap, "");
+		return true;
+	});
+});

@@ -127,8 +127,13 @@ export class Place {
 		}
 	}
 
+	/** Of changes of its own that it was told nobody knows of, a writer gets no number. */
 	judgeWriters() {
-		for (const { name, gap } of this.writers) if (gap) this.complain(`${name} was given ${gap}`);
+		const untold = [...this.ops.values()].filter(({ state, logged }) => logged && (state === "unknown" || state === "applied"));
+		for (const writer of this.writers) {
+			for (const { writer: name, logged } of untold) if (name === writer.name) writer.saw?.(logged, true);
+			if (writer.gap) this.complain(`${writer.name} was given ${writer.gap}`);
+		}
 	}
 
 	async judgeState() {

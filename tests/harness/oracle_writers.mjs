@@ -96,13 +96,13 @@ class SocketWriter extends Writer {
 	#receive(message) {
 		if (message.type === "response") this.#answered(message);
 		else if (message.type === "hello") this.at = message.seq;
-		else this.#saw(message.seq);
+		else this.saw(message.seq);
 	}
 
 	// Its own changes and those of the others are all the numbers, each once. The answer to a change may come behind the
 	// events after it, and one that is given again is an older one's.
-	#saw(seq, again) {
-		if (again && seq <= this.at) return;
+	saw(seq, again) {
+		if (this.at === undefined || (again && (seq <= this.at || this.early.has(seq)))) return;
 		if (seq <= this.at || this.early.has(seq)) this.blame(`${this.name}: ${seq} came again`);
 		this.early.add(seq);
 		while (this.early.delete(this.at + 1)) this.at++;
@@ -120,7 +120,7 @@ class SocketWriter extends Writer {
 		if (error !== undefined) this.failed(op, error);
 		else if (!Number.isInteger(seq)) this.blame(`${op.mark}: acknowledged without a number`);
 		else {
-			this.#saw(seq, op.sends > 1);
+			this.saw(seq, op.sends > 1);
 			this.acknowledge(op, seq, data);
 		}
 	}
