@@ -7,6 +7,7 @@
 // ends there, and its logs stay in build/artifacts; the exit status is 1 then.
 //   --only TEXT: faults whose name has it in it; --hold MS: what is stopped or full stays so for so long.
 
+import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { Chaos, faults } from "./chaos.mjs";
 import { World } from "./chaos_world.mjs";
@@ -17,6 +18,7 @@ const WORLD_FAULTS = 150;
 const CHECK_EVERY = 4;
 const LONG_HOLD = 20_000;
 const RECOVERY_LIMIT = 60_000;
+const SLOW = 15_000; // worth a look at the logs, and at what else the machine does
 
 const { values } = parseArgs({ options: { minutes: { type: "string", default: "60" }, faults: { type: "string", default: "0" },
 	seed: { type: "string", default: "1" }, only: { type: "string", default: "" }, hold: { type: "string" } } });
@@ -72,7 +74,9 @@ async function strikes(world, load, chaos, next) {
 	for (let n = 1; n <= WORLD_FAULTS && !over() && total.violations.length === before; n++) {
 		const { name, hold } = next.next().value;
 		chaos.hold = hold;
-		note({ ...await chaos.strike(name, RECOVERY_LIMIT), hold });
+		const felt = await chaos.strike(name, RECOVERY_LIMIT);
+		note({ ...felt, hold });
+		if (felt.all > SLOW) say(`slow; the machine's load is ${loadavg()[0].toFixed(1)}, the logs are in ${world.keepLogs("slow")}`);
 		if (n % CHECK_EVERY === 0) await look(load, world, name);
 	}
 	if (total.violations.length === before) await look(load, world, "the last one");
