@@ -11,7 +11,7 @@ import { Load } from "./oracle.mjs";
 
 /** So soon after everything runs again each writer has a change acknowledged, that it began after that: ms. The most that
  *  the server's own pauses add up to is about 8 s (a try to connect that hangs for 6 s, and 2 s until the next). */
-export const BOUND = 20_000;
+export const BOUND = 30_000;
 
 export class Scene {
 	/** settings: of World.open(); load: of Load.start(). */
