@@ -8,7 +8,7 @@
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 2000
 #define CONNECT_LIMIT_MS 6000
-#define STEADY_MS 5000 /* a connection that lasted so long was no part of a run of failures */
+#define STEADY_MS 1000 /* a connection that lasted so long was no part of a run of failures */
 
 enum link_state { LINK_WAITING, LINK_CONNECTING, LINK_PREPARING, LINK_READY, LINK_CLOSED };
 
