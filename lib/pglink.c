@@ -8,6 +8,7 @@
 #define RETRY_MIN_MS 50
 #define RETRY_MAX_MS 2000
 #define CONNECT_LIMIT_MS 6000
+#define STEADY_MS 1000 /* a connection that lasted so long was no part of a run of failures */
 
 enum link_state { LINK_WAITING, LINK_CONNECTING, LINK_PREPARING, LINK_READY, LINK_CLOSED };
 
@@ -23,7 +24,7 @@ struct pglink {
 	uv_poll_t *poll; /* on the heap: made anew for every socket, and closing takes a turn of the loop */
 	int poll_events;
 	uv_timer_t timer; /* the pause before the next try, or the limit of this one */
-	uint64_t pause, heard_at;
+	uint64_t pause, ready_at, heard_at;
 	size_t queued; /* statements and syncs without their end yet */
 	bool broken;   /* noticed outside the loop; the timer reports it */
 	bool down_logged;
@@ -89,6 +90,9 @@ static void link_broke(struct pglink *link)
 {
 	bool was_ready = link->state == LINK_READY;
 	char line[256];
+	/* A server whose disk is full lets everybody in, and fails what they ask for. */
+	if (was_ready && uv_now(link->loop) - link->ready_at >= STEADY_MS)
+		link->pause = RETRY_MIN_MS;
 	close_poll(link);
 	if (!link->down_logged || was_ready)
 		log_warn(NULL, "database connection %s lost: %s", link->application,
@@ -115,7 +119,7 @@ static bool flush(struct pglink *link)
 static void became_ready(struct pglink *link)
 {
 	link->state = LINK_READY;
-	link->pause = RETRY_MIN_MS;
+	link->ready_at = uv_now(link->loop);
 	(void)uv_timer_stop(&link->timer);
 	if (link->down_logged)
 		log_info(NULL, "database connection %s is back", link->application);

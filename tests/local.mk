@@ -250,3 +250,7 @@ noinst_PROGRAMS += tests/json_driver
 tests_json_driver_SOURCES = tests/json_driver.c
 tests_json_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 tests_json_driver_LDADD = lib/libcraft.a $(XXHASH_LIBS)
+
+# A link between network namespaces that delays and loses packets, for tests/e2e/chaos-network.test.mjs.
+noinst_PROGRAMS += tests/bad_link
+tests_bad_link_SOURCES = tests/bad_link.c

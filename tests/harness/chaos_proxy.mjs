@@ -9,11 +9,17 @@
 
 import net from "node:net";
 
+// A unix socket has no RST.
+function reset(socket) {
+	if (socket.remoteFamily) socket.resetAndDestroy();
+	else socket.destroy();
+}
+
 export class Proxy {
 	/** target: options of net.connect(); listen: those of server.listen(), by default a free port of 127.0.0.1. */
 	static async start(target, listen = { host: "127.0.0.1", port: 0 }) {
 		const proxy = new Proxy();
-		Object.assign(proxy, { target, pairs: new Set(), delay: 0, loss: 0, refusing: false, stalled: false, passed: 0,
+		Object.assign(proxy, { target, pairs: new Set(), delay: 0, refusing: false, stalled: false, passed: 0,
 			random: Math.random });
 		proxy.server = net.createServer({ allowHalfOpen: true }, (socket) => proxy.#accept(socket));
 		await new Promise((resolve, reject) => proxy.server.once("error", reject).listen(listen, resolve));
@@ -24,7 +30,7 @@ export class Proxy {
 	#accept(client) {
 		client.on("error", () => {});
 		if (this.refusing) {
-			client.resetAndDestroy();
+			reset(client);
 			return;
 		}
 		const upstream = net.connect({ ...this.target, allowHalfOpen: true });
@@ -54,9 +60,7 @@ export class Proxy {
 			if (queue.pieces.length < 64) from.resume();
 		};
 		const put = (data) => {
-			// As a lost packet does that is sent again, a piece now and then comes late, and all behind it too.
-			const late = this.loss && this.random() < this.loss ? 200 : 0;
-			queue.pieces.push({ data, at: Math.max(Date.now() + this.delay + late, queue.pieces.at(-1)?.at ?? 0) });
+			queue.pieces.push({ data, at: Math.max(Date.now() + this.delay, queue.pieces.at(-1)?.at ?? 0) });
 			this.passed += data?.length ?? 0;
 			if (queue.pieces.length >= 64) from.pause();
 			flush();
@@ -84,8 +88,7 @@ export class Proxy {
 		let count = 0;
 		for (const pair of [...this.pairs]) {
 			if (this.random() >= share) continue;
-			pair.client.resetAndDestroy();
-			pair.upstream.resetAndDestroy();
+			[pair.client, pair.upstream].forEach(reset);
 			this.#end(pair);
 			count++;
 		}

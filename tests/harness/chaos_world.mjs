@@ -1,15 +1,16 @@
 // chaos_world.mjs: a server that things can be done to: its database on a small disk of its own, its daemons and its
-// database with clocks of their own, its clients behind a proxy.
+// database with clocks of their own, its clients behind a proxy and a link (chaos_proxy.mjs, chaos_net.mjs).
 //
-//	const world = await World.open({ bridges: 2, disk: true, clocks: true, proxy: true });
-//	world.server, world.proxy, world.noDisk (false, or why not), world.noClocks
+//	const world = await World.open({ bridges: 2, disk: 400 << 20, clocks: true, proxy: true, link: true });
+//	world.server, world.port, world.proxy, world.link, world.noDisk (false, or why not), world.noClocks, world.noLink
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { chmodSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Link, noLink } from "./chaos_net.mjs";
 import { Proxy } from "./chaos_proxy.mjs";
-import { startServer } from "./server.mjs";
+import { ROOT, startServer } from "./server.mjs";
 
 const FAKETIME = ["/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1", "/usr/lib/aarch64-linux-gnu/faketime/libfaketime.so.1"];
 
@@ -44,10 +45,12 @@ function noFaketime(env) {
 }
 
 export class World {
-	static async open({ bridges = 2, disk = 0, clocks = false, proxy = false, env = {} } = {}) {
+	/** disk: bytes for the database. */
+	static async open({ bridges = 2, disk = 0, clocks = false, proxy = false, link = false, env = {} } = {}) {
 		const world = new World();
 		const base = mkdtempSync(path.join(tmpdir(), "craft-chaos-"));
-		Object.assign(world, { base, dir: path.join(base, "state"), noDisk: "no disk was asked for", noClocks: "no clocks were asked for" });
+		Object.assign(world, { base, dir: path.join(base, "state"), noDisk: "no disk was asked for",
+			noClocks: "no clocks were asked for", noLink: "no link was asked for" });
 		chmodSync(base, 0o755);
 		mkdirSync(path.join(world.dir, "pg"), { recursive: true });
 		world.cleanUp = () => {
@@ -57,10 +60,30 @@ export class World {
 		process.on("exit", world.cleanUp);
 		if (disk) world.noDisk = mountDisk(path.join(base, "disk"), path.join(world.dir, "pg"), disk);
 		if (clocks) world.noClocks = noFaketime(process.env);
-		world.server = await startServer({ dir: world.dir, bridges, env: { ...world.#environment(), ...env } });
-		if (proxy) world.proxy = await Proxy.start({ host: "127.0.0.1", port: world.server.port });
+		try {
+			world.server = await startServer({ dir: world.dir, bridges, env: { ...world.#environment(), ...env } });
+		} catch (error) {
+			process.off("exit", world.cleanUp);
+			world.cleanUp();
+			throw error;
+		}
+		await world.#openNetwork(proxy, link);
 		return world;
 	}
+
+	async #openNetwork(proxy, link) {
+		this.noLink = link ? noLink() : this.noLink;
+		try {
+			if (this.noLink === false) this.link = await Link.open(this.server);
+			if (proxy) this.proxy = await Proxy.start({ host: "127.0.0.1", port: this.link?.port ?? this.server.port });
+		} catch (error) {
+			await this.close();
+			throw error;
+		}
+	}
+
+	/** Where clients connect to, on 127.0.0.1. */
+	get port() { return (this.proxy ?? this.link ?? this.server).port; }
 
 	#environment() {
 		// Little is kept in reserve, so that a full disk is met soon.
@@ -91,16 +114,20 @@ export class World {
 
 	emptyDisk() { rmSync(this.filler, { force: true }); }
 
-	/** Names of all logs, for a look at a failure. */
-	logs() { return readdirSync(path.join(this.dir, "log")); }
+	/** Copies all logs to where a run's artifacts go, for a look at a failure; resolves to that directory. */
+	keepLogs(name) {
+		const to = path.join(process.env.CRAFT_TEST_ARTIFACTS ?? path.join(ROOT, "build/artifacts"), `${name}-${process.pid}-${path.basename(this.base)}`);
+		cpSync(this.server.logDir, to, { recursive: true });
+		return to;
+	}
 
 	async close() {
 		process.off("exit", this.cleanUp);
 		try {
 			await this.proxy?.stop();
-			await this.server.stop();
+			await this.link?.close();
 		} finally {
-			this.cleanUp();
+			await this.server.stop().finally(this.cleanUp);
 		}
 	}
 }

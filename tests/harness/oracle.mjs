@@ -19,7 +19,7 @@ const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
 let counter = 0;
 
 /** One workspace: its writers, its listeners, and what became of everything. */
-class Place {
+export class Place {
 	constructor(load, slug) {
 		Object.assign(this, { load, slug, ops: new Map(), model: new Model(), checked: 0, writers: [], listeners: [] });
 		this.path = `/workspace/${slug}`;
@@ -56,24 +56,34 @@ class Place {
 		await waitFor(() => this.listeners.every(({ at }) => at !== undefined), { deadline: 30_000, what: "the listeners" });
 	}
 
-	head() { return Number(this.load.server.psqlValue(`select seq from app.workspace where slug = ${quoted(this.slug)}`)); }
+	async head() {
+		const [[seq]] = await this.load.server.query(`select seq from app.workspace where slug = ${quoted(this.slug)}`);
+		return Number(seq);
+	}
+
+	async listenersHaveAll() {
+		const head = await this.head();
+		const behind = () => this.listeners.filter(({ at }) => at !== head);
+		await waitFor(() => behind().length === 0, { deadline: 20_000 })
+			.catch(() => behind().forEach(({ state }) => this.complain(`${state} of ${head}`)));
+	}
 
 	/** Rows of the log that weren't judged yet. */
-	#rows() {
-		return this.load.server.psql(`select seq, entity, action, data from report.changes
-			where workspace = ${quoted(this.slug)} and seq > ${this.checked} order by seq`)
-			.map(([seq, entity, action, data]) => ({ seq: Number(seq), entity, action, data: JSON.parse(data) }));
+	async #rows() {
+		const rows = await this.load.server.query(`select seq, entity, action, data from report.changes
+			where workspace = ${quoted(this.slug)} and seq > ${this.checked} order by seq`);
+		return rows.map(([seq, entity, action, data]) => ({ seq: Number(seq), entity, action, data: JSON.parse(data) }));
 	}
 
 	/** The log: no gaps, every row made by one change of ours, no change twice, each as it was acknowledged. */
-	judgeLog() {
-		const rows = this.#rows();
+	async judgeLog() {
+		const rows = await this.#rows();
 		for (const row of rows) {
 			if (row.seq !== this.checked + 1) this.complain(`the log goes on with ${row.seq} after ${this.checked}`);
 			this.checked = row.seq;
 			this.#judgeRow(row);
 		}
-		const head = this.head();
+		const head = await this.head();
 		if (head !== this.checked) this.complain(`the log ends with ${this.checked}, the workspace counts ${head}`);
 		return rows;
 	}
@@ -94,7 +104,7 @@ class Place {
 	/** Every acknowledged change has a row. What is done with is forgotten but for the number of its row. */
 	judgeAcknowledged() {
 		for (const op of this.ops.values()) {
-			if (op.state === "acked" && !op.logged) this.complain(`${op.mark} (${op.type}) was acknowledged and is lost`);
+			if ((op.state === "acked" || op.state === "applied") && !op.logged) this.complain(`${op.mark} (${op.type}) was acknowledged and is lost`);
 			if (op.logged && op.state !== "sent") op.data = op.answer = undefined;
 		}
 	}
@@ -110,16 +120,27 @@ class Place {
 				else if (JSON.stringify(event) !== JSON.stringify(row))
 					this.complain(`${listener.name} was given another ${seq}: ${JSON.stringify(event).slice(0, 200)}`);
 			}
-			for (const seq of listener.events.keys()) this.complain(`${listener.name} was given ${seq}, which isn't in the log`);
+			// Below that is what came after the oracle had missed it.
+			for (const seq of listener.events.keys())
+				if (seq > this.checked) this.complain(`${listener.name} was given ${seq}, which isn't in the log`);
 			listener.events.clear();
+		}
+	}
+
+	/** Of changes of its own that it was told nobody knows of, a writer gets no number. */
+	judgeWriters() {
+		const untold = [...this.ops.values()].filter(({ state, logged }) => logged && (state === "unknown" || state === "applied"));
+		for (const writer of this.writers) {
+			for (const { writer: name, logged } of untold) if (name === writer.name) writer.saw?.(logged, true);
+			if (writer.gap) this.complain(`${writer.name} was given ${writer.gap}`);
 		}
 	}
 
 	async judgeState() {
 		const { server, random } = this.load;
 		const where = `join app.workspace w on w.id = s.workspace_id where w.slug = ${quoted(this.slug)}`;
-		this.model.compareRows(server.psql(`select s.id, s.header from app.session s ${where}`),
-			server.psql(`select s.id, m.body from app.session s join app.message m on m.session_key = s.key ${where} order by m.idx`),
+		this.model.compareRows(await server.query(`select s.id, s.header from app.session s ${where}`),
+			await server.query(`select s.id, m.body from app.session s join app.message m on m.session_key = s.key ${where} order by m.idx`),
 			this.complain);
 		const sample = ({ sessions }) => [...sessions.keys()].filter((id) => !id.includes(".") || random() < 0.05);
 		await this.model.compare((path) => this.load.get(this.path + path), this.complain, sample);
@@ -212,6 +233,11 @@ export class Load {
 		return { first, all: went() };
 	}
 
+	/** From here on, how long is each writer without an acknowledgement? outage(): ms, of the one that fared worst. */
+	watchOutage() { this.writers.forEach((writer) => writer.watchOutage()); }
+
+	outage() { return Math.max(...this.writers.map(({ longest }) => longest)); }
+
 	/** No new changes; until those under way have ended, and the listeners have all there is. */
 	async quiesce(deadline = 60_000) {
 		this.writers.forEach((writer) => writer.pauseWriting());
@@ -219,24 +245,22 @@ export class Load {
 		const busy = "select count(*) from pg_stat_activity where usename = 'craft_daemon' and state <> 'idle'";
 		let heads = "";
 		// Requests whose clients have left may still be on their way.
-		await waitFor(() => {
-			if (this.server.psqlValue(busy) !== "0") return false;
+		await waitFor(async () => {
+			if ((await this.server.query(busy))[0][0] !== "0") return false;
 			const last = heads;
-			heads = this.places.map((place) => place.head()).join();
+			heads = (await Promise.all(this.places.map((place) => place.head()))).join();
 			return heads === last;
 		}, { deadline, every: 150, what: "the daemons to be idle" });
-		const behind = () => this.places.flatMap((place) => place.listeners.filter(({ at }) => at !== place.head())
-			.map(({ name, at }) => `${name} is at ${at} of ${place.head()}`));
-		await waitFor(() => behind().length === 0, { deadline: 20_000, every: 100 })
-			.catch(() => behind().forEach((text) => this.blame(text)));
+		await Promise.all(this.places.map((place) => place.listenersHaveAll()));
 	}
 
 	/** Judges everything since the last time, and goes on writing. Resolves to what is wrong: texts. */
 	async check({ goOn = true } = {}) {
 		await this.quiesce().catch((error) => this.blame(error.message));
 		for (const place of this.places) {
-			place.judgeListeners(place.judgeLog());
+			place.judgeListeners(await place.judgeLog());
 			place.judgeAcknowledged();
+			place.judgeWriters();
 			await place.judgeState().catch((error) => place.complain(`${error.message} ${error.cause?.message ?? ""}`));
 		}
 		if (goOn) this.resume();

@@ -14,9 +14,10 @@ export class Listener {
 			options: () => ({ ...options(), perMessageDeflate: deflate }),
 			open: () => { this.greeted = false; },
 			message: (message) => this.#receive(message),
-			close: () => {},
+			close: () => { this.greeted = false; },
 		});
-		if (flap) this.flapping = setInterval(() => this.line.drop(), flap);
+		// Not while it is still on its way in: on a slow machine it would never get there.
+		if (flap) this.flapping = setInterval(() => { if (this.greeted) this.line.drop(); }, flap);
 	}
 
 	#receive(message) {
@@ -45,6 +46,13 @@ export class Listener {
 		this.at = seq;
 		this.given++;
 		this.events.set(seq, event);
+	}
+
+	/** For people. */
+	get state() {
+		const { connections, refused } = this.line;
+		const how = `${this.line.isOpen ? "connected" : "away"}, ${this.greeted ? "greeted" : "not greeted"}`;
+		return `${this.name} (${how}, ${connections} connections, refused ${JSON.stringify([...refused])}) is at ${this.at}`;
 	}
 
 	async stop() {

@@ -1,6 +1,7 @@
 // oracle_writers.mjs: clients that write all the time, and note what became of each change:
 //
 //	acked     acknowledged: it must be in the state, and in the log once
+//	applied   answered with an error that says that it was applied
 //	refused   answered with an error that says that nothing was changed: it must not be in the log
 //	unknown   no answer, or one that says that nobody knows: at most once in the log
 //
@@ -11,15 +12,17 @@ import { Line } from "./oracle_line.mjs";
 import { Ops } from "./oracle_ops.mjs";
 
 const UNKNOWN = /outcome is unknown|unknown whether/;
+const APPLIED = /^This change was applied, but/;
 const NOTHING = /nothing was changed|try again/;
 
 class Writer {
-	/** pause: ms between changes; depth: requests at most without an answer yet; patience: ms until a client gives a connection up that doesn't answer; note(op): is told
-	 *  of every change that is made; acked(writer, op): of every one that was acknowledged. */
-	constructor({ name, url, options, blame, note, acked, random, only, pause = 15,
-		patience = 12_000, depth = 4 }) {
+	/** pause: ms between changes; depth: requests at most without an answer yet; patience: ms until a client gives a
+	 *  connection up that doesn't answer; note(op): is told of every change that is made; acked(writer, op): of every one
+	 *  that was acknowledged. */
+	constructor({ name, url, options, blame, note, acked, random, only, pause = 15, patience = 12_000, depth = 4 }) {
 		Object.assign(this, { name, url, options, blame, note, acked, pause, patience, depth, writing: false,
 			errors: new Map(), timeouts: 0, lastAcked: 0 });
+		this.watchOutage();
 		this.ops = new Ops(name, random, only);
 	}
 
@@ -40,9 +43,13 @@ class Writer {
 	acknowledge(op, seq, answer) {
 		Object.assign(op, { state: "acked", seq, answer });
 		this.lastAcked = op.begun;
+		this.longest = Math.max(this.longest, Date.now() - this.ackedAt);
+		this.ackedAt = Date.now();
 		this.ops.done(op);
 		this.acked(this, op);
 	}
+
+	watchOutage() { Object.assign(this, { ackedAt: Date.now(), longest: 0 }); }
 
 	error(text) { this.errors.set(text, (this.errors.get(text) ?? 0) + 1); }
 }
@@ -55,8 +62,11 @@ class SocketWriter extends Writer {
 		this.line = new Line({
 			url: () => this.url({ since: 0, ...(this.client ? { client: this.client } : {}) }),
 			options: this.options,
-			open: () => this.tick(),
-			message: (message) => message.type === "response" && this.#answered(message),
+			open: () => {
+				Object.assign(this, { at: undefined, early: new Set() });
+				this.tick();
+			},
+			message: (message) => this.#receive(message),
 			close: () => this.lost(this.sent.splice(0)),
 		});
 	}
@@ -78,9 +88,28 @@ class SocketWriter extends Writer {
 
 	#send(op) {
 		op.sentAt = Date.now();
+		op.sends = (op.sends ?? 0) + 1;
 		this.sent.push(op);
 		this.line.send(JSON.stringify({ type: op.type, data: op.data, requestId: op.mark }));
 	}
+
+	#receive(message) {
+		if (message.type === "response") this.#answered(message);
+		else if (message.type === "hello") this.at = message.seq;
+		else this.saw(message.seq);
+	}
+
+	// Its own changes and those of the others are all the numbers, each once. The answer to a change may come behind the
+	// events after it, and one that is given again is an older one's.
+	saw(seq, again) {
+		if (this.at === undefined || (again && (seq <= this.at || this.early.has(seq)))) return;
+		if (seq <= this.at || this.early.has(seq)) this.blame(`${this.name}: ${seq} came again`);
+		this.early.add(seq);
+		while (this.early.delete(this.at + 1)) this.at++;
+	}
+
+	/** What is missing though all answers are there, as a text. */
+	get gap() { return this.early?.size && this.line.isOpen ? `nothing between ${this.at} and ${[...this.early]}` : ""; }
 
 	#answered({ requestId, data, error, seq }) {
 		const op = this.sent.shift();
@@ -90,12 +119,15 @@ class SocketWriter extends Writer {
 		}
 		if (error !== undefined) this.failed(op, error);
 		else if (!Number.isInteger(seq)) this.blame(`${op.mark}: acknowledged without a number`);
-		else this.acknowledge(op, seq, data);
+		else {
+			this.saw(seq, op.sends > 1);
+			this.acknowledge(op, seq, data);
+		}
 	}
 
 	failed(op, error) {
 		this.error(error);
-		if (!UNKNOWN.test(error) && !NOTHING.test(error)) this.blame(`${op.mark}: ${op.type} was refused: ${error}`);
+		if (![UNKNOWN, APPLIED, NOTHING].some((known) => known.test(error))) this.blame(`${op.mark}: ${op.type} was refused: ${error}`);
 	}
 
 	async stop() {
@@ -118,7 +150,7 @@ export class NamedWriter extends SocketWriter {
 export class PlainWriter extends SocketWriter {
 	failed(op, error) {
 		super.failed(op, error);
-		op.state = UNKNOWN.test(error) ? "unknown" : "refused";
+		op.state = UNKNOWN.test(error) ? "unknown" : APPLIED.test(error) ? "applied" : "refused";
 	}
 
 	lost(ops) {

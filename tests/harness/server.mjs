@@ -172,14 +172,23 @@ export class Server {
 	/** Runs SQL as the cluster's superuser: the rows as arrays of texts (null is ""). user: another role,
 	 *  given by `set role`. */
 	psql(sql, { role } = {}) {
-		const args = ["-XqAt", "-F", "\u001f", "-R", "\u001e", "-v", "ON_ERROR_STOP=1",
+		const { status, stdout, stderr } = spawnSync("psql", this.#psqlArguments(sql, role), psqlOptions());
+		if (status !== 0) throw new Error(`psql: ${stderr}`);
+		return psqlRows(stdout);
+	}
+
+	/** The same while the world goes on. */
+	query(sql, { role } = {}) {
+		return new Promise((resolve, reject) => {
+			execFile("psql", this.#psqlArguments(sql, role), psqlOptions(),
+				(error, stdout, stderr) => (error ? reject(new Error(`psql: ${stderr}`)) : resolve(psqlRows(stdout))));
+		});
+	}
+
+	#psqlArguments(sql, role) {
+		return ["-XqAt", "-F", "\u001f", "-R", "\u001e", "-v", "ON_ERROR_STOP=1",
 			"-h", path.join(this.runDir, "pg"), "-U", "postgres", "-d", "craft",
 			...(role ? ["-c", `set role ${role}`] : []), "-c", sql];
-		const { status, stdout, stderr } = spawnSync("psql", args,
-			{ encoding: "utf8", maxBuffer: 1 << 30, env: { ...process.env, PGCONNECT_TIMEOUT: "10" } });
-		if (status !== 0) throw new Error(`psql: ${stderr}`);
-		const text = stdout.replace(/\n$/, "");
-		return text === "" ? [] : text.split("\u001e").map((row) => row.split("\u001f"));
 	}
 
 	/** The first column of the first row. */
@@ -222,6 +231,13 @@ export class Server {
 		return { rejectUnauthorized: false, maxPayload: 1 << 30,
 			headers: { ...(key === null ? {} : { Authorization: `Bearer ${key}` }), ...headers }, ...rest };
 	}
+}
+
+const psqlOptions = () => ({ encoding: "utf8", maxBuffer: 1 << 30, env: { ...process.env, PGCONNECT_TIMEOUT: "10" } });
+
+function psqlRows(stdout) {
+	const text = stdout.replace(/\n$/, "");
+	return text === "" ? [] : text.split("\u001e").map((row) => row.split("\u001f"));
 }
 
 async function collect(res) {
