@@ -155,10 +155,13 @@ int64_t db_i64_array_at(const char *elements, size_t i)
  * takes longer than to run it. */
 static const char settings[] = "-c jit=off -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off "
 			       "-c plan_cache_mode=force_generic_plan";
-static const char *const option_names[] = { "connect_timeout", "keepalives_idle",  "options", "dbname",
-					    "client_encoding", "application_name", NULL };
+/* ms that bytes may stay unacknowledged before the connection counts as lost; the kernel would try for a quarter of an
+ * hour. */
+#define TCP_TIMEOUT "15000"
+static const char *const option_names[] = { "connect_timeout", "keepalives_idle", "tcp_user_timeout", "options",
+					    "dbname",	       "client_encoding", "application_name", NULL };
 #define OPTION_VALUES(url, application)                                                                                \
-	((const char *const[]){ "5", "30", settings, (url), "UTF8", (application), NULL })
+	((const char *const[]){ "5", "30", TCP_TIMEOUT, settings, (url), "UTF8", (application), NULL })
 
 PGconn *db_connect_start(const char *url, const char *application)
 {

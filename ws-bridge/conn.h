@@ -87,7 +87,7 @@ struct conn {
 
 	/* Sync (lane.c). */
 	struct lane *lane;	     /* where its requests under way are */
-	size_t under_way, heavy_ops; /* see lane.c */
+	size_t under_way, heavy_ops; /* see op_queue.c */
 	uint64_t busy_until;	     /* ms: so long its requests count as many */
 	TAILQ_HEAD(, op) backlog;    /* requests that wait for those in the other lane */
 };

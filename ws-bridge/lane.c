@@ -18,6 +18,7 @@
 #include "lib/log.h"
 #include "lib/pglink.h"
 #include "op.h"
+#include "op_queue.h"
 #include "refusal.h"
 #include "room.h"
 #include "session_cache.h"
@@ -27,15 +28,6 @@
 #define BIG_MESSAGE (128u << 10) /* goes by the big lane */
 #define RENEW_BYTES (16u << 20)	 /* libpq keeps buffers of the biggest query: after one of these it connects anew */
 #define MAX_TRIES 50
-/* Who has more under way than this, or had a moment ago, gets what the others leave of a batch: a share of this many
- * requests and bytes while others send, so that these find short batches; all of it else. After a batch with requests
- * of others it waits a moment, so that who asks one thing after the other finds the lane free. */
-#define HEAVY_FROM 4
-#define HEAVY_OPS 4
-#define HEAVY_WAIT_MS 10
-#define HEAVY_BYTES (64u << 10)
-#define HEAVY_FOR_MS 1000
-#define OTHERS_FOR_MS 250
 #define HINT_EVERY_MS 2
 #define HINT_BYTES (4u << 10) /* and before so much is to be said: a notification has less than 8,000 bytes */
 #define EXPECT_MAX 256	      /* two for each op of a batch, and what announcements leave */
@@ -49,8 +41,6 @@ struct expectation {
 	enum expect what;
 	struct op *op;
 };
-
-TAILQ_HEAD(op_list, op);
 
 /* A statement of a transaction, and which of its ops it is for. */
 struct call {
@@ -68,9 +58,7 @@ struct committed {
 struct lane {
 	struct bridge *bridge;
 	struct pglink *link;
-	struct op_list queue, heavy;
-	uint64_t others_until; /* ms: so long connections with few requests count as sending */
-	uint64_t heavy_at;     /* ms: not before that those of the others go without any of theirs */
+	struct op_queue queue;
 	enum lane_state state;
 	struct op *batch[BATCH_OPS];
 	size_t count, next; /* ops of the batch; the one that runs singly */
@@ -79,8 +67,7 @@ struct lane {
 	struct call_builder *builder;
 	struct committed committed;
 	bool just_committed;
-	bool with_others; /* the batch has requests of connections with few */
-	uv_timer_t hint, heavy_due;
+	uv_timer_t hint, pause;
 	struct buf heads; /* what was committed and not yet announced: "id:seq,id:seq" */
 	bool failed;	  /* a result of this transaction was an error of the server */
 	char sqlstate[6];
@@ -111,29 +98,11 @@ static struct lane *lane_for(const struct op *op)
 	return least;
 }
 
-static struct op_list *queue_of(struct lane *lane, const struct op *op)
-{
-	return op->heavy ? &lane->heavy : &lane->queue;
-}
-
-static bool nothing_queued(const struct lane *lane)
-{
-	return TAILQ_EMPTY(&lane->queue) && TAILQ_EMPTY(&lane->heavy);
-}
-
 static void enqueue(struct lane *lane, struct op *op)
 {
-	uint64_t now = uv_now(lane->bridge->loop);
 	op->conn->lane = lane;
-	if (op->conn->under_way++ >= HEAVY_FROM)
-		op->conn->busy_until = now + HEAVY_FOR_MS;
-	/* Those that went before are in the other queue, which goes first. */
-	op->heavy = now < op->conn->busy_until || op->conn->heavy_ops;
-	op->conn->heavy_ops += op->heavy;
-	if (!op->heavy)
-		lane->others_until = now + OTHERS_FOR_MS;
 	lane->bytes += op->message.len;
-	TAILQ_INSERT_TAIL(queue_of(lane, op), op, link);
+	op_queue_add(&lane->queue, op, uv_now(lane->bridge->loop));
 }
 
 static bool may_enter(const struct conn *conn, const struct lane *lane)
@@ -155,8 +124,7 @@ static void finish(struct op *op)
 {
 	struct conn *conn = conn_ref(op->conn);
 	struct op *waiting;
-	conn->under_way--;
-	conn->heavy_ops -= op->heavy;
+	op_queue_done(op);
 	conn->lane->bytes -= op->message.len;
 	op_free(op);
 	while ((waiting = TAILQ_FIRST(&conn->backlog)) && may_enter(conn, lane_for(waiting))) {
@@ -178,14 +146,14 @@ static void requeue_from(struct lane *lane, size_t first)
 {
 	for (size_t i = lane->count; i > first; i--) {
 		op_forget(lane->batch[i - 1]);
-		TAILQ_INSERT_HEAD(queue_of(lane, lane->batch[i - 1]), lane->batch[i - 1], link);
+		op_queue_put_back(&lane->queue, lane->batch[i - 1]);
 	}
 	lane->count = 0;
 }
 
 bool lane_is_idle(const struct lane *lane)
 {
-	return lane->state == LANE_IDLE && nothing_queued(lane) && lane->committed.call_count == 0;
+	return lane->state == LANE_IDLE && op_queue_is_empty(&lane->queue) && lane->committed.call_count == 0;
 }
 
 /* ---- what was sent ---- */
@@ -292,30 +260,11 @@ static void sort_batch(struct lane *lane)
 	}
 }
 
-/* Moves requests into the batch, up to so many and so many bytes, but one at least. Returns their bytes. */
-static size_t take_from(struct lane *lane, struct op_list *queue, size_t most, size_t most_bytes)
-{
-	struct op *op;
-	size_t first = lane->count, bytes = 0;
-	while (lane->count < BATCH_OPS && lane->count - first < most && (op = TAILQ_FIRST(queue)) &&
-	       (lane->count == first || bytes + op->message.len <= most_bytes)) {
-		TAILQ_REMOVE(queue, op, link);
-		bytes += op->message.len;
-		lane->batch[lane->count++] = op;
-	}
-	return bytes;
-}
-
 static void take_batch(struct lane *lane)
 {
-	bool others = uv_now(lane->bridge->loop) < lane->others_until;
-	lane->count = 0;
-	size_t kept = TAILQ_EMPTY(&lane->heavy) ? 0 : HEAVY_OPS;
-	size_t bytes = take_from(lane, &lane->queue, BATCH_OPS - kept, BATCH_BYTES);
-	lane->with_others = lane->count > 0;
-	if (bytes < BATCH_BYTES)
-		bytes += take_from(lane, &lane->heavy, others ? HEAVY_OPS : BATCH_OPS,
-				   others ? HEAVY_BYTES : BATCH_BYTES - bytes);
+	size_t bytes;
+	lane->count =
+		op_queue_take(&lane->queue, lane->batch, BATCH_OPS, BATCH_BYTES, uv_now(lane->bridge->loop), &bytes);
 	lane->biggest = bytes > lane->biggest ? bytes : lane->biggest;
 	sort_batch(lane);
 }
@@ -341,20 +290,18 @@ static void send_batch(struct lane *lane)
 	send_calls(lane, 0, lane->count);
 }
 
-static void on_heavy_due(uv_timer_t *timer)
+static void on_pause_over(uv_timer_t *timer)
 {
 	lane_pump(timer->data);
 }
 
-/* Is only that queued which lets the others go first? */
-static bool heavy_waits(struct lane *lane)
+/* Does all that is queued let others go first? */
+static bool is_pausing(struct lane *lane)
 {
-	uint64_t now = uv_now(lane->bridge->loop);
-	if (!TAILQ_EMPTY(&lane->queue) || now >= lane->heavy_at)
-		return false;
-	if (!uv_is_active((uv_handle_t *)&lane->heavy_due))
-		(void)uv_timer_start(&lane->heavy_due, on_heavy_due, lane->heavy_at - now, 0);
-	return true;
+	uint64_t pause = op_queue_pause(&lane->queue, uv_now(lane->bridge->loop));
+	if (pause && !uv_is_active((uv_handle_t *)&lane->pause))
+		(void)uv_timer_start(&lane->pause, on_pause_over, pause, 0);
+	return pause;
 }
 
 void lane_pump(struct lane *lane)
@@ -366,7 +313,7 @@ void lane_pump(struct lane *lane)
 		pglink_renew(lane->link);
 		return;
 	}
-	if (nothing_queued(lane) || heavy_waits(lane)) {
+	if (op_queue_is_empty(&lane->queue) || is_pausing(lane)) {
 		/* The answers first: they leave between two calls. */
 		if (!lane->just_committed)
 			announce_when_due(lane);
@@ -422,8 +369,7 @@ static void batch_committed(struct lane *lane)
 {
 	lane->state = LANE_IDLE;
 	lane->count = 0;
-	if (lane->with_others)
-		lane->heavy_at = uv_now(lane->bridge->loop) + HEAVY_WAIT_MS;
+	op_queue_committed(&lane->queue, uv_now(lane->bridge->loop));
 	calls_committed(lane);
 }
 
@@ -580,10 +526,9 @@ struct lane *lane_new(struct bridge *bridge, const char *application)
 	lane->bridge = bridge;
 	lane->builder = call_builder_new();
 	(void)uv_timer_init(bridge->loop, &lane->hint);
-	(void)uv_timer_init(bridge->loop, &lane->heavy_due);
-	lane->hint.data = lane->heavy_due.data = lane;
-	TAILQ_INIT(&lane->queue);
-	TAILQ_INIT(&lane->heavy);
+	(void)uv_timer_init(bridge->loop, &lane->pause);
+	lane->hint.data = lane->pause.data = lane;
+	op_queue_init(&lane->queue);
 	lane->link =
 		pglink_new(bridge->loop, bridge->conf.database_url, application, statements, STMT_COUNT, &events, lane);
 	return lane;
@@ -597,7 +542,7 @@ static void free_lane(uv_handle_t *last)
 static void on_hint_closed(uv_handle_t *hint)
 {
 	struct lane *lane = hint->data;
-	uv_close((uv_handle_t *)&lane->heavy_due, free_lane);
+	uv_close((uv_handle_t *)&lane->pause, free_lane);
 }
 
 void lane_free(struct lane *lane)
@@ -611,26 +556,9 @@ void lane_free(struct lane *lane)
 
 /* ---- time ---- */
 
-static void expire_queue(struct op_list *queue, uint64_t now, uint64_t limit)
-{
-	struct op_list old;
-	struct op *op, *next;
-	TAILQ_INIT(&old);
-	for (op = TAILQ_FIRST(queue); op; op = next) {
-		next = TAILQ_NEXT(op, link);
-		if (now - op->started > limit) {
-			TAILQ_REMOVE(queue, op, link);
-			TAILQ_INSERT_TAIL(&old, op, link);
-		}
-	}
-	while ((op = TAILQ_FIRST(&old))) {
-		TAILQ_REMOVE(&old, op, link);
-		fail(op, "Database unavailable, nothing was changed; try again");
-	}
-}
-
 void lane_tick(struct lane *lane, uint64_t now)
 {
+	struct op *op;
 	uint64_t limit = (uint64_t)lane->bridge->conf.ws_db_timeout;
 	uint64_t heard = pglink_heard_at(lane->link), feed = feed_heard_at(lane->bridge->feed);
 	if (feed > heard)
@@ -638,6 +566,6 @@ void lane_tick(struct lane *lane, uint64_t now)
 	/* A server that answers others is slow, not away: a big save may take its time. */
 	if (lane->state != LANE_IDLE && now - lane->sent_at > limit && now - heard > limit / 2)
 		pglink_drop(lane->link);
-	expire_queue(&lane->queue, now, limit);
-	expire_queue(&lane->heavy, now, limit);
+	while (now > limit && (op = op_queue_take_old(&lane->queue, now - limit)))
+		fail(op, "Database unavailable, nothing was changed; try again");
 }

@@ -18,6 +18,7 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/main.c \
 	ws-bridge/message_types.c \
 	ws-bridge/op.c ws-bridge/op.h \
+	ws-bridge/op_queue.c ws-bridge/op_queue.h \
 	ws-bridge/outq.c ws-bridge/outq.h \
 	ws-bridge/refusal.c ws-bridge/refusal.h \
 	ws-bridge/reply.c ws-bridge/reply.h \
