@@ -68,6 +68,7 @@ begin_attack() {
 	local said path=/workspace/hostile
 	[[ $1 != noread ]] || path=/workspace/behaved-0
 	coproc HOSTILE { exec "$build/bench/hostile" "$1" "$plain_address" "$path"; }
+	# shellcheck disable=SC2153 # made by coproc
 	hostile_pid=$HOSTILE_PID
 	helpers+=("$hostile_pid")
 	exec {hostile_in}>&"${HOSTILE[1]}" {hostile_out}<&"${HOSTILE[0]}"
