@@ -1,4 +1,4 @@
-# scale.sh: what one unit costs among few and among many. The limit is the cost among the fewest of the same run.
+# scale.sh: what one unit costs among few and among many, read from PostgreSQL each time. The limit is the cost among the fewest of the same run.
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # bench/run, lib.sh, files.sh and system.sh set these
 
@@ -36,11 +36,12 @@ one_rate() {
 case_scale-list() {
 	local n cost
 	http_tool "${list_sizes[@]/#/scale-list-}" || return 0
-	plain || return 1
+	plain && workers_keep 0 || return 1
 	for n in "${list_sizes[@]}"; do
 		make_sessions "$n" && cost=$(one_rate "$n" "/workspace/list$n-0/sessions") || return 1
 		per scale-list "${list_sizes[0]}" "$n" "$cost"
 	done
+	workers_keep 8M
 }
 
 # make_sessions COUNT: once; 16 under way, the first 16 of which ws_load doesn't count.
@@ -54,7 +55,7 @@ declare -A made=()
 case_scale-messages() {
 	local n cost line
 	http_tool "${message_sizes[@]/#/scale-load-}" || return 0
-	plain || return 1
+	plain && workers_keep 0 || return 1
 	for n in "${message_sizes[@]}"; do
 		# Of 256 bytes, so that the longest still is one message of the protocol.
 		line=$(load p50_ms append --slug "messages$n" --messages "$n" --size 256 --warmup 0 --count 20) || return 1
@@ -62,6 +63,7 @@ case_scale-messages() {
 		cost=$(one_rate "$n" "/workspace/messages$n-0/sessions/s-0") || return 1
 		per scale-load "${message_sizes[0]}" "$n" "$cost"
 	done
+	workers_keep 8M
 }
 
 # Straight to the bridge's socket: through nginx the ports of one address would end.
