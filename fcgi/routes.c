@@ -67,6 +67,21 @@ const struct route routes[] = {
 /* clang-format on */
 const size_t routes_count = sizeof(routes) / sizeof(*routes);
 
+void routes_print(FILE *out)
+{
+	static const char *const keys[] = {
+		[KEY_REQUIRED] = "key",
+		[KEY_IF_SENT] = "key if sent",
+		[KEY_OR_SIGNATURE] = "key or signature",
+		[KEY_NOT_ASKED] = "none",
+	};
+	for (size_t i = 0; i < routes_count; i++) {
+		autobuf methods = { 0 };
+		method_names(routes[i].methods, &methods);
+		(void)fprintf(out, "%s\t%s\t%s\n", buf_cstr(&methods), routes[i].pattern, keys[routes[i].key]);
+	}
+}
+
 /* Takes the next "/segment" off a pattern. */
 static struct slice next_segment(const char **pattern)
 {
