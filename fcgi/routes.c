@@ -24,7 +24,7 @@ const struct route routes[] = {
 	{ READ, W "/sessions/:id/plans", KEY_REQUIRED, 0, documents_list, SQL_PLANS, SQL_WORKSPACE_TAG, true, NULL },
 	{ READ, W "/sessions/:id/plans/:fileName", KEY_REQUIRED, 0, plans_get, SQL_PLAN_PARTS, SQL_NONE, false, NULL },
 	{ READ, W "/sources", KEY_REQUIRED, 0, documents_list, SQL_SOURCES, SQL_WORKSPACE_TAG, true, NULL },
-	{ READ, W "/sources/:slug", KEY_REQUIRED, 0, documents_get, SQL_SOURCE, SQL_NONE, false, NULL },
+	{ READ, W "/sources/:sourceSlug", KEY_REQUIRED, 0, documents_get, SQL_SOURCE, SQL_NONE, false, NULL },
 	{ READ, W "/statuses", KEY_REQUIRED, 0, documents_get, SQL_STATUSES, SQL_WORKSPACE_TAG, true, NULL },
 	{ READ, W "/labels", KEY_REQUIRED, 0, documents_get, SQL_LABELS, SQL_WORKSPACE_TAG, true, NULL },
 	{ READ, W "/skills", KEY_REQUIRED, 0, documents_list, SQL_SKILLS, SQL_WORKSPACE_TAG, true, NULL },
