@@ -301,18 +301,16 @@ static const struct message_type types[] = {
 };
 /* clang-format on */
 
-#define TYPES (sizeof(types) / sizeof(*types))
-
-const struct message_type *message_type_at(size_t i)
-{
-	return i < TYPES ? &types[i] : NULL;
-}
-
 const struct message_type *message_type_find(struct slice name)
 {
-	for (size_t i = 0; i < TYPES; i++) {
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
 		if (slice_eq_str(name, types[i].name))
 			return &types[i];
 	}
 	return NULL;
+}
+
+const struct message_type *message_type_at(size_t place)
+{
+	return place < sizeof(types) / sizeof(*types) ? &types[place] : NULL;
 }
