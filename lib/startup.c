@@ -36,9 +36,12 @@ static void help(const struct startup *s)
 static enum mode read_options(const struct startup *s, int argc, char **argv, const char **path)
 {
 	const struct option options[] = {
-		{ "config", required_argument, NULL, MODE_CONFIG }, { "check-config", no_argument, NULL, MODE_CHECK },
-		{ "print-config", no_argument, NULL, MODE_PRINT },  { "help", no_argument, NULL, MODE_HELP },
-		{ "version", no_argument, NULL, MODE_VERSION },	    { s->list_option, no_argument, NULL, MODE_LIST },
+		{ "config", required_argument, NULL, MODE_CONFIG },
+		{ "check-config", no_argument, NULL, MODE_CHECK },
+		{ "print-config", no_argument, NULL, MODE_PRINT },
+		{ "help", no_argument, NULL, MODE_HELP },
+		{ "version", no_argument, NULL, MODE_VERSION },
+		{ s->list_option, no_argument, NULL, MODE_LIST },
 		{ 0 },
 	};
 	enum mode mode = MODE_RUN;
