@@ -8,6 +8,7 @@
 #include "listen.h"
 #include "log.h"
 #include "master.h"
+#include "routes.h"
 #include "startup.h"
 
 /* The workers open it themselves; who starts this hears at once when that can't be. */
@@ -67,6 +68,9 @@ int main(int argc, char **argv)
 		.purpose = "Serves the REST interface of craft-agent-cloud to nginx, over FastCGI.",
 		.signals = "SIGTERM and SIGINT end it when the running requests are answered; SIGHUP replaces the "
 			   "workers.",
+		.list_option = "list-routes",
+		.list_help = "print methods, paths and keys of all URLs that it answers, and exit",
+		.list = routes_print,
 	};
 	autocall(conf_free) struct conf conf = { 0 };
 	int status;

@@ -24,7 +24,7 @@ const struct route routes[] = {
 	{ READ, W "/sessions/:id/plans", KEY_REQUIRED, 0, documents_list, SQL_PLANS, SQL_WORKSPACE_TAG, true, NULL },
 	{ READ, W "/sessions/:id/plans/:fileName", KEY_REQUIRED, 0, plans_get, SQL_PLAN_PARTS, SQL_NONE, false, NULL },
 	{ READ, W "/sources", KEY_REQUIRED, 0, documents_list, SQL_SOURCES, SQL_WORKSPACE_TAG, true, NULL },
-	{ READ, W "/sources/:slug", KEY_REQUIRED, 0, documents_get, SQL_SOURCE, SQL_NONE, false, NULL },
+	{ READ, W "/sources/:sourceSlug", KEY_REQUIRED, 0, documents_get, SQL_SOURCE, SQL_NONE, false, NULL },
 	{ READ, W "/statuses", KEY_REQUIRED, 0, documents_get, SQL_STATUSES, SQL_WORKSPACE_TAG, true, NULL },
 	{ READ, W "/labels", KEY_REQUIRED, 0, documents_get, SQL_LABELS, SQL_WORKSPACE_TAG, true, NULL },
 	{ READ, W "/skills", KEY_REQUIRED, 0, documents_list, SQL_SKILLS, SQL_WORKSPACE_TAG, true, NULL },
@@ -66,6 +66,21 @@ const struct route routes[] = {
 };
 /* clang-format on */
 const size_t routes_count = sizeof(routes) / sizeof(*routes);
+
+void routes_print(FILE *out)
+{
+	static const char *const keys[] = {
+		[KEY_REQUIRED] = "key",
+		[KEY_IF_SENT] = "key if sent",
+		[KEY_OR_SIGNATURE] = "key or signature",
+		[KEY_NOT_ASKED] = "none",
+	};
+	for (size_t i = 0; i < routes_count; i++) {
+		autobuf methods = { 0 };
+		method_names(routes[i].methods, &methods);
+		(void)fprintf(out, "%s\t%s\t%s\n", buf_cstr(&methods), routes[i].pattern, keys[routes[i].key]);
+	}
+}
 
 /* Takes the next "/segment" off a pattern. */
 static struct slice next_segment(const char **pattern)

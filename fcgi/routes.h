@@ -2,6 +2,8 @@
 #ifndef CRAFT_FCGI_ROUTES_H
 #define CRAFT_FCGI_ROUTES_H
 
+#include <stdio.h>
+
 #include "request.h"
 #include "response.h"
 #include "statements.h"
@@ -44,6 +46,9 @@ struct route_match {
 	size_t arg_count;
 	size_t rest_from; /* of a "*name": the first segment that it takes; else 0 */
 };
+
+/* Prints the table: methods, pattern and what key is asked for, with tabs between them. */
+void routes_print(FILE *out);
 
 /* Looks up a decoded path. */
 void route_find(const struct uri_path *path, enum method method, struct route_match *match);

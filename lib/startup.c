@@ -8,7 +8,13 @@
 
 #define EXIT_USAGE 2
 
-enum mode { MODE_RUN, MODE_CONFIG, MODE_CHECK, MODE_PRINT, MODE_HELP, MODE_VERSION, MODE_BAD };
+enum mode { MODE_RUN, MODE_CONFIG, MODE_CHECK, MODE_PRINT, MODE_LIST, MODE_HELP, MODE_VERSION, MODE_BAD };
+
+static void help_list(const struct startup *s)
+{
+	if (s->list)
+		(void)printf("  --%-14s %s\n", s->list_option, s->list_help);
+}
 
 static void help(const struct startup *s)
 {
@@ -16,21 +22,27 @@ static void help(const struct startup *s)
 		     "  --config FILE    read FILE (default: $CRAFT_CONFIG, else " SYSCONFDIR
 		     "/craft-agent-cloud/craft-agent-cloud.conf)\n"
 		     "  --check-config   check the configuration and exit\n"
-		     "  --print-config   print the configuration in force, without secrets, and exit\n"
-		     "  --help           print this and exit\n"
+		     "  --print-config   print the configuration in force, without secrets, and exit\n",
+		     s->name, s->purpose);
+	help_list(s);
+	(void)printf("  --help           print this and exit\n"
 		     "  --version        print the version and exit\n\n"
 		     "%s\n\n"
 		     "Configuration, in the file as KEY=value or in the environment:\n",
-		     s->name, s->purpose, s->signals);
+		     s->signals);
 	conf_help(s->program, stdout);
 }
 
 static enum mode read_options(const struct startup *s, int argc, char **argv, const char **path)
 {
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, MODE_CONFIG }, { "check-config", no_argument, NULL, MODE_CHECK },
-		{ "print-config", no_argument, NULL, MODE_PRINT },  { "help", no_argument, NULL, MODE_HELP },
-		{ "version", no_argument, NULL, MODE_VERSION },	    { 0 },
+	const struct option options[] = {
+		{ "config", required_argument, NULL, MODE_CONFIG },
+		{ "check-config", no_argument, NULL, MODE_CHECK },
+		{ "print-config", no_argument, NULL, MODE_PRINT },
+		{ "help", no_argument, NULL, MODE_HELP },
+		{ "version", no_argument, NULL, MODE_VERSION },
+		{ s->list_option, no_argument, NULL, MODE_LIST },
+		{ 0 },
 	};
 	enum mode mode = MODE_RUN;
 	int opt;
@@ -40,7 +52,7 @@ static enum mode read_options(const struct startup *s, int argc, char **argv, co
 		else if (opt == MODE_CHECK || opt == MODE_PRINT)
 			mode = (enum mode)opt;
 		else
-			return opt == MODE_HELP || opt == MODE_VERSION ? (enum mode)opt : MODE_BAD;
+			return opt == MODE_HELP || opt == MODE_VERSION || opt == MODE_LIST ? (enum mode)opt : MODE_BAD;
 	}
 	if (optind == argc)
 		return mode;
@@ -67,6 +79,8 @@ bool startup(const struct startup *s, int argc, char **argv, struct conf *conf, 
 		help(s);
 	} else if (mode == MODE_VERSION) {
 		(void)printf("%s " PACKAGE_VERSION "\n", s->name);
+	} else if (mode == MODE_LIST) {
+		s->list(stdout);
 	} else if (mode == MODE_BAD || !load(s, path, conf)) {
 		*status = EXIT_USAGE;
 	} else if (mode == MODE_RUN) {

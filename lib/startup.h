@@ -2,6 +2,8 @@
 #ifndef CRAFT_STARTUP_H
 #define CRAFT_STARTUP_H
 
+#include <stdio.h>
+
 #include "conf.h"
 
 struct startup {
@@ -9,6 +11,10 @@ struct startup {
 	enum conf_program program;
 	const char *purpose; /* for --help: sentences, without a line break at the end, as the next one */
 	const char *signals;
+	/* An option of its own, such as "list-routes", that prints a table and ends; NULL: none. */
+	const char *list_option;
+	const char *list_help;
+	void (*list)(FILE *out);
 };
 
 /* Names the program in the log, reads the command line and loads the configuration. True: go on, and conf is to be

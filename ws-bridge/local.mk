@@ -16,6 +16,7 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/lane.c ws-bridge/lane.h \
 	ws-bridge/listener.c ws-bridge/listener.h \
 	ws-bridge/main.c \
+	ws-bridge/message_list.c ws-bridge/message_list.h \
 	ws-bridge/message_types.c \
 	ws-bridge/op.c ws-bridge/op.h \
 	ws-bridge/op_queue.c ws-bridge/op_queue.h \

@@ -15,6 +15,7 @@
 #include "lib/log.h"
 #include "lib/startup.h"
 #include "listener.h"
+#include "message_list.h"
 #include "sandbox_room.h"
 #include "session_cache.h"
 
@@ -283,6 +284,9 @@ int main(int argc, char **argv)
 		.purpose =
 			"Carries workspace changes, and what sandboxes say, between WebSocket clients and PostgreSQL.",
 		.signals = "SIGTERM finishes what is under way, closes all connections with 1012, and exits.",
+		.list_option = "list-messages",
+		.list_help = "print the messages that clients may send, and exit",
+		.list = message_list_print,
 	};
 	static struct program program;
 	int status;

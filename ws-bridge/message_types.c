@@ -309,3 +309,8 @@ const struct message_type *message_type_find(struct slice name)
 	}
 	return NULL;
 }
+
+const struct message_type *message_type_at(size_t place)
+{
+	return place < sizeof(types) / sizeof(*types) ? &types[place] : NULL;
+}

@@ -68,6 +68,8 @@ struct op {
 	struct header_scratch scratch;
 };
 
+/* The row at that place of the table; NULL: there are no more. */
+const struct message_type *message_type_at(size_t place);
 /* Finds the type; NULL: unknown. */
 const struct message_type *message_type_find(struct slice name);
 

@@ -36,6 +36,16 @@ const char *sandbox_request_name(enum sandbox_request kind)
 	return request_names[kind];
 }
 
+const char *sandbox_request_at(size_t i)
+{
+	return i < REQUESTS - 1 ? request_names[SANDBOX_BAD + 1 + i] : NULL;
+}
+
+const char *sandbox_tool_at(size_t i)
+{
+	return i < TOOLS ? tool_names[i] : NULL;
+}
+
 /* Is the raw value a string that reads like this? */
 static bool says(struct slice raw, const char *text)
 {

@@ -31,7 +31,10 @@ struct sandbox_message sandbox_message_parse(struct slice text);
 /* Appends the answer to a request that can't be done: a tool_result for a tool, else an error. */
 void sandbox_message_refusal(struct buf *out, bool tool, struct slice id, const char *text);
 
-/* The name under which the database knows the request: execute, tool, cancel or diff. */
+/* The name under which clients and the database know the request. */
 const char *sandbox_request_name(enum sandbox_request kind);
+/* The i-th request, and the i-th tool, by name; NULL: there are no more. */
+const char *sandbox_request_at(size_t i);
+const char *sandbox_tool_at(size_t i);
 
 #endif
