@@ -3,11 +3,19 @@
 
 #include <stdlib.h>
 
+#include "counts.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "message.h"
 #include "sandbox.h"
 #include "sandbox_diff.h"
+
+/* ms that it ran; 0: it never began. */
+static uint64_t time_of(const struct job *job)
+{
+	uint64_t ms = job->started ? uv_now(job->sandbox->daemon->loop) - job->started_at : 0;
+	return job->started && !ms ? 1 : ms;
+}
 
 static bool kind_of(struct slice text, enum job_kind *kind)
 {
@@ -58,6 +66,7 @@ void job_end(struct job *job, const char *outcome, int exit_code, size_t bytes)
 	if (job->ended)
 		return;
 	job->ended = true;
+	counts_job(sb->daemon->counts, job->kind, outcome, time_of(job));
 	buf_wipe(&job->key);
 	if (sb->task == job)
 		sb->task = NULL;
