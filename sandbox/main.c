@@ -32,7 +32,7 @@ struct program {
 	struct daemon daemon;
 	struct host *host;
 	struct watch *watch; /* NULL: nobody watches */
-	int lock; /* held as long as it runs: SANDBOX_DIR is one daemon's */
+	int lock;	     /* held as long as it runs: SANDBOX_DIR is one daemon's */
 	uv_signal_t term, interrupt;
 	uv_timer_t tick;
 	uv_check_t check;
