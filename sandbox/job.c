@@ -60,13 +60,23 @@ static void job_free(struct job *job)
 	free(job);
 }
 
+static void note_end(const struct job *job, const char *outcome)
+{
+	const struct sandbox *sb = job->sandbox;
+	uint64_t ms = time_of(job);
+	counts_job(sb->daemon->counts, job->kind, outcome, ms);
+	if (job->kind == JOB_EXECUTE)
+		log_info(sb->session, "task %lld ended: %s after %llu ms", (long long)job->id, outcome,
+			 (unsigned long long)ms);
+}
+
 void job_end(struct job *job, const char *outcome, int exit_code, size_t bytes)
 {
 	struct sandbox *sb = job->sandbox;
 	if (job->ended)
 		return;
 	job->ended = true;
-	counts_job(sb->daemon->counts, job->kind, outcome, time_of(job));
+	note_end(job, outcome);
 	buf_wipe(&job->key);
 	if (sb->task == job)
 		sb->task = NULL;
