@@ -108,10 +108,13 @@ load_configuration() {
 	value[SANDBOX_LIBEXEC]=$BUILD/sandbox
 	value[SANDBOX_AGENT]=$(agent_program) || die "Claude Code is not installed: run script/bootstrap, or set SANDBOX_AGENT"
 	value[SOCKET_MODE]=0660
-	unset 'value[WS_LISTEN]' 'value[DATABASE_OWNER_URL]' 'value[WS_METRICS_LISTEN]' 'value[FCGI_METRICS_LISTEN]' 'value[SANDBOX_METRICS_LISTEN]'
+	unset 'value[WS_LISTEN]' 'value[DATABASE_OWNER_URL]'
+	# Those of an earlier start were in another directory, maybe.
+	for key in FCGI_METRICS_LISTEN SANDBOX_METRICS_LISTEN; do
+		[[ ${value[$key]-} != */watch-*.sock ]] || unset "value[$key]"
+	done
 	if [[ $metrics == yes ]]; then
-		value[FCGI_METRICS_LISTEN]=$RUN/watch-fcgi.sock
-		value[SANDBOX_METRICS_LISTEN]=$RUN/watch-box.sock
+		: "${value[FCGI_METRICS_LISTEN]:=$RUN/watch-fcgi.sock}" "${value[SANDBOX_METRICS_LISTEN]:=$RUN/watch-box.sock}"
 	fi
 	{
 		echo "# Written by script/up; a key in the environment of the next start replaces the one here."
