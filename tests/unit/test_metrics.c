@@ -90,9 +90,10 @@ static void of_the_process(void **state)
 	autobuf out = { 0 };
 	(void)state;
 	metrics_process(&out);
-	const char *memory = strstr(buf_cstr(&out), "\nprocess_resident_memory_bytes ");
+	static const char name[] = "\nprocess_resident_memory_bytes ";
+	const char *memory = strstr(buf_cstr(&out), name);
 	assert_non_null(memory);
-	assert_true(strtoull(strchr(memory + 1, ' '), NULL, 10) > 100000);
+	assert_true(strtoull(memory + sizeof(name) - 1, NULL, 10) > 100000);
 	assert_non_null(strstr(buf_cstr(&out), "craft_build_info{version=\"" PACKAGE_VERSION "\"} 1\n"));
 }
 
