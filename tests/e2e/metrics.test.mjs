@@ -104,12 +104,20 @@ test("a worker that is killed is counted, and takes nothing with it", async () =
 	assert.equal(later.value("craft_fcgi_worker_starts_total"), before.value("craft_fcgi_worker_starts_total") + 1);
 });
 
-test("the process that tells comes back, and is no worker", async () => {
+test("the process that tells comes back, is no worker, and waits for an address that is taken", async () => {
 	const [master] = server.ready.pids["craft-fcgi"];
 	const listeners = () => execFileSync("ss", ["-Hltnp", `sport = :${port}`], { encoding: "utf8" });
 	const pid = Number(/pid=(\d+)/.exec(listeners())?.[1]);
 	assert.ok(alive(pid) && pid !== master);
 	process.kill(pid, "SIGKILL");
+	// It is made again after a second: the address is somebody else's by then.
+	const other = await waitFor(() => new Promise((resolve, reject) => {
+		const listener = net.createServer((socket) => socket.destroy());
+		listener.once("error", reject).listen(port, "127.0.0.1", () => resolve(listener));
+	}), { every: 1 });
+	await waitFor(() => /FCGI_METRICS_LISTEN: can't listen on .*: Address already in use; it is tried again/.test(server.logs("craft-fcgi")));
+	assert.equal((await server.request("/workspace/metrics/sessions")).status, 200, "requests don't mind");
+	await new Promise((done) => { other.close(done); });
 	await waitFor(async () => (await ask(sockets.fcgi, "/readyz")).status === 200);
 	assert.equal((await scrape("fcgi")).value("craft_fcgi_draining"), 0);
 });
