@@ -85,6 +85,11 @@ void bounds_count(struct bounds *l, enum limit which)
 		(void)atomic_fetch_add_explicit(&l->counters[which], 1, memory_order_relaxed);
 }
 
+uint64_t bounds_read(const struct bounds *l, enum limit which)
+{
+	return l ? atomic_load_explicit(&l->counters[which], memory_order_relaxed) : 0;
+}
+
 void bounds_tell(struct bounds *l, int64_t now_ms)
 {
 	uint64_t counters[LIMIT_COUNT];

@@ -21,6 +21,7 @@ struct bounds *bounds_new(const struct conf *conf);
  * bounds may be NULL. */
 bool bounds_wrong_key(struct bounds *bounds, struct slice address, int64_t now_ms);
 void bounds_count(struct bounds *bounds, enum limit which);
+uint64_t bounds_read(const struct bounds *bounds, enum limit which);
 
 /* Says in one line, every 10 s at most, what was refused since the last one. For the master. */
 void bounds_tell(struct bounds *bounds, int64_t now_ms);

@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <time.h>
 
+#include "counts.h"
 #include "log.h"
 
 #define APPLICATION "craft-fcgi"
@@ -21,16 +22,21 @@
  * so that its outcome is known. It may have to wait twice: for its place in the queue, and then for the lock. */
 static const char setting[] = "set lock_timeout = '4s'";
 
-static int64_t now_ms(void)
+static int64_t now_us(void)
 {
 	struct timespec t;
 	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-void database_init(struct database *db, const char *url)
+static int64_t now_ms(void)
 {
-	*db = (struct database){ .url = url };
+	return now_us() / 1000;
+}
+
+void database_init(struct database *db, const char *url, struct counts *counts)
+{
+	*db = (struct database){ .url = url, .counts = counts };
 }
 
 static void clear_row(struct database *db)
@@ -153,7 +159,9 @@ static bool connect_now(struct database *db)
 		log_error(db->request, "no connection to PostgreSQL: %s", buf_cstr(&error));
 	else
 		(void)PQsetNoticeProcessor(conn, take_notice, NULL);
-	if (conn && prepare(db, conn)) {
+	bool ok = conn && prepare(db, conn);
+	counts_connect(db->counts, ok);
+	if (ok) {
 		db->conn = conn;
 		return true;
 	}
@@ -281,10 +289,11 @@ enum status database_read(struct database *db, enum statement statement, const s
 			  const PGresult **row)
 {
 	bool was_connected = db->conn != NULL;
-	int64_t deadline = now_ms() + FIRST_WAIT;
+	int64_t started = now_us(), deadline = started / 1000 + FIRST_WAIT;
 	enum status status = try_read(db, statement, params, deadline);
 	if (status == STATUS_DATABASE_AWAY && was_connected && now_ms() < deadline)
 		status = try_read(db, statement, params, deadline);
+	counts_statement(db->counts, statement, status == STATUS_OK, (uint64_t)(now_us() - started));
 	*row = db->row;
 	return status;
 }
@@ -349,8 +358,8 @@ static enum status judge_change(struct database *db, enum statement statement, P
 	return *stale ? STATUS_OK : status;
 }
 
-enum status database_change(struct database *db, enum statement statement, const struct db_params *params,
-			    struct slice workspace, PGresult **result, bool *stale)
+static enum status change(struct database *db, enum statement statement, const struct db_params *params,
+			  struct slice workspace, PGresult **result, bool *stale)
 {
 	*result = NULL;
 	*stale = false;
@@ -366,6 +375,15 @@ enum status database_change(struct database *db, enum statement statement, const
 	enum status status = judge_change(db, statement, first, result, stale);
 	if (status != STATUS_OK)
 		database_close(db);
+	return status;
+}
+
+enum status database_change(struct database *db, enum statement statement, const struct db_params *params,
+			    struct slice workspace, PGresult **result, bool *stale)
+{
+	int64_t started = now_us();
+	enum status status = change(db, statement, params, workspace, result, stale);
+	counts_statement(db->counts, statement, status == STATUS_OK, (uint64_t)(now_us() - started));
 	return status;
 }
 

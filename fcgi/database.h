@@ -10,18 +10,21 @@
 #include "statements.h"
 #include "status.h"
 
+struct counts;
+
 struct database {
-	const char *url;     /* the configuration's */
-	const char *request; /* id for log lines; NULL outside requests */
-	PGconn *conn;	     /* NULL: not connected */
-	PGresult *row;	     /* what database_row() answered last */
-	bool reading;	     /* a read was begun and not read to its end */
-	bool announcing;     /* an announcement's outcome is still to be read */
-	bool bloated;	     /* libpq's buffer has grown beyond what a worker may keep */
-	int64_t hold_until;  /* ms (monotonic): connecting isn't tried before */
+	const char *url;       /* the configuration's */
+	struct counts *counts; /* NULL: nothing is counted */
+	const char *request;   /* id for log lines; NULL outside requests */
+	PGconn *conn;	       /* NULL: not connected */
+	PGresult *row;	       /* what database_row() answered last */
+	bool reading;	       /* a read was begun and not read to its end */
+	bool announcing;       /* an announcement's outcome is still to be read */
+	bool bloated;	       /* libpq's buffer has grown beyond what a worker may keep */
+	int64_t hold_until;    /* ms (monotonic): connecting isn't tried before */
 };
 
-void database_init(struct database *db, const char *url);
+void database_init(struct database *db, const char *url, struct counts *counts);
 void database_close(struct database *db);
 
 /* Begins a read and waits (10 s) for its first row; a connection that turns out to be lost is made anew once.

@@ -6,6 +6,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/body.c fcgi/body.h \
 	fcgi/bounds.c fcgi/bounds.h \
 	fcgi/conditional.c fcgi/conditional.h \
+	fcgi/counts.c fcgi/counts.h \
 	fcgi/credential.c fcgi/credential.h \
 	fcgi/database.c fcgi/database.h \
 	fcgi/digest.c fcgi/digest.h \
@@ -55,6 +56,7 @@ fcgi_craft_fcgi_SOURCES = \
 	fcgi/main.c \
 	fcgi/master.c fcgi/master.h \
 	fcgi/sweeper.c fcgi/sweeper.h \
+	fcgi/watcher.c fcgi/watcher.h \
 	fcgi/worker.c fcgi/worker.h
-fcgi_craft_fcgi_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS)
-fcgi_craft_fcgi_LDADD = fcgi/libhandlers.a lib/libcraft.a $(FCGI_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)
+fcgi_craft_fcgi_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS)
+fcgi_craft_fcgi_LDADD = fcgi/libhandlers.a lib/libcraft.a $(FCGI_LIBS) $(CURL_LIBS) $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)

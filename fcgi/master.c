@@ -10,8 +10,10 @@
 #include "bounds.h"
 #include "child.h"
 #include "cleanup.h"
+#include "counts.h"
 #include "log.h"
 #include "sweeper.h"
+#include "watcher.h"
 #include "worker.h"
 
 #define SHORT_LIFE 1000	   /* ms: a worker that lived less waits before it is made again */
@@ -31,11 +33,13 @@ struct slot {
 
 struct master {
 	const struct conf *conf;
-	struct bounds *bounds; /* NULL: none */
+	struct bounds *bounds;	   /* NULL: none */
+	struct counts_all *counts; /* NULL: nothing is counted */
 	struct listen_socket *listeners;
 	struct slot *slots;
 	size_t count;
 	struct sweeper sweeper;
+	struct watcher watcher;
 	bool draining;
 	sigset_t signals, before;
 };
@@ -48,11 +52,35 @@ static void delay(struct slot *s, int64_t now)
 	s->failures++;
 }
 
+/* The part of the counters that is for the worker of this slot; NULL: none. */
+static struct counts *counts_of(const struct master *m, const struct slot *s)
+{
+	return m->counts ? &m->counts->parts[s - m->slots] : NULL;
+}
+
+static void count_start(struct master *m, const struct slot *s)
+{
+	struct counts *c = counts_of(m, s);
+	if (!c)
+		return;
+	c->running = true;
+	counter_add(&m->counts->starts, 1);
+}
+
+static void count_end(struct master *m, const struct slot *s, int status)
+{
+	struct counts *c = counts_of(m, s);
+	if (!c)
+		return;
+	c->running = c->busy = false;
+	counter_add(&m->counts->crashes, status != 0);
+}
+
 static void start_worker(struct master *m, struct slot *s, int64_t now)
 {
 	pid_t pid = child_start();
 	if (pid == 0)
-		exit(worker_run(m->conf, m->bounds, m->listeners[s->pool].fd));
+		exit(worker_run(m->conf, m->bounds, counts_of(m, s), m->listeners[s->pool].fd));
 	if (pid < 0) {
 		log_error(NULL, "no new worker: %m");
 		delay(s, now);
@@ -63,6 +91,7 @@ static void start_worker(struct master *m, struct slot *s, int64_t now)
 	s->start_at = now;
 	s->kill_at = 0;
 	s->old = false;
+	count_start(m, s);
 }
 
 static void tell_to_leave(struct slot *s, int64_t now, int64_t patience)
@@ -89,6 +118,7 @@ static void worker_ended(struct master *m, pid_t pid, int status, int64_t now)
 		if (s->pid != pid)
 			continue;
 		note_end(s, status);
+		count_end(m, s, status);
 		bool failed = !s->kill_at && now - s->start_at < SHORT_LIFE;
 		s->pid = 0;
 		s->kill_at = 0;
@@ -107,6 +137,7 @@ static void reap(struct master *m, int64_t now)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		worker_ended(m, pid, status, now);
 		sweeper_ended(&m->sweeper, pid, status, now);
+		watcher_ended(&m->watcher, pid, now);
 	}
 }
 
@@ -131,15 +162,18 @@ static void tend(struct master *m, int64_t now)
 	if (next_old && !somebody_leaves)
 		tell_to_leave(next_old, now, next_old->pool == POOL_UPLOAD ? UPLOAD_TIME : CHILD_KILL_TIME);
 	sweeper_tend(&m->sweeper, now);
+	watcher_tend(&m->watcher, now);
 	bounds_tell(m->bounds, now);
 }
 
 /* ms until tend() has something to do, however nothing is signalled. */
 static int64_t time_left(const struct master *m, int64_t now)
 {
-	int64_t next = now + LIMITS_TIME, sweep = sweeper_due(&m->sweeper);
+	int64_t next = now + LIMITS_TIME, sweep = sweeper_due(&m->sweeper), watch = watcher_due(&m->watcher);
 	if (sweep < next)
 		next = sweep;
+	if (watch < next)
+		next = watch;
 	for (size_t i = 0; i < m->count; i++) {
 		const struct slot *s = &m->slots[i];
 		if (s->pid && s->kill_at && s->kill_at < next)
@@ -155,6 +189,8 @@ static void drain(struct master *m, int signal_number, int64_t now)
 	if (!m->draining)
 		log_info(NULL, "%s: draining", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
 	m->draining = true;
+	if (m->counts)
+		m->counts->draining = true;
 	/* Before the workers look for the last time: what comes later is refused, and not lost in the queue. */
 	for (int i = 0; i < POOL_COUNT; i++)
 		listen_socket_retire(&m->listeners[i]);
@@ -202,11 +238,15 @@ static void count_workers(const struct conf *conf, size_t counts[POOL_COUNT])
 	counts[POOL_GITHUB] = (size_t)conf->fcgi_github_workers;
 }
 
-static void assign_pools(struct slot *slots, const size_t counts[POOL_COUNT])
+static void assign_pools(struct master *m, const size_t counts[POOL_COUNT])
 {
+	size_t next = 0;
 	for (int pool = 0; pool < POOL_COUNT; pool++) {
-		for (size_t i = 0; i < counts[pool]; i++)
-			slots++->pool = (enum pool)pool;
+		for (size_t i = 0; i < counts[pool]; i++, next++) {
+			m->slots[next].pool = (enum pool)pool;
+			if (m->counts)
+				m->counts->parts[next].pool = (unsigned)pool;
+		}
 	}
 }
 
@@ -220,8 +260,10 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 			    .count = counts[POOL_QUICK] + counts[POOL_UPLOAD] + counts[POOL_GITHUB] };
 	autofree struct slot *slots = xcalloc(m.count, sizeof(*slots));
 	m.slots = slots;
-	assign_pools(slots, counts);
+	m.counts = counts_new(m.count);
+	assign_pools(&m, counts);
 	sweeper_init(&m.sweeper, conf, child_clock());
+	watcher_init(&m.watcher, conf, m.counts, m.bounds, child_clock());
 	if (!block_signals(&m)) {
 		log_error(NULL, "can't block signals: %m");
 		return 1;
@@ -236,6 +278,7 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 			handle_signal(&m, number, child_clock());
 		reap(&m, child_clock());
 	}
+	watcher_stop(&m.watcher);
 	log_info(NULL, "ended");
 	return 0;
 }

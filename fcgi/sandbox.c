@@ -5,6 +5,7 @@
 #include "git_ref.h"
 #include "handlers.h"
 #include "json.h"
+#include "log.h"
 #include "origin.h"
 #include "repo_key.h"
 
@@ -119,9 +120,12 @@ enum status sandbox_create_post(struct request *req, struct response *res, struc
 		status = need_credential(req, db, &wish);
 	if (status == STATUS_OK)
 		status = make(req, db, &wish, &session);
-	if (status == STATUS_OK)
-		answer_made(res, buf_slice(&origin), &wish, buf_slice(&session));
-	return status;
+	if (status != STATUS_OK)
+		return status;
+	/* craft-sandboxd's lines about it carry its id. */
+	log_info(req->id, "sandbox %s is asked for", buf_cstr(&session));
+	answer_made(res, buf_slice(&origin), &wish, buf_slice(&session));
+	return STATUS_OK;
 }
 
 /* ---- the others ---- */

@@ -2,7 +2,6 @@
 #include "status.h"
 
 #include <assert.h>
-#include <stddef.h>
 
 static const struct {
 	int http;
@@ -65,35 +64,54 @@ const char *status_text(enum status status)
 	return table[status].text;
 }
 
+static const struct {
+	int http;
+	const char *reason;
+} reasons[] = {
+	{ 200, "OK" },
+	{ 201, "Created" },
+	{ 204, "No Content" },
+	{ 302, "Found" },
+	{ 304, "Not Modified" },
+	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 410, "Gone" },
+	{ 412, "Precondition Failed" },
+	{ 413, "Content Too Large" },
+	{ 415, "Unsupported Media Type" },
+	{ 426, "Upgrade Required" },
+	{ 429, "Too Many Requests" },
+	{ 500, "Internal Server Error" },
+	{ 503, "Service Unavailable" },
+	{ 507, "Insufficient Storage" },
+};
+#define REASONS (sizeof(reasons) / sizeof(*reasons))
+
+_Static_assert(REASONS < STATUS_HTTP_MAX, "STATUS_HTTP_MAX is too small");
+
+static size_t find_reason(int http)
+{
+	size_t i = 0;
+	while (i < REASONS && reasons[i].http != http)
+		i++;
+	return i;
+}
+
 const char *status_reason(int http)
 {
-	static const struct {
-		int http;
-		const char *reason;
-	} reasons[] = {
-		{ 200, "OK" },
-		{ 201, "Created" },
-		{ 204, "No Content" },
-		{ 302, "Found" },
-		{ 304, "Not Modified" },
-		{ 400, "Bad Request" },
-		{ 401, "Unauthorized" },
-		{ 403, "Forbidden" },
-		{ 404, "Not Found" },
-		{ 405, "Method Not Allowed" },
-		{ 410, "Gone" },
-		{ 412, "Precondition Failed" },
-		{ 413, "Content Too Large" },
-		{ 415, "Unsupported Media Type" },
-		{ 426, "Upgrade Required" },
-		{ 429, "Too Many Requests" },
-		{ 500, "Internal Server Error" },
-		{ 503, "Service Unavailable" },
-		{ 507, "Insufficient Storage" },
-	};
-	for (size_t i = 0; i < sizeof(reasons) / sizeof(*reasons); i++) {
-		if (reasons[i].http == http)
-			return reasons[i].reason;
-	}
-	return "Unknown";
+	size_t i = find_reason(http);
+	return i < REASONS ? reasons[i].reason : "Unknown";
+}
+
+size_t status_place(int http)
+{
+	return find_reason(http);
+}
+
+int status_at(size_t place)
+{
+	return place < REASONS ? reasons[place].http : 0;
 }

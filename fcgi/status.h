@@ -2,6 +2,8 @@
 #ifndef CRAFT_FCGI_STATUS_H
 #define CRAFT_FCGI_STATUS_H
 
+#include <stddef.h>
+
 enum status {
 	STATUS_OK, /* the handler has answered */
 	STATUS_BAD_PATH,
@@ -48,6 +50,10 @@ enum status {
 int status_http(enum status status);
 /* What the client reads in {"error":…}; NULL when the request has its own text in `detail`. */
 const char *status_text(enum status status);
+/* The statuses that we send have places, below STATUS_HTTP_MAX; the last one is all others'. */
+#define STATUS_HTTP_MAX 24
+size_t status_place(int http);
+int status_at(size_t place); /* 0: others */
 /* Reason phrase of an HTTP status code that we send (RFC 9110 section 15). */
 const char *status_reason(int http);
 

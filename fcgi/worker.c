@@ -12,6 +12,7 @@
 
 #include "bucket.h"
 #include "cleanup.h"
+#include "counts.h"
 #include "database.h"
 #include "dispatch.h"
 #include "log.h"
@@ -26,7 +27,8 @@ struct worker {
 	FCGX_Request fcgi;
 	struct database db;
 	struct service service;
-	int signal_fd; /* readable when SIGTERM came */
+	struct counts *counts; /* NULL: nothing is counted */
+	int signal_fd;	       /* readable when SIGTERM came */
 	int epoll_fd;
 	bool leaving;
 	struct bucket refusals; /* lines of the log about them */
@@ -92,11 +94,21 @@ static void log_access(struct worker *w, const struct request *req, const struct
 		 res->gone ? " (nginx is gone)" : "");
 }
 
+/* A question whether a body may come is counted when the answer is no: else the request comes by itself. */
+static void count(struct worker *w, const struct request *req, const struct response *res, bool complete,
+		  int64_t started)
+{
+	if (!req->check_only || res->refusal)
+		counts_end(w->counts, req, res->refusal ? res->refusal : res->http, res->bytes, complete,
+			   (uint64_t)(clock_us() - started));
+}
+
 static void serve(struct worker *w)
 {
 	int64_t started = clock_us();
 	autocall(request_free) struct request req;
 	autocall(response_free) struct response res;
+	counts_begin(w->counts);
 	request_init(&req, &w->fcgi, &w->service);
 	response_init(&res, &w->fcgi, req.method == METHOD_HEAD);
 	res.has_input = request_has_input(&req);
@@ -105,6 +117,7 @@ static void serve(struct worker *w)
 	if (!complete)
 		log_warn(req.id, "the answer was broken off");
 	log_access(w, &req, &res, started);
+	count(w, &req, &res, complete, started);
 	/* The parameters, and with them the id for log lines, end with the request. */
 	autofree char *id = xstrdup(req.id);
 	w->db.request = id;
@@ -114,6 +127,7 @@ static void serve(struct worker *w)
 		response_break(&res);
 	database_settle(&w->db);
 	w->db.request = NULL;
+	counts_idle(w->counts);
 }
 
 /* What FCGX_Accept_r answers when nobody waits: another worker was faster, or a peer gave up. EINVAL: the master
@@ -172,7 +186,7 @@ static bool work(struct worker *w)
 	return last != ACCEPT_FAILED;
 }
 
-int worker_run(const struct conf *conf, struct bounds *bounds, int listen_fd)
+int worker_run(const struct conf *conf, struct bounds *bounds, struct counts *counts, int listen_fd)
 {
 	struct worker w = { 0 };
 	/* Large blocks go back to the system at once, so that one large answer doesn't make a large worker. */
@@ -185,11 +199,12 @@ int worker_run(const struct conf *conf, struct bounds *bounds, int listen_fd)
 	}
 	w.signal_fd = signal_fd;
 	w.epoll_fd = epoll_fd;
+	w.counts = counts;
 	/* For the files that it makes: nginx reads them, by its group where it is another user. */
 	(void)umask(027);
 	service_init(&w.service, conf, bounds);
 	(void)service_blobs(&w.service, NULL);
-	database_init(&w.db, conf->database_url);
+	database_init(&w.db, conf->database_url, counts);
 	bool ok = work(&w);
 	database_close(&w.db);
 	service_free(&w.service);

@@ -5,10 +5,11 @@
 #include "conf.h"
 
 struct bounds;
+struct counts;
 
 /* Serves the (non-blocking) listening socket until SIGTERM, which must be blocked. Then answers what already waits
- * there, for two seconds at most, and returns the exit status. bounds: shared with the others; NULL: none. A request
- * that was begun is always ended first. */
-int worker_run(const struct conf *conf, struct bounds *bounds, int listen_fd);
+ * there, for two seconds at most, and returns the exit status. bounds: shared with the others; NULL: none. counts:
+ * where it counts; NULL: nowhere. A request that was begun is always ended first. */
+int worker_run(const struct conf *conf, struct bounds *bounds, struct counts *counts, int listen_fd);
 
 #endif

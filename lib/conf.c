@@ -189,6 +189,7 @@ bool conf_load(struct conf *conf, enum conf_program program, const char *path, s
 	    !check_required(conf, program, file, error))
 		return false;
 	log_set_level((enum log_level)conf->log_level);
+	log_set_format((enum log_format)conf->log_format);
 	return true;
 }
 
@@ -225,6 +226,8 @@ void conf_print(const struct conf *conf, enum conf_program program, FILE *out)
 		else if (key->type == LEVEL)
 			(void)fprintf(out, "%s=%s\n", key->name,
 				      (const char *[]){ "error", "warn", "info", "debug" }[number]);
+		else if (key->type == FORMAT)
+			(void)fprintf(out, "%s=%s\n", key->name, (const char *[]){ "logfmt", "json" }[number]);
 		else
 			(void)fprintf(out, key->type == OCTAL ? "%s=%04llo\n" : "%s=%lld\n", key->name,
 				      (long long)number);

@@ -19,6 +19,7 @@ struct conf {
 	char *database_url;
 	char *database_owner_url; /* NULL: database_url */
 	int64_t log_level;	  /* enum log_level */
+	int64_t log_format;	  /* enum log_format */
 	char *fcgi_listen;
 	int64_t fcgi_workers;
 	char *fcgi_upload_listen;
@@ -26,6 +27,7 @@ struct conf {
 	char *fcgi_github_listen;
 	int64_t fcgi_github_workers;
 	int64_t fcgi_answer_cache;
+	char *fcgi_metrics_listen; /* NULL: none, as the other two */
 	char *blob_dir;
 	char *public_url; /* without a slash at its end; NULL: scheme and host of the request */
 	int64_t max_upload;
@@ -41,6 +43,7 @@ struct conf {
 	int64_t github_revoke;	    /* 0 or 1 */
 	char *oauth_redirect_allow; /* NULL: none */
 	char *ws_listen;
+	char *ws_metrics_listen;
 	int64_t socket_mode;
 	int64_t ws_max_message;
 	int64_t ws_max_queue;
@@ -68,6 +71,7 @@ struct conf {
 	char *anthropic_base_url; /* without a slash at its end */
 	char *anthropic_ca_file;  /* NULL: the system's */
 	char *sandbox_dir;
+	char *sandbox_metrics_listen;
 	char *sandbox_libexec;
 	char *sandbox_agent;
 	int64_t sandbox_max;

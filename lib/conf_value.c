@@ -49,6 +49,12 @@ static bool parse_number(const struct conf_key *key, const char *value, int64_t 
 	char *end;
 	int64_t factor = 1;
 	enum log_level level;
+	enum log_format format;
+	if (key->type == FORMAT) {
+		bool known = log_format_parse(value, &format);
+		*out = known ? (int64_t)format : 0;
+		return known;
+	}
 	if (key->type == LEVEL) {
 		bool known = log_level_parse(value, &level);
 		*out = known ? (int64_t)level : 0;
@@ -141,6 +147,16 @@ static size_t base_url_length(const char *s)
 	return n && (s[n] == '\0' || strcmp(s + n, "/") == 0) ? n : 0;
 }
 
+/* Addresses only: no name server is asked for them. */
+static size_t listen_length(const char *s)
+{
+	if (*s == '/')
+		return path_length(s);
+	size_t host = *s == '[' ? host_length(s) : strspn(s, "0123456789.");
+	size_t port = host ? port_length(s + host) : 0;
+	return port && s[host + port] == '\0' ? host + port : 0;
+}
+
 static size_t hex_length(const char *s)
 {
 	size_t n = strspn(s, "0123456789abcdefABCDEF");
@@ -159,6 +175,7 @@ static const struct {
 		     "characters of the form http://host[:port] or https://host[:port], without a path" },
 	[BASE_URL] = { base_url_length,
 		       "characters of the form http://host[:port][/path] or https://host[:port][/path]" },
+	[LISTEN] = { listen_length, "characters, an absolute path or ADDRESS:PORT (127.0.0.1:9101, [::1]:9101)" },
 	[SECRET] = { NULL, "characters" },
 	[KEY] = { printable_length, "printable characters" },
 	[HEX_KEY] = { hex_length, "hex digits" },
@@ -188,7 +205,7 @@ static bool set_number(struct conf *conf, const struct conf_key *key, const char
 	if (parse_number(key, value, number_at(conf, key)))
 		return true;
 	buf_addf(error, "%s has a malformed value: %s", key->name, key->help);
-	if (key->type != LEVEL)
+	if (key->type != LEVEL && key->type != FORMAT)
 		buf_addf(error, key->type == OCTAL ? " (octal, up to %llo)" : " (up to %lld)", (long long)key->max);
 	return false;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -98,11 +99,12 @@ static bool bind_and_listen(int fd, const struct sockaddr_un *address, mode_t mo
 	return !failed && listen(fd, BACKLOG) == 0;
 }
 
-static bool make_socket(struct listen_socket *l, const char *key, const char *path, mode_t mode, struct buf *error)
+bool listen_socket_make(struct listen_socket *l, const char *key, const char *path, mode_t mode, struct buf *error)
 {
 	struct sockaddr_un address, temporary;
 	struct stat st;
 	char suffix[16];
+	*l = (struct listen_socket){ .fd = -1 };
 	(void)snprintf(suffix, sizeof(suffix), ".%d", (int)getpid());
 	if (!make_address(key, path, "", &address, error) || !make_address(key, path, suffix, &temporary, error) ||
 	    !may_replace(key, &address, error))
@@ -124,7 +126,7 @@ bool listen_socket_open(struct listen_socket *l, int wanted, const char *key, co
 	*l = (struct listen_socket){ .fd = -1 };
 	if (passed < 0)
 		passed = count_passed();
-	return taken < passed ? take_passed(l, wanted, error) : make_socket(l, key, path, mode, error);
+	return taken < passed ? take_passed(l, wanted, error) : listen_socket_make(l, key, path, mode, error);
 }
 
 void listen_socket_retire(struct listen_socket *l)
@@ -136,4 +138,39 @@ void listen_socket_retire(struct listen_socket *l)
 		(void)unlink(l->path);
 	l->path = NULL;
 	(void)shutdown(l->fd, SHUT_RDWR);
+}
+
+/* "ADDRESS:PORT", of numbers: no name server is asked. */
+static struct addrinfo *parse_address(const char *address)
+{
+	static const struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+					       .ai_socktype = SOCK_STREAM };
+	char host[64];
+	struct addrinfo *found = NULL;
+	const char *colon = strrchr(address, ':');
+	bool brackets = *address == '[';
+	size_t n = colon ? (size_t)(colon - address) : 0;
+	if (n <= 2u * brackets || n >= sizeof(host))
+		return NULL;
+	(void)snprintf(host, sizeof(host), "%.*s", (int)(n - 2u * brackets), address + brackets);
+	return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
+}
+
+bool listen_address_open(struct listen_socket *l, const char *key, const char *address, struct buf *error)
+{
+	int on = 1;
+	*l = (struct listen_socket){ .fd = -1 };
+	struct addrinfo *a = parse_address(address);
+	if (!a) {
+		buf_addf(error, "%s: %s is not of the form ADDRESS:PORT", key, address);
+		return false;
+	}
+	autoclose int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool ok = fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+		  bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0;
+	if (!ok)
+		buf_addf(error, "%s: can't listen on %s: %s", key, address, strerror(errno));
+	freeaddrinfo(a);
+	l->fd = ok ? steal_fd(&fd) : -1;
+	return ok;
 }

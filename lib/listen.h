@@ -1,4 +1,4 @@
-/* listen.h: the unix socket that a daemon is reached by. */
+/* listen.h: the sockets that a daemon is reached by. */
 #ifndef CRAFT_LISTEN_H
 #define CRAFT_LISTEN_H
 
@@ -20,6 +20,12 @@ struct listen_socket {
  * why, naming the configuration key. */
 bool listen_socket_open(struct listen_socket *l, int wanted, const char *key, const char *path, mode_t mode,
 			struct buf *error);
+
+/* The same without the service manager's. */
+bool listen_socket_make(struct listen_socket *l, const char *key, const char *path, mode_t mode, struct buf *error);
+
+/* Listens on ADDRESS:PORT, the address IPv4 or [IPv6], which nobody else may do at the same time. */
+bool listen_address_open(struct listen_socket *l, const char *key, const char *address, struct buf *error);
 
 /* Removes the path, unless it is a successor's by now, and refuses new connections; those that wait can still be
  * accepted. Nothing for a passed socket: its connections wait for the next start. */

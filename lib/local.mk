@@ -12,6 +12,7 @@ lib_libcraft_a_SOURCES = \
 	lib/conf_keys.c lib/conf_keys.h \
 	lib/conf_value.c lib/conf_value.h \
 	lib/db.c lib/db.h \
+	lib/db_watch.c lib/db_watch.h \
 	lib/git_ref.c lib/git_ref.h \
 	lib/github_token.c lib/github_token.h \
 	lib/header.c lib/header.h \
@@ -21,6 +22,9 @@ lib_libcraft_a_SOURCES = \
 	lib/listen.c lib/listen.h \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
+	lib/metrics.c lib/metrics.h \
+	lib/monitor.c lib/monitor.h \
+	lib/monitor_http.c lib/monitor_http.h \
 	lib/orphans.c lib/orphans.h \
 	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \

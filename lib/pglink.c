@@ -240,12 +240,21 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		link_broke(link);
 }
 
+/* libpq would write it to standard error as it is; what follows from it is logged where it shows. */
+static void take_notice(void *user, const char *message)
+{
+	const struct pglink *link = user;
+	char line[256];
+	log_debug(NULL, "PostgreSQL says to %s: %s", link->application, db_error_line(message, line, sizeof(line)));
+}
+
 static void link_start(struct pglink *link)
 {
 	link->state = LINK_CONNECTING;
 	link->conn = db_connect_start(link->url, link->application);
 	if (!link->conn)
 		abort(); /* out of memory */
+	(void)PQsetNoticeProcessor(link->conn, take_notice, link);
 	(void)uv_timer_start(&link->timer, on_timer, CONNECT_LIMIT_MS, 0);
 	if (PQstatus(link->conn) == CONNECTION_BAD || !open_poll(link, UV_WRITABLE))
 		link_broke(link);

@@ -11,6 +11,7 @@
 #include "lib/seal.h"
 #include "lib/uuid.h"
 
+struct counts;
 struct sandbox;
 struct store;
 
@@ -28,6 +29,7 @@ struct daemon {
 	struct store *streams; /* messages: a connection of their own, so that a big one delays no job */
 	struct sandbox_list sandboxes;
 	size_t sandbox_count;
+	struct counts *counts;
 	struct sandbox **slots; /* SANDBOX_MAX of them; NULL: free */
 	int seccomp_fd;
 	char cgroup_parent[80];

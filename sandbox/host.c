@@ -396,6 +396,11 @@ void host_tick(struct host *host, uint64_t now)
 	}
 }
 
+bool host_serves(const struct host *host)
+{
+	return host->begun && !host->daemon->draining;
+}
+
 void host_leave(struct host *host)
 {
 	store_send(host->daemon->state, host_op(host, STMT_HOST_END, NULL), true);

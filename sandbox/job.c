@@ -3,11 +3,19 @@
 
 #include <stdlib.h>
 
+#include "counts.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "message.h"
 #include "sandbox.h"
 #include "sandbox_diff.h"
+
+/* ms that it ran; 0: it never began. */
+static uint64_t time_of(const struct job *job)
+{
+	uint64_t ms = job->started ? uv_now(job->sandbox->daemon->loop) - job->started_at : 0;
+	return job->started && !ms ? 1 : ms;
+}
 
 static bool kind_of(struct slice text, enum job_kind *kind)
 {
@@ -52,12 +60,23 @@ static void job_free(struct job *job)
 	free(job);
 }
 
+static void note_end(const struct job *job, const char *outcome)
+{
+	const struct sandbox *sb = job->sandbox;
+	uint64_t ms = time_of(job);
+	counts_job(sb->daemon->counts, job->kind, outcome, ms);
+	if (job->kind == JOB_EXECUTE)
+		log_info(sb->session, "task %lld ended: %s after %llu ms", (long long)job->id, outcome,
+			 (unsigned long long)ms);
+}
+
 void job_end(struct job *job, const char *outcome, int exit_code, size_t bytes)
 {
 	struct sandbox *sb = job->sandbox;
 	if (job->ended)
 		return;
 	job->ended = true;
+	note_end(job, outcome);
 	buf_wipe(&job->key);
 	if (sb->task == job)
 		sb->task = NULL;

@@ -9,6 +9,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/box_spec.c sandbox/box_spec.h \
 	sandbox/cgroup.c sandbox/cgroup.h \
 	sandbox/cgroup_find.c sandbox/cgroup_find.h \
+	sandbox/counts.c sandbox/counts.h \
 	sandbox/daemon.h \
 	sandbox/disk.c sandbox/disk.h \
 	sandbox/etc.c sandbox/etc.h \
@@ -50,7 +51,8 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/statements.c sandbox/statements.h \
 	sandbox/store.c sandbox/store.h \
 	sandbox/stream.c sandbox/stream.h \
-	sandbox/tree.c sandbox/tree.h
+	sandbox/tree.c sandbox/tree.h \
+	sandbox/watch.c sandbox/watch.h
 sandbox_libsandbox_a_CPPFLAGS = $(sandbox_cppflags)
 
 pkglibexec_PROGRAMS += sandbox/craft-sandbox-launch

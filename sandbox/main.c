@@ -10,6 +10,7 @@
 #include <openssl/crypto.h>
 
 #include "cgroup.h"
+#include "counts.h"
 #include "disk.h"
 #include "gateway.h"
 #include "home.h"
@@ -22,6 +23,7 @@
 #include "sandbox.h"
 #include "seccomp.h"
 #include "store.h"
+#include "watch.h"
 
 #define TICK_MS 250
 #define LEAVE_LIMIT_MS 8000 /* for what is being stopped, and for the database to learn of it */
@@ -29,7 +31,8 @@
 struct program {
 	struct daemon daemon;
 	struct host *host;
-	int lock; /* held as long as it runs: SANDBOX_DIR is one daemon's */
+	struct watch *watch; /* NULL: nobody watches */
+	int lock;	     /* held as long as it runs: SANDBOX_DIR is one daemon's */
 	uv_signal_t term, interrupt;
 	uv_timer_t tick;
 	uv_check_t check;
@@ -84,6 +87,7 @@ static void on_signal(uv_signal_t *handle, int number)
 
 static void close_handles(struct program *p)
 {
+	watch_free(p->watch);
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->tick, NULL);
@@ -228,6 +232,7 @@ static void free_parts(struct program *p)
 	client_keys_free(d->client_keys);
 	OPENSSL_cleanse(d->seal_keys, sizeof(d->seal_keys));
 	free(d->slots);
+	free(d->counts);
 	(void)close(d->seccomp_fd);
 	(void)close(p->lock);
 }
@@ -240,6 +245,7 @@ static int run(struct program *p)
 	static uv_loop_t loop;
 	(void)uv_loop_init(&loop);
 	d->loop = &loop;
+	d->counts = xcalloc(1, sizeof(*d->counts));
 	TAILQ_INIT(&d->sandboxes);
 	raise_file_limit();
 	(void)signal(SIGPIPE, SIG_IGN);
@@ -247,6 +253,7 @@ static int run(struct program *p)
 		(void)fprintf(stderr, "craft-sandboxd: %s\n", buf_cstr(&error));
 		(void)uv_loop_close(&loop);
 		free(d->slots);
+		free(d->counts);
 		return 1;
 	}
 	log_info(NULL, "protections in force: %s", buf_cstr(&protection));
@@ -254,6 +261,7 @@ static int run(struct program *p)
 	d->state = store_new(&loop, &d->conf, "craft-sandboxd", true, &state_events, p);
 	d->streams = store_new(&loop, &d->conf, "craft-sandboxd messages", false, &stream_events, p);
 	p->host = host_new(d, buf_cstr(&protection));
+	p->watch = watch_new(d, p->host);
 	start_handles(p);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	if (p->hurried) {

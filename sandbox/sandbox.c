@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "counts.h"
 #include "lib/git_ref.h"
 #include "lib/github_token.h"
 #include "lib/log.h"
@@ -26,6 +27,8 @@ const char *sandbox_status(const struct sandbox *sb)
 
 void sandbox_say(struct sandbox *sb, const char *client, struct buf *body)
 {
+	counter_add(&sb->daemon->counts->messages, 1);
+	counter_add(&sb->daemon->counts->message_bytes, body->len);
 	stream_add(&sb->stream, client, body);
 }
 
@@ -151,6 +154,8 @@ static void on_cloned(void *user, enum git_outcome outcome, const char *text, co
 	sb->clone = NULL;
 	if (sb->state == SANDBOX_ENDING)
 		return;
+	/* It was last at work when the clone began. */
+	counts_clone(sb->daemon->counts, outcome == GIT_OK, uv_now(sb->daemon->loop) - sb->worked_at);
 	if (outcome == GIT_OK) {
 		become_ready(sb, commit);
 		return;
@@ -289,6 +294,7 @@ bool sandbox_begin(struct daemon *d, const struct sandbox_row *row, bool adopt)
 	instance_init(&sb->instance, &d->conf, sb->session, sb->slot);
 	TAILQ_INSERT_TAIL(&d->sandboxes, sb, link);
 	d->sandbox_count++;
+	counter_add(adopt ? &d->counts->adopted : &d->counts->made, 1);
 	log_info(sb->session, "%s sandbox of %s, branch %s, slot %u", adopt ? "adopting the" : "making a", sb->repo_key,
 		 sb->branch, sb->slot);
 	parts_make(sb);
@@ -407,6 +413,7 @@ void sandbox_end(struct sandbox *sb, const char *reason, const char *error, bool
 		return;
 	const char *text = error ? error : words_for(reason);
 	log_info(sb->session, "ends: %s", reason);
+	counts_sandbox_end(sb->daemon->counts, reason);
 	sb->reason = reason;
 	stop(sb, strcmp(reason, "clone") == 0 ? "error" : "expired", text);
 	if (in_database) {

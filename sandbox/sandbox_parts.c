@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "counts.h"
 #include "lib/log.h"
 #include "message.h"
 
@@ -107,6 +108,8 @@ static void on_gateway_event(void *user, const struct gateway_event *event)
 {
 	struct sandbox *sb = user;
 	autobuf body = { 0 };
+	if (!event->allowed)
+		counter_add(&sb->daemon->counts->egress_refused, event->times);
 	if (event->allowed || sb->state != SANDBOX_READY)
 		return;
 	message_egress(&body, sandbox_status(sb), event->kind, event->host, event->reason);

@@ -122,6 +122,17 @@ bool store_connected(const struct store *store)
 	return pglink_is_ready(store->link);
 }
 
+size_t store_waiting(const struct store *store)
+{
+	const struct store_op *op;
+	size_t n = 0;
+	STAILQ_FOREACH(op, &store->ops, link)
+	{
+		n++;
+	}
+	return n;
+}
+
 bool store_idle(const struct store *store)
 {
 	return STAILQ_EMPTY(&store->ops);

@@ -41,6 +41,8 @@ void store_op_committed(struct store_op *op, void (*committed)(void *user, bool 
 void store_forget(struct store *store, const void *user);
 /* Is there a connection? */
 bool store_connected(const struct store *store);
+/* Statements that aren't answered. */
+size_t store_waiting(const struct store *store);
 /* Is everything answered? */
 bool store_idle(const struct store *store);
 

@@ -1,5 +1,5 @@
 # state.sh: the files below script/up's state directory: layout, configuration, certificate, nginx, ready.json.
-# Uses the variables of script/up (DIR, RUN, BUILD, port, bridges, upload_mode, pg_user, run_user, nginx_user, nginx_group).
+# Uses the variables of script/up (DIR, RUN, BUILD, port, bridges, upload_mode, metrics, pg_user, run_user, nginx_user, nginx_group).
 # shellcheck shell=bash
 # shellcheck disable=SC2154,SC2034
 
@@ -109,6 +109,13 @@ load_configuration() {
 	value[SANDBOX_AGENT]=$(agent_program) || die "Claude Code is not installed: run script/bootstrap, or set SANDBOX_AGENT"
 	value[SOCKET_MODE]=0660
 	unset 'value[WS_LISTEN]' 'value[DATABASE_OWNER_URL]'
+	# Those of an earlier start were in another directory, maybe.
+	for key in FCGI_METRICS_LISTEN SANDBOX_METRICS_LISTEN; do
+		[[ ${value[$key]-} != */watch-*.sock ]] || unset "value[$key]"
+	done
+	if [[ $metrics == yes ]]; then
+		: "${value[FCGI_METRICS_LISTEN]:=$RUN/watch-fcgi.sock}" "${value[SANDBOX_METRICS_LISTEN]:=$RUN/watch-box.sock}"
+	fi
 	{
 		echo "# Written by script/up; a key in the environment of the next start replaces the one here."
 		for key in "${!value[@]}"; do printf '%s=%s\n' "$key" "${value[$key]}"; done | sort

@@ -67,7 +67,9 @@ unit_tests = \
 	tests/unit/test_git_ref \
 	tests/unit/test_handshake \
 	tests/unit/test_json \
+	tests/unit/test_log \
 	tests/unit/test_map \
+	tests/unit/test_metrics \
 	tests/unit/test_peers \
 	tests/unit/test_sandbox_bodies \
 	tests/unit/test_sandbox_box \
@@ -116,6 +118,10 @@ tests_unit_test_utf8_LDADD = $(unit_ldadd)
 
 tests_unit_test_agent_line_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_agent_line_LDADD = $(unit_ldadd)
+tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_log_LDADD = $(unit_ldadd)
+tests_unit_test_metrics_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_metrics_LDADD = $(unit_ldadd)
 tests_unit_test_base64_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base64_LDADD = $(unit_ldadd)
 tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)

@@ -9,6 +9,7 @@
 #include "lib/conf.h"
 
 struct conn;
+struct counts;
 struct courier;
 struct feed;
 struct hub;
@@ -36,6 +37,7 @@ struct bridge {
 	uv_timer_t turn_due;	/* while there are some */
 	uint64_t turn_at;	/* ns: not before that */
 	struct bounds *bounds;
+	struct counts *counts;
 	size_t conn_count;
 	size_t client_count; /* of those: let in */
 	uint64_t next_serial;

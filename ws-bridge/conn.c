@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "bounds.h"
+#include "counts.h"
 #include "lib/log.h"
 #include "room.h"
 #include "sandbox_room.h"
@@ -94,6 +95,8 @@ void conn_kill(struct conn *conn)
 {
 	if (conn->state == CONN_DEAD)
 		return;
+	if (conn->close_code)
+		counts_close(conn->bridge, conn->close_code);
 	if (conn->close_code && bounds_may_log(conn->bridge))
 		log_info(conn->request_id, "client %llu disconnected: %u", (unsigned long long)conn->serial,
 			 conn->close_code);
@@ -286,6 +289,7 @@ static void flush(struct conn *conn)
 		 */
 		if (!conn_has_room(conn))
 			heard(conn);
+		counter_add(&conn->bridge->counts->sent_bytes, (uint64_t)n);
 		conn->greeting = conn->greeting && (size_t)n < iov[0].iov_len;
 		outq_sent(&conn->out, (size_t)n);
 	}
@@ -377,6 +381,7 @@ void conn_refuse(struct conn *conn, uint16_t status, const char *text)
 	enqueue(conn, frame);
 	frame_buf_unref(frame);
 	log_refusal(conn, status, text);
+	counter_add(&conn->bridge->counts->refused, 1);
 	enter_closing(conn);
 	conn->half_close = true;
 }
@@ -393,6 +398,7 @@ void conn_accept(struct conn *conn)
 	frame_buf_unref(frame);
 	conn->greeting = true;
 	conn->close_code = FRAME_CLOSE_ABNORMAL;
+	counter_add(&conn->bridge->counts->accepted, 1);
 	conn->state = CONN_OPEN;
 	conn->since = uv_now(conn->bridge->loop);
 	/* A broadcast is compressed once, with the full window: who wants a smaller one gets none compressed. */
@@ -536,6 +542,7 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		ssize_t n = recv(conn->fd, data, sizeof(data), MSG_DONTWAIT);
 		if (n > 0) {
 			conn->progress += (size_t)n;
+			counter_add(&conn->bridge->counts->received_bytes, (uint64_t)n);
 			received(conn, data, (size_t)n);
 			weigh(conn);
 		} else if (n == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)) {

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "feed.h"
 #include "lib/log.h"
@@ -233,6 +234,13 @@ static void errand_free(struct errand *e)
 	free(e);
 }
 
+/* The host's lines about it carry the sandbox's id. */
+static void log_stored(const struct request *r)
+{
+	if (r->kind == SANDBOX_EXECUTE && bounds_may_log(r->conn->bridge))
+		log_info(r->conn->request_id, "a task for sandbox %s", r->conn->sandbox->session);
+}
+
 static void on_sync(struct pglink *link, void *user)
 {
 	struct courier *c = user;
@@ -240,6 +248,7 @@ static void on_sync(struct pglink *link, void *user)
 	(void)link;
 	if (e->request && e->stored) {
 		announce(c, e->host);
+		log_stored(e->request);
 		request_end(e->request);
 	} else if (e->request) {
 		request_refuse(e->request, e->refusal ? e->refusal : text_for(errors, ""));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "conn.h"
+#include "counts.h"
 #include "hub.h"
 #include "lib/log.h"
 #include "lib/pglink.h"
@@ -153,6 +154,7 @@ static void ask(struct feed *feed, enum question_kind kind, struct room *room, s
 
 void feed_changes(struct feed *feed, struct room *room, struct conn *conn, int64_t since)
 {
+	counter_add(&feed->bridge->counts->pages, 1);
 	ask(feed, ASK_CHANGES, room, conn, since);
 }
 
@@ -309,4 +311,9 @@ void feed_tick(struct feed *feed, uint64_t now)
 		feed->prune_at = now + PRUNE_EVERY_MS;
 		ask(feed, ASK_PRUNE, NULL, NULL, 0);
 	}
+}
+
+bool feed_is_connected(const struct feed *feed)
+{
+	return pglink_is_ready(feed->link);
 }

@@ -21,6 +21,7 @@ void feed_open_sandbox(struct feed *feed, struct conn *conn);
 
 /* When the database last answered on this connection (uv_now's clock). */
 uint64_t feed_heard_at(const struct feed *feed);
+bool feed_is_connected(const struct feed *feed);
 
 /* Once a second: sweep, and now and then pruning. */
 void feed_tick(struct feed *feed, uint64_t now);

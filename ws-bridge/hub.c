@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "conn.h"
+#include "counts.h"
 #include "feed.h"
 #include "join.h"
 #include "lib/db.h"
@@ -191,8 +192,13 @@ void room_give(struct conn *conn, struct event *e)
 	if (e->seq <= conn->pos)
 		return;
 	conn->lag -= conn->lag < size ? conn->lag : size;
-	if (e->origin != conn->serial && (!e->target || strcmp(e->target, conn->client) == 0))
-		conn_send(conn, event_frame(e, conn->since_seq >= 0, conn->deflate ? conn->bridge->deflate : NULL));
+	if (e->origin != conn->serial && (!e->target || strcmp(e->target, conn->client) == 0)) {
+		struct frame_buf *frame =
+			event_frame(e, conn->since_seq >= 0, conn->deflate ? conn->bridge->deflate : NULL);
+		counter_add(&conn->bridge->counts->frames, 1);
+		counter_add(&conn->bridge->counts->frame_bytes, frame->len);
+		conn_send(conn, frame);
+	}
 	conn->pos = e->seq;
 	replies_advance(conn);
 }
@@ -201,9 +207,12 @@ void room_give(struct conn *conn, struct event *e)
 static void deliver(struct room *room, struct event *e)
 {
 	struct conn *conn, *next;
+	struct counts *counts = room->hub->bridge->counts;
+	uint64_t listeners = 0;
 	room->head = e->seq;
 	for (conn = TAILQ_FIRST(&room->members); conn; conn = next) {
 		next = TAILQ_NEXT(conn, room_link); /* a slow one leaves the room here */
+		listeners++;
 		/* Who can't take it now gets it from the ring or the log when its queue has drained. */
 		conn->live = conn->live && conn_has_room(conn);
 		if (conn->live)
@@ -211,6 +220,8 @@ static void deliver(struct room *room, struct event *e)
 		else
 			conn->lag += e->data.len;
 	}
+	counter_add(&counts->events, 1);
+	histogram_add(&counts->listeners, &metrics_count, listeners);
 	ring_add(room, e);
 }
 

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "call.h"
+#include "counts.h"
 #include "feed.h"
 #include "lib/log.h"
 #include "lib/pglink.h"
@@ -74,8 +75,10 @@ struct lane {
 	struct expectation expected[EXPECT_MAX];
 	size_t expect_first, expect_count;
 	uint64_t sent_at, announced_at; /* ms */
-	size_t biggest;			/* bytes of the biggest batch since the connection was made */
-	size_t bytes;			/* of the messages queued or under way */
+	uint64_t calls_sent;		/* ns */
+	struct histogram *commit_seconds;
+	size_t biggest;	   /* bytes of the biggest batch since the connection was made */
+	size_t ops, bytes; /* queued or under way, and of their messages */
 };
 
 static void run_single(struct lane *lane);
@@ -101,6 +104,7 @@ static struct lane *lane_for(const struct op *op)
 static void enqueue(struct lane *lane, struct op *op)
 {
 	op->conn->lane = lane;
+	lane->ops++;
 	lane->bytes += op->message.len;
 	op_queue_add(&lane->queue, op, uv_now(lane->bridge->loop));
 }
@@ -125,6 +129,7 @@ static void finish(struct op *op)
 	struct conn *conn = conn_ref(op->conn);
 	struct op *waiting;
 	op_queue_done(op);
+	conn->lane->ops--;
 	conn->lane->bytes -= op->message.len;
 	op_free(op);
 	while ((waiting = TAILQ_FIRST(&conn->backlog)) && may_enter(conn, lane_for(waiting))) {
@@ -154,6 +159,11 @@ static void requeue_from(struct lane *lane, size_t first)
 bool lane_is_idle(const struct lane *lane)
 {
 	return lane->state == LANE_IDLE && op_queue_is_empty(&lane->queue) && lane->committed.call_count == 0;
+}
+
+struct lane_load lane_load(const struct lane *lane)
+{
+	return (struct lane_load){ lane->ops, lane->bytes };
 }
 
 /* ---- what was sent ---- */
@@ -281,6 +291,7 @@ static void send_calls(struct lane *lane, size_t first, size_t count)
 		first += call->count;
 	}
 	sync_now(lane, EXPECT_COMMIT);
+	lane->calls_sent = uv_hrtime();
 	announce_when_due(lane);
 }
 
@@ -334,6 +345,12 @@ static void note_head(struct lane *lane, struct op *const *ops, const struct op_
 		buf_addf(&lane->heads, "%lld:%lld,", (long long)outcomes[i].workspace_id, (long long)outcomes[i].seq);
 }
 
+static void count_commit(struct lane *lane, size_t ops)
+{
+	histogram_add(lane->commit_seconds, &metrics_short, (uv_hrtime() - lane->calls_sent) / 1000);
+	histogram_add(&lane->bridge->counts->batch_size, &metrics_count, ops);
+}
+
 /* The transaction was committed: its ops, and the results of its calls, wait for lane_answer(). */
 static void calls_committed(struct lane *lane)
 {
@@ -367,6 +384,7 @@ void lane_answer(struct lane *lane)
 
 static void batch_committed(struct lane *lane)
 {
+	count_commit(lane, lane->count);
 	lane->state = LANE_IDLE;
 	lane->count = 0;
 	op_queue_committed(&lane->queue, uv_now(lane->bridge->loop));
@@ -375,6 +393,7 @@ static void batch_committed(struct lane *lane)
 
 static void batch_failed(struct lane *lane)
 {
+	counter_add(&lane->bridge->counts->failed_batches, 1);
 	for (size_t i = 0; i < lane->count; i++)
 		op_forget(lane->batch[i]);
 	clear_calls(lane);
@@ -417,6 +436,7 @@ static void single_failed(struct lane *lane)
 
 static void single_committed(struct lane *lane)
 {
+	count_commit(lane, 1);
 	calls_committed(lane);
 	lane_answer(lane);
 	lane->next++;
@@ -506,6 +526,7 @@ static void on_lost(struct pglink *link, void *user)
 	size_t first = single ? lane->next : 0;
 	(void)link;
 	if (outcome_unknown(lane)) {
+		counter_add(&lane->bridge->counts->unknown_batches, 1);
 		size_t end = single ? lane->next + 1 : lane->count;
 		for (; first < end; first++)
 			fail(lane->batch[first], UNKNOWN_OUTCOME);
@@ -520,10 +541,11 @@ static void on_lost(struct pglink *link, void *user)
 
 static const struct pglink_events events = { on_ready, on_lost, on_result, on_sync, NULL };
 
-struct lane *lane_new(struct bridge *bridge, const char *application)
+struct lane *lane_new(struct bridge *bridge, const char *application, struct histogram *commit_seconds)
 {
 	struct lane *lane = xcalloc(1, sizeof(*lane));
 	lane->bridge = bridge;
+	lane->commit_seconds = commit_seconds;
 	lane->builder = call_builder_new();
 	(void)uv_timer_init(bridge->loop, &lane->hint);
 	(void)uv_timer_init(bridge->loop, &lane->pause);

@@ -6,9 +6,11 @@
 
 #include "bridge.h"
 
+struct histogram;
 struct op;
 
-struct lane *lane_new(struct bridge *bridge, const char *application);
+/* commit_seconds: where the times of its commits are counted. */
+struct lane *lane_new(struct bridge *bridge, const char *application, struct histogram *commit_seconds);
 void lane_free(struct lane *lane); /* nothing may be under way */
 
 /* Takes over the op and puts it on its way. */
@@ -19,6 +21,11 @@ void lane_pump(struct lane *lane);
 void lane_answer(struct lane *lane);
 /* Answers what has waited too long for a database that is away. */
 void lane_tick(struct lane *lane, uint64_t now);
+/* What is queued or under way. */
+struct lane_load {
+	size_t requests, bytes;
+};
+struct lane_load lane_load(const struct lane *lane);
 /* Is nothing queued or under way? */
 bool lane_is_idle(const struct lane *lane);
 

@@ -8,6 +8,7 @@
 
 #include "bounds.h"
 #include "conn.h"
+#include "counts.h"
 #include "courier.h"
 #include "feed.h"
 #include "hub.h"
@@ -18,6 +19,7 @@
 #include "message_list.h"
 #include "sandbox_room.h"
 #include "session_cache.h"
+#include "watch.h"
 
 #define TICK_MS 100
 #define SESSION_CACHE_BYTES (64u << 20)
@@ -28,6 +30,7 @@ enum phase { RUNNING, FINISHING, CLOSING, STOPPED };
 struct program {
 	struct bridge bridge;
 	struct listener *listener;
+	struct watch *watch; /* NULL: nobody watches */
 	uv_signal_t term, interrupt;
 	uv_timer_t tick;
 	uv_check_t check;
@@ -68,6 +71,7 @@ static void on_prepare(uv_prepare_t *prepare)
 
 static void close_handles(struct program *p)
 {
+	watch_free(p->watch);
 	uv_close((uv_handle_t *)&p->term, NULL);
 	uv_close((uv_handle_t *)&p->interrupt, NULL);
 	uv_close((uv_handle_t *)&p->tick, NULL);
@@ -228,12 +232,14 @@ static void start_parts(struct bridge *b)
 	TAILQ_INIT(&b->dirty);
 	TAILQ_INIT(&b->turns);
 	b->bounds = bounds_new();
+	b->counts = xcalloc(1, sizeof(*b->counts));
 	b->deflate = deflate_encoder_new(DEFLATE_LEVEL_DEFAULT);
 	b->cache = session_cache_new(SESSION_CACHE_BYTES);
 	b->hub = hub_new(b);
 	b->feed = feed_new(b);
 	for (size_t i = 0; i < LANE_COUNT; i++)
-		b->lanes[i] = lane_new(b, i ? "craft-ws-bridge big writes" : "craft-ws-bridge write");
+		b->lanes[i] = lane_new(b, i ? "craft-ws-bridge big writes" : "craft-ws-bridge write",
+				       &b->counts->commit_seconds[i]);
 	b->small_courier = courier_new(b, "craft-ws-bridge sandbox");
 	b->big_courier = courier_new(b, "craft-ws-bridge big sandbox");
 }
@@ -250,6 +256,7 @@ static void free_parts(struct bridge *b)
 	hub_free(b->hub);
 	session_cache_free(b->cache);
 	bounds_free(b->bounds);
+	free(b->counts);
 	deflate_encoder_free(b->deflate);
 }
 
@@ -268,6 +275,7 @@ static int run(struct program *p)
 		return 1;
 	}
 	start_handles(p);
+	p->watch = watch_new(&p->bridge);
 	log_info(NULL, "listening on %s", p->bridge.conf.ws_listen);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	free_parts(&p->bridge);

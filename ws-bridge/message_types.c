@@ -310,7 +310,14 @@ const struct message_type *message_type_find(struct slice name)
 	return NULL;
 }
 
+_Static_assert(sizeof(types) / sizeof(*types) <= MESSAGE_TYPES_MAX, "MESSAGE_TYPES_MAX is too small");
+
 const struct message_type *message_type_at(size_t place)
 {
 	return place < sizeof(types) / sizeof(*types) ? &types[place] : NULL;
+}
+
+size_t message_type_place(const struct message_type *type)
+{
+	return (size_t)(type - types);
 }

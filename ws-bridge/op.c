@@ -7,6 +7,7 @@
 #include <xxhash.h>
 
 #include "bounds.h"
+#include "counts.h"
 #include "hub.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -100,6 +101,7 @@ struct op *op_new(const struct message_type *type, struct conn *conn, struct buf
 	op->conn = conn_ref(conn);
 	op->room = room_ref(conn->room);
 	op->started = uv_now(conn->bridge->loop);
+	op->arrived = uv_hrtime();
 	buf_addf(&op->origin, "%s-%llu", conn->bridge->id, (unsigned long long)conn->serial);
 	if (!read_fields(op, error) || !within_limits(op, error)) {
 		op_free(op);
@@ -257,6 +259,8 @@ static void answer_ok(struct op *op, const struct op_outcome *o)
 
 void op_committed(struct op *op, const struct op_outcome *o)
 {
+	histogram_add(&op->conn->bridge->counts->message_seconds[message_type_place(op->type)], &metrics_short,
+		      (uv_hrtime() - op->arrived) / 1000);
 	if (slice_eq_str(o->status, "ok")) {
 		answer_ok(op, o);
 		return;

@@ -58,6 +58,7 @@ struct op {
 	unsigned char request_hash[32];	   /* with conn->client */
 	int64_t payload_hash;
 	uint64_t started; /* ms */
+	uint64_t arrived; /* ns */
 	unsigned tries;
 	bool heavy; /* of a connection with many under way */
 
@@ -68,10 +69,12 @@ struct op {
 	struct header_scratch scratch;
 };
 
-/* The row at that place of the table; NULL: there are no more. */
-const struct message_type *message_type_at(size_t place);
 /* Finds the type; NULL: unknown. */
 const struct message_type *message_type_find(struct slice name);
+/* The types by their place in the table; NULL: behind the last. */
+#define MESSAGE_TYPES_MAX 24
+const struct message_type *message_type_at(size_t place);
+size_t message_type_place(const struct message_type *type);
 
 /* Takes the message apart. On success the op owns `message` (and *error is untouched); else NULL, and *error says which
  * field is wrong. data must lie in message. */

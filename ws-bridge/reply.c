@@ -5,6 +5,7 @@
 
 #include "bounds.h"
 #include "conn.h"
+#include "counts.h"
 #include "lib/json.h"
 
 void replies_init(struct replies *r)
@@ -105,6 +106,7 @@ static struct frame_buf *text_frame(const struct conn *conn, const struct buf *t
 void reply_data(struct conn *conn, struct reply *reply, struct slice data, int64_t seq)
 {
 	autobuf text = { 0 };
+	counter_add(&conn->bridge->counts->replies, 1);
 	begin(&text, reply);
 	buf_add_str(&text, ",\"data\":");
 	buf_add_slice(&text, data);
@@ -131,6 +133,7 @@ static struct frame_buf *error_frame(const struct conn *conn, const struct reply
 
 void reply_error(struct conn *conn, struct reply *reply, const char *error)
 {
+	counter_add(&conn->bridge->counts->errors, 1);
 	complete(conn, reply, error_frame(conn, reply, error));
 }
 

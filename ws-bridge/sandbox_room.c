@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "counts.h"
 #include "courier.h"
 #include "feed.h"
 #include "join.h"
@@ -148,6 +149,7 @@ static void answer(struct conn *conn, struct slice text)
 void sandbox_received(struct conn *conn, const struct frame_event *ev)
 {
 	struct sandbox_message m = sandbox_message_parse(ev->payload);
+	counter_add(&conn->bridge->counts->sandbox_requests[m.kind], 1);
 	switch (m.kind) {
 	case SANDBOX_BAD:
 		sandbox_refuse(conn, m.tool, m.id, m.error);

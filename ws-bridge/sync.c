@@ -2,6 +2,7 @@
 #include "sync.h"
 
 #include "conn.h"
+#include "counts.h"
 #include "lane.h"
 #include "lib/json.h"
 #include "op.h"
@@ -89,12 +90,15 @@ void sync_message(struct conn *conn, const struct frame_event *ev)
 	struct envelope e = { 0 };
 	size_t depth;
 	if (!json_check(ev->payload, &depth) || json_kind_of(json_trim(ev->payload)) != JSON_OBJECT) {
+		counter_add(&conn->bridge->counts->bad_messages, 1);
 		refuse(conn, UNKNOWN_REQUEST, "Invalid JSON");
 		return;
 	}
 	autobuf message = frame_reader_take(&conn->reader, ev);
 	read_envelope(buf_slice(&message), &e);
 	const struct message_type *type = find_type(&e);
+	struct counts *counts = conn->bridge->counts;
+	counter_add(type ? &counts->messages[message_type_place(type)] : &counts->bad_messages, 1);
 	if (depth > JSON_MAX_DEPTH)
 		refuse_depth(conn, &e);
 	else if (!type)

@@ -68,7 +68,9 @@ static void check_value(struct conf *conf, const struct conf_key *key, enum conf
 	}
 	int64_t number;
 	memcpy(&number, (const char *)conf + key->at, sizeof(number));
-	assert(key->type == LEVEL ? number >= 0 && number <= 3 : number >= key->min && number <= key->max);
+	/* A word has a number of its own. */
+	int64_t words = key->type == LEVEL ? 4 : key->type == FORMAT ? 2 : 0;
+	assert(words ? number >= 0 && number < words : number >= key->min && number <= key->max);
 }
 
 /* The printed lines of what is no secret and is set; of a secret it is said only whether it is. */

@@ -10,6 +10,7 @@
 
 #include "cleanup.h"
 #include "conf.h"
+#include "log.h"
 
 struct fixture {
 	char path[64];
@@ -57,9 +58,17 @@ static bool load(struct fixture *f, const char *text)
 static void reads_keys_comments_and_sizes(void **state)
 {
 	struct fixture *f = *state;
-	assert_true(load(f, "# comment\n\n  API_KEY = abc=def#8  "
-			    "\nDATABASE_URL=postgresql:///"
-			    "x\nWS_MAX_MESSAGE=2M\nWS_MAX_QUEUE=65536\nSOCKET_MODE=0600\nLOG_LEVEL=warn\n"));
+	assert_true(load(f,
+			 "# comment\n\n  API_KEY = abc=def#8  "
+			 "\nDATABASE_URL=postgresql:///"
+			 "x\nWS_MAX_MESSAGE=2M\nWS_MAX_QUEUE=65536\nSOCKET_MODE=0600\nLOG_LEVEL=warn\nLOG_FORMAT=json\n"
+			 "WS_METRICS_LISTEN=/run/ws metrics.sock\nFCGI_METRICS_LISTEN=127.0.0.1:9101\n"
+			 "SANDBOX_METRICS_LISTEN=[::1]:65535\n"));
+	log_set_format(LOG_LOGFMT);
+	assert_int_equal(f->conf.log_format, LOG_JSON);
+	assert_string_equal(f->conf.ws_metrics_listen, "/run/ws metrics.sock");
+	assert_string_equal(f->conf.fcgi_metrics_listen, "127.0.0.1:9101");
+	assert_string_equal(f->conf.sandbox_metrics_listen, "[::1]:65535");
 	assert_string_equal(f->conf.api_key, "abc=def#8");
 	assert_int_equal(f->conf.ws_max_message, 2 << 20);
 	assert_int_equal(f->conf.ws_max_queue, 65536);
@@ -114,6 +123,13 @@ static void refuses_with_file_and_line(void **state)
 		{ MINIMUM "WS_MAX_MESSAGE=\n", ":3: WS_MAX_MESSAGE" },
 		{ MINIMUM "SOCKET_MODE=0999\n", ":3: SOCKET_MODE" },
 		{ MINIMUM "LOG_LEVEL=loud\n", ":3: LOG_LEVEL" },
+		{ MINIMUM "LOG_FORMAT=xml\n", ":3: LOG_FORMAT has a malformed value: logfmt, or json" },
+		{ MINIMUM "WS_METRICS_LISTEN=9101\n", ":3: WS_METRICS_LISTEN must be 1 to 107" },
+		{ MINIMUM "WS_METRICS_LISTEN=localhost:9101\n", ":3: WS_METRICS_LISTEN must be" },
+		{ MINIMUM "WS_METRICS_LISTEN=127.0.0.1:0\n", ":3: WS_METRICS_LISTEN must be" },
+		{ MINIMUM "WS_METRICS_LISTEN=127.0.0.1:91011\n", ":3: WS_METRICS_LISTEN must be" },
+		{ MINIMUM "WS_METRICS_LISTEN=127.0.0.1:9101/x\n", ":3: WS_METRICS_LISTEN must be" },
+		{ MINIMUM "WS_METRICS_LISTEN=metrics.sock\n", ":3: WS_METRICS_LISTEN must be" },
 		{ "API_KEY=short\nDATABASE_URL=x\n", ":1: API_KEY must be 8 to 1024" },
 		{ "API_KEY=with\ta tab\nDATABASE_URL=x\n", ":1: API_KEY must be" },
 		{ "API_KEY=sch\xc3\xb6ner\nDATABASE_URL=x\n", ":1: API_KEY must be" },

@@ -1,0 +1,153 @@
+/* watcher.c: what craft-fcgi tells of itself. */
+#include "watcher.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "child.h"
+#include "db_watch.h"
+#include "log.h"
+#include "monitor.h"
+
+#define AGAIN_MS 1000  /* after it ended by itself */
+#define STOP_STEPS 200 /* of 10 ms, until it is killed */
+
+/* ---- in the child ---- */
+
+static const struct db_watch_metrics database_metrics = {
+	.up = { "craft_fcgi_db_up", METRIC_GAUGE, "1 while the database answers and takes changes" },
+	.seconds = { "craft_fcgi_db_seconds", METRIC_HISTOGRAM, "How long the database takes for the least question" },
+	.lost = { "craft_fcgi_db_lost_total", METRIC_COUNTER, "Losses of the connection that asks it" },
+};
+
+struct telling {
+	const struct watcher *watcher;
+	struct db_watch *database;
+	struct monitor *monitor;
+	uv_signal_t term;
+};
+
+static void print(void *user, struct buf *out)
+{
+	const struct telling *t = user;
+	counts_print(t->watcher->counts, t->watcher->bounds, out);
+	db_watch_print(t->database, &database_metrics, out);
+	metrics_process(out);
+}
+
+/* Has every pool a worker? */
+static bool have_workers(const struct counts_all *all)
+{
+	bool have[COUNTS_POOLS] = { false };
+	for (size_t i = 0; i < all->count; i++)
+		have[all->parts[i].pool] |= all->parts[i].running;
+	for (size_t i = 0; i < COUNTS_POOLS; i++) {
+		if (!have[i])
+			return false;
+	}
+	return true;
+}
+
+static bool is_ready(void *user, struct buf *reason)
+{
+	const struct telling *t = user;
+	if (t->watcher->counts->draining)
+		buf_add_str(reason, "draining");
+	else if (!have_workers(t->watcher->counts))
+		buf_add_str(reason, "no worker runs");
+	else
+		(void)db_watch_ready(t->database, reason);
+	return !reason->len;
+}
+
+static void on_term(uv_signal_t *handle, int number)
+{
+	struct telling *t = handle->data;
+	(void)number;
+	monitor_free(t->monitor);
+	db_watch_free(t->database);
+	uv_close((uv_handle_t *)&t->term, NULL);
+}
+
+/* The master's signals are blocked so far; those that a terminal sends are for the master. */
+static void take_signals(void)
+{
+	static const int others[] = { SIGINT, SIGHUP, SIGPIPE };
+	sigset_t none;
+	(void)sigemptyset(&none);
+	for (size_t i = 0; i < sizeof(others) / sizeof(*others); i++)
+		(void)signal(others[i], SIG_IGN);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int run(const struct watcher *w)
+{
+	const struct conf *conf = w->conf;
+	struct telling t = { .watcher = w };
+	const struct monitor_source source = { print, is_ready, &t };
+	uv_loop_t loop;
+	(void)uv_loop_init(&loop);
+	(void)uv_signal_init(&loop, &t.term);
+	t.term.data = &t;
+	(void)uv_signal_start(&t.term, on_term, SIGTERM);
+	take_signals();
+	t.database = db_watch_new(&loop, conf->database_url, "craft-fcgi watch");
+	t.monitor = monitor_new(&loop, "FCGI_METRICS_LISTEN", conf->fcgi_metrics_listen, (mode_t)conf->socket_mode,
+				&source);
+	(void)uv_run(&loop, UV_RUN_DEFAULT);
+	(void)uv_loop_close(&loop);
+	return 0;
+}
+
+/* ---- in the master ---- */
+
+void watcher_init(struct watcher *w, const struct conf *conf, const struct counts_all *counts,
+		  const struct bounds *bounds, int64_t now)
+{
+	bool wanted = conf->fcgi_metrics_listen && counts;
+	*w = (struct watcher){ .conf = conf, .counts = counts, .bounds = bounds, .start_at = wanted ? now : INT64_MAX };
+}
+
+void watcher_tend(struct watcher *w, int64_t now)
+{
+	if (w->pid || w->start_at > now)
+		return;
+	pid_t pid = child_start();
+	if (pid == 0)
+		exit(run(w));
+	w->start_at = now + AGAIN_MS;
+	if (pid < 0)
+		log_warn(NULL, "no process for metrics: %m");
+	else
+		w->pid = pid;
+}
+
+int64_t watcher_due(const struct watcher *w)
+{
+	return w->pid ? INT64_MAX : w->start_at;
+}
+
+void watcher_ended(struct watcher *w, pid_t pid, int64_t now)
+{
+	if (w->pid != pid)
+		return;
+	log_warn(NULL, "the process for metrics has ended");
+	w->pid = 0;
+	w->start_at = now + AGAIN_MS;
+}
+
+void watcher_stop(struct watcher *w)
+{
+	if (!w->pid)
+		return;
+	(void)kill(w->pid, SIGTERM);
+	for (int i = 0; i < STOP_STEPS; i++) {
+		if (waitpid(w->pid, NULL, WNOHANG) != 0)
+			return;
+		(void)nanosleep(&(struct timespec){ 0, 10000000 }, NULL);
+	}
+	(void)kill(w->pid, SIGKILL);
+	(void)waitpid(w->pid, NULL, 0);
+}
