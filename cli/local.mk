@@ -12,6 +12,11 @@ cli_craft_cloud_SOURCES = \
 	cli/rekey.c \
 	cli/schema.c cli/schema.h \
 	cli/sqldir.c cli/sqldir.h \
-	cli/status.c
-cli_craft_cloud_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS)
-cli_craft_cloud_LDADD = lib/libcraft.a $(PQ_LIBS) $(SSL_LIBS)
+	cli/status.c \
+	cli/tar.c cli/tar.h \
+	cli/workspace.c \
+	cli/workspace_export.c \
+	cli/workspace_import.c \
+	cli/workspace_kinds.h
+cli_craft_cloud_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS) $(ARCHIVE_CFLAGS)
+cli_craft_cloud_LDADD = lib/libcraft.a $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS) $(ARCHIVE_LIBS)

@@ -20,9 +20,6 @@ static const char sql_contents[] =
 static const char sql_daemons[] =
 	"select application_name, count(*) from pg_catalog.pg_stat_activity where datname = current_database() "
 	"and application_name like 'craft-%' and pid <> pg_backend_pid() group by 1 order by 1";
-static const char sql_workspaces[] = "select slug, sessions, messages, message_bytes, to_char(last_change_at at time "
-				     "zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') "
-				     "from api.admin_workspaces() order by slug";
 
 static enum cli_exit print_schema(PGconn *conn, const struct sqldir *dir, struct buf *error)
 {
@@ -72,7 +69,7 @@ static enum cli_exit print_daemons(PGconn *conn, struct buf *error)
 	return CLI_OK;
 }
 
-static bool has_schema(PGconn *conn, struct buf *error)
+bool cli_has_schema(PGconn *conn, struct buf *error)
 {
 	autoresult *r = cli_query(conn, sql_has_schema, 0, NULL, error);
 	if (r && PQgetvalue(r, 0, 0)[0] != 't')
@@ -90,7 +87,7 @@ enum cli_exit cli_status(const struct conf *conf, const struct cli_options *opti
 	autoconn *conn = cli_connect(conf->database_url);
 	if (!conn)
 		return CLI_FAILED;
-	if (!has_schema(conn, &error))
+	if (!cli_has_schema(conn, &error))
 		return cli_fail("%s", buf_cstr(&error));
 	enum cli_exit schema = print_schema(conn, &dir, &error);
 	buf_clear(&error);
@@ -98,23 +95,4 @@ enum cli_exit cli_status(const struct conf *conf, const struct cli_options *opti
 	buf_clear(&error);
 	enum cli_exit daemons = print_daemons(conn, &error);
 	return schema == CLI_OK && contents == CLI_OK ? daemons : CLI_FAILED;
-}
-
-enum cli_exit cli_workspaces(const struct conf *conf, const struct cli_options *options)
-{
-	(void)options;
-	autobuf error = { 0 };
-	autoconn *conn = cli_connect(conf->database_url);
-	if (!conn)
-		return CLI_FAILED;
-	autoresult *r = has_schema(conn, &error) ? cli_query(conn, sql_workspaces, 0, NULL, &error) : NULL;
-	if (!r)
-		return cli_fail("%s", buf_cstr(&error));
-	(void)printf("%-32s %10s %12s %16s  %s\n", "WORKSPACE", "SESSIONS", "MESSAGES", "BYTES", "LAST CHANGE");
-	for (int i = 0; i < PQntuples(r); i++) {
-		cli_print_text(PQgetvalue(r, i, 0), 32);
-		(void)printf(" %10s %12s %16s  %s\n", PQgetvalue(r, i, 1), PQgetvalue(r, i, 2), PQgetvalue(r, i, 3),
-			     PQgetisnull(r, i, 4) ? "-" : PQgetvalue(r, i, 4));
-	}
-	return CLI_OK;
 }
