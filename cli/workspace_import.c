@@ -337,10 +337,14 @@ static bool check_published(struct import *m, struct buf *error)
 	return true;
 }
 
+/* What can't be removed is an orphan, which gc takes. */
 static void remove_published(struct import *m)
 {
+	size_t left = 0;
 	for (size_t i = 0; i < m->ids.len; i += UUID_SIZE)
-		(void)blobs_remove(&m->blobs, m->ids.data + i);
+		left += blobs_remove(&m->blobs, m->ids.data + i) != BLOB_OK;
+	if (left)
+		(void)cli_fail("%zu blobs stay behind for craft-cloud gc", left);
 }
 
 /* ---- entries ---- */
