@@ -22,7 +22,8 @@ const room = new Room(server, "team");
 await room.put("s1/attachments/large.bin", bytes(100_000));
 await room.put("s1/attachments/small.bin", bytes(10));
 await Promise.all([named.close(), plain.close()]);
-// No sandbox has to run for what is said of them.
+// No sandbox has to run for what is said of them, and nobody may claim those that wait.
+await server.stopSandboxd();
 server.psql(`with h as (insert into app.sandbox_host (id, name, version, capacity, protection, seen_at)
 		values (gen_random_uuid(), 'box1', '1', 4, 'all', now() - interval '1 hour') returning id),
 	s as (insert into app.sandbox_session (id, workspace_id, repo_key, sandbox_id, branch, status, expires_at, created_at, host_id, ended_at, end_reason)
