@@ -20,7 +20,9 @@ struct cli_options {
 	bool json;	/* one JSON value on stdout */
 	bool replace;	/* workspace import: what is in it goes */
 	bool yes;	/* workspace delete: really */
-	const char *as; /* workspace import: the name; NULL: that of the archive */
+	const char *url;     /* check: where clients reach the server; NULL: PUBLIC_URL */
+	const char *ca_file; /* check: who may have signed its certificate; NULL: those of the system */
+	const char *as;	     /* workspace import: the name; NULL: that of the archive */
 	const char *const *args;
 	int arg_count; /* as many as the command takes */
 };
@@ -35,6 +37,7 @@ enum cli_exit cli_workspace_export(const struct conf *conf, const struct cli_opt
 enum cli_exit cli_workspace_import(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_gc(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_check(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_check_blobs(const struct conf *conf);
 enum cli_exit cli_rekey(const struct conf *conf, const struct cli_options *options);
 
 /* Prints "craft-cloud: …" with a newline on stderr and returns CLI_FAILED. */

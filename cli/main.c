@@ -18,6 +18,8 @@ enum option_id {
 	OPT_BLOBS = 'b',
 	OPT_JSON = 'j',
 	OPT_AS = 'a',
+	OPT_URL = 'u',
+	OPT_CA_FILE = 'f',
 	OPT_REPLACE = 'r',
 	OPT_YES = 'y',
 	OPT_HELP = 'h',
@@ -32,6 +34,8 @@ static const struct option long_options[] = {
 	{ "blobs", no_argument, NULL, OPT_BLOBS },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "as", required_argument, NULL, OPT_AS },
+	{ "url", required_argument, NULL, OPT_URL },
+	{ "ca-file", required_argument, NULL, OPT_CA_FILE },
 	{ "replace", no_argument, NULL, OPT_REPLACE },
 	{ "yes", no_argument, NULL, OPT_YES },
 	{ "help", no_argument, NULL, OPT_HELP },
@@ -39,11 +43,13 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+#define MAX_OPTIONS 6
+
 struct command {
 	const char *name;      /* one word or two */
 	const char *args;      /* as --help shows them; NULL: none */
 	int min_args, max_args;
-	int options[4]; /* those that go with it, beside --config; 0 behind the last */
+	int options[MAX_OPTIONS]; /* those that go with it, beside --config; 0 behind the last */
 	const char *help;
 	const char *examples; /* lines */
 	enum cli_exit (*run)(const struct conf *conf, const struct cli_options *options);
@@ -56,14 +62,18 @@ static const struct command commands[] = {
 	  .examples = "craft-cloud migrate --dry-run\ncraft-cloud migrate\n",
 	  .run = cli_migrate },
 	{ .name = "status",
-	  .options = { OPT_SQL_DIR },
-	  .help = "schema version, contents, connected daemons; exit code 1 when something is wrong",
-	  .examples = "craft-cloud status\n",
+	  .options = { OPT_SQL_DIR, OPT_JSON },
+	  .help = "versions, contents, queue, daemons, sandbox hosts, disk; what is wrong, with exit code 1",
+	  .examples = "craft-cloud status\n"
+		      "craft-cloud status --json | jq -r '.problems[] | .problem + \": \" + .mend'\n",
 	  .run = cli_status },
 	{ .name = "check",
-	  .options = { OPT_BLOBS },
-	  .help = "--blobs: compare all files' contents with the database; exit code 1 when something is wrong",
-	  .examples = "craft-cloud check --blobs\n",
+	  .options = { OPT_SQL_DIR, OPT_BLOBS, OPT_JSON, OPT_URL, OPT_CA_FILE },
+	  .help = "try configuration, database, BLOB_DIR, daemons, nginx, sandboxes; --blobs: all files' contents; exit "
+		  "code 1 when something is wrong",
+	  .examples = "craft-cloud check\n"
+		      "craft-cloud check --url https://craft.example.org --json\n"
+		      "craft-cloud check --blobs\n",
 	  .run = cli_check },
 	{ .name = "gc",
 	  .options = { OPT_DRY_RUN, OPT_ORPHAN_AGE },
@@ -159,7 +169,9 @@ static int print_help(void)
 		     "  --dry-run            migrate, gc: change nothing, say what would be done\n"
 		     "  --orphan-age SECONDS gc: how long blobs stay that no file ever named (default: %d)\n"
 		     "  --blobs              check: the blobs\n"
-		     "  --json               list, show: one JSON value, for scripts\n"
+		     "  --url URL            check: where clients reach the server (default: PUBLIC_URL)\n"
+		     "  --ca-file FILE       check: PEM file of who may have signed its certificate\n"
+		     "  --json               status, check, list, show: one JSON value, for scripts\n"
 		     "  --yes                workspace delete: really\n"
 		     "  --as NAME            workspace import: into the workspace NAME\n"
 		     "  --replace            workspace import: instead of what is in it\n"
@@ -181,11 +193,13 @@ static const char *option_name(int id)
 static int print_command_help(const struct command *c)
 {
 	(void)printf("Usage: craft-cloud %s%s%s [--config FILE]", c->name, c->args ? " " : "", c->args ? c->args : "");
-	for (const int *o = c->options; o < c->options + 4 && *o; o++)
+	for (const int *o = c->options; o < c->options + MAX_OPTIONS && *o; o++)
 		(void)printf(" [--%s%s]", option_name(*o),
 			     *o == OPT_SQL_DIR	    ? " DIR" :
 			     *o == OPT_ORPHAN_AGE ? " SECONDS" :
 			     *o == OPT_AS	    ? " NAME" :
+			     *o == OPT_URL	    ? " URL" :
+			     *o == OPT_CA_FILE	    ? " FILE" :
 						      "");
 	(void)printf("\n\n%s.\n\nExamples:\n", c->help);
 	for (const char *line = c->examples; *line; line = strchr(line, '\n') + 1)
@@ -250,6 +264,12 @@ static bool parse_options(int argc, char **argv, struct cli_options *options, st
 		case OPT_AS:
 			options->as = optarg;
 			break;
+		case OPT_URL:
+			options->url = optarg;
+			break;
+		case OPT_CA_FILE:
+			options->ca_file = optarg;
+			break;
 		case OPT_REPLACE:
 			options->replace = true;
 			break;
@@ -277,7 +297,7 @@ static bool parse_options(int argc, char **argv, struct cli_options *options, st
 
 static bool goes_with(const struct command *command, int id)
 {
-	for (const int *o = command->options; o < command->options + 4 && *o; o++) {
+	for (const int *o = command->options; o < command->options + MAX_OPTIONS && *o; o++) {
 		if (*o == id)
 			return true;
 	}
@@ -301,8 +321,8 @@ static int check_line(const struct command *command, const struct cli_options *o
 		buf_addf(&what, "%s takes ", command->name);
 		return usage_error(buf_cstr(&what), command->args);
 	}
-	if (command->run == cli_check && !options->blobs)
-		return usage_error("check what", "? --blobs is all there is for now");
+	if (options->blobs && (options->json || options->url))
+		return usage_error("--blobs doesn't go with --json and --url", "");
 	return CLI_OK;
 }
 

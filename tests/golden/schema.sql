@@ -96,6 +96,20 @@ ALTER FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT ses
 
 COMMENT ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) IS 'How much there is: workspaces, sessions, messages and their bytes as JSON text, changes ever made and those still in the log, files and their bytes, and blobs that no file names any more but whose bytes weren''t removed yet.';
 
+CREATE FUNCTION api.admin_hosts() RETURNS TABLE(host text, version text, protection text, alive boolean, stopped boolean, seen_seconds bigint, capacity integer, sandboxes bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select h.name, h.version, h.protection, h.stopped_at is null and h.seen_at > now() - interval '30 s', h.stopped_at is not null,
+		extract(epoch from now() - h.seen_at)::bigint, h.capacity,
+		(select count(*) from app.sandbox_session s where s.host_id = h.id and s.ended_at is null)
+	from app.sandbox_host h order by h.name, h.id;
+$$;
+
+ALTER FUNCTION api.admin_hosts() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_hosts() IS 'The machines that run sandboxes or did: what their self-check found, whether they live, the seconds since they last said so, and how many sandboxes they run.';
+
 CREATE FUNCTION api.admin_migrations() RETURNS TABLE(version integer, name text, sha256 text, applied_at timestamp with time zone)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -109,6 +123,23 @@ $$;
 ALTER FUNCTION api.admin_migrations() OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.admin_migrations() IS 'The migrations that this database has, with the SHA-256 of their files; last, without a version, that of the functions, views and privileges.';
+
+CREATE FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) RETURNS record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select s.n, s.unclaimed, s.age, j.waiting, j.age, j.running
+	from (select count(*) as n, count(*) filter (where s.host_id is null) as unclaimed,
+			coalesce(extract(epoch from now() - min(s.created_at) filter (where s.host_id is null)), 0)::bigint as age
+		from app.sandbox_session s where s.ended_at is null) s,
+	(select count(*) filter (where j.taken_at is null) as waiting, count(*) filter (where j.taken_at is not null) as running,
+			coalesce(extract(epoch from now() - min(j.queued_at) filter (where j.taken_at is null)), 0)::bigint as age
+		from app.sandbox_job j where j.ended_at is null) j;
+$$;
+
+ALTER FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) IS 'Sandboxes that haven''t ended, those of them that no host has claimed and the age of the oldest; tasks that wait, the age of the oldest, and tasks that run. Ages in seconds.';
 
 CREATE FUNCTION api.admin_workspaces() RETURNS TABLE(slug text, sessions bigint, messages bigint, message_bytes bigint, seq bigint, floor bigint, last_change_at timestamp with time zone)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -4223,8 +4254,14 @@ GRANT USAGE ON SCHEMA report TO craft_dba;
 REVOKE ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.admin_hosts() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_hosts() TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.admin_migrations() FROM PUBLIC;
 GRANT ALL ON FUNCTION api.admin_migrations() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.admin_workspaces() FROM PUBLIC;
 GRANT ALL ON FUNCTION api.admin_workspaces() TO craft_daemon;
