@@ -142,7 +142,6 @@ static bool add_blob(struct export *e, const struct blobs *blobs, int64_t number
 	struct stat st;
 	char name[32], hex[TAR_HEX_SIZE];
 	autoclose int fd = -1;
-	autobuf why = { 0 };
 	(void)snprintf(name, sizeof(name), "blobs/%06" PRId64, number);
 	if (blobs_read(blobs, blob->id, &fd) != BLOB_OK || fstat(fd, &st)) {
 		buf_addf(error,
