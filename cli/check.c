@@ -17,9 +17,10 @@
 #include "report.h"
 #include "schema.h"
 
-static const char sql_role[] = "select current_user, (select rolsuper from pg_catalog.pg_roles where rolname = current_user), "
-			       "pg_is_in_recovery(), current_setting('synchronous_commit') in ('off', 'local') or "
-			       "current_setting('fsync') = 'off', current_setting('server_encoding')";
+static const char sql_role[] =
+	"select current_user, (select rolsuper from pg_catalog.pg_roles where rolname = current_user), "
+	"pg_is_in_recovery(), current_setting('synchronous_commit') in ('off', 'local') or "
+	"current_setting('fsync') = 'off', current_setting('server_encoding')";
 enum role_column { ROLE, SUPERUSER, STANDBY, UNSAFE, ENCODING };
 static const char sql_forbidden[] =
 	"select count(*) from pg_catalog.pg_proc p where p.pronamespace = 'api'::regnamespace "
@@ -75,7 +76,8 @@ static bool check_role(struct check *c, PGconn *conn, struct buf *error)
 		report_problem(&c->report, "let DATABASE_URL log in as craft_daemon",
 			       "the daemons would be superusers of the database");
 	if (PQgetvalue(r, 0, STANDBY)[0] == 't')
-		report_problem(&c->report, "name the primary in DATABASE_URL, or all with target_session_attrs=read-write",
+		report_problem(&c->report,
+			       "name the primary in DATABASE_URL, or all with target_session_attrs=read-write",
 			       "this database is a standby, which takes no writes");
 	if (PQgetvalue(r, 0, UNSAFE)[0] == 't')
 		report_problem(&c->report, "set synchronous_commit and fsync to on",
@@ -129,8 +131,8 @@ static void check_database(struct check *c)
 	autobuf error = { 0 };
 	autoconn *conn = db_connect(c->conf->database_url, "craft-cloud", NULL, 0, &error);
 	if (!conn)
-		report_problem(&c->report, "start PostgreSQL, or correct DATABASE_URL", "can't connect to PostgreSQL: %s",
-			       buf_cstr(&error));
+		report_problem(&c->report, "start PostgreSQL, or correct DATABASE_URL",
+			       "can't connect to PostgreSQL: %s", buf_cstr(&error));
 	else if (!check_role(c, conn, &error) || !check_schema(c, conn, &error) || !check_hosts(c, conn, &error))
 		report_problem(&c->report, "mend that first, and run this again", "%s", buf_cstr(&error));
 }
@@ -191,7 +193,8 @@ static void check_nginx(struct check *c)
 	else if (check_http(url, c->options->ca_file, &error))
 		good(c, "clients reach the service at %s", url);
 	else
-		report_problem(&c->report, "see that nginx runs, includes craft-agent-cloud.conf and may write to the sockets",
+		report_problem(&c->report,
+			       "see that nginx runs, includes craft-agent-cloud.conf and may write to the sockets",
 			       "clients don't reach the service at %s: %s", url, buf_cstr(&error));
 }
 

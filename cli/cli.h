@@ -17,9 +17,9 @@ struct cli_options {
 	bool dry_run;
 	int64_t orphan_age; /* s */
 	bool blobs;
-	bool json;	/* one JSON value on stdout */
-	bool replace;	/* workspace import: what is in it goes */
-	bool yes;	/* workspace delete: really */
+	bool json;	     /* one JSON value on stdout */
+	bool replace;	     /* workspace import: what is in it goes */
+	bool yes;	     /* workspace delete: really */
 	const char *url;     /* check: where clients reach the server; NULL: PUBLIC_URL */
 	const char *ca_file; /* check: who may have signed its certificate; NULL: those of the system */
 	const char *as;	     /* workspace import: the name; NULL: that of the archive */

@@ -46,8 +46,8 @@ static const struct option long_options[] = {
 #define MAX_OPTIONS 6
 
 struct command {
-	const char *name;      /* one word or two */
-	const char *args;      /* as --help shows them; NULL: none */
+	const char *name; /* one word or two */
+	const char *args; /* as --help shows them; NULL: none */
 	int min_args, max_args;
 	int options[MAX_OPTIONS]; /* those that go with it, beside --config; 0 behind the last */
 	const char *help;
@@ -69,7 +69,8 @@ static const struct command commands[] = {
 	  .run = cli_status },
 	{ .name = "check",
 	  .options = { OPT_SQL_DIR, OPT_BLOBS, OPT_JSON, OPT_URL, OPT_CA_FILE },
-	  .help = "try configuration, database, BLOB_DIR, daemons, nginx, sandboxes; --blobs: all files' contents; exit "
+	  .help = "try configuration, database, BLOB_DIR, daemons, nginx, sandboxes; --blobs: all files' contents; "
+		  "exit "
 		  "code 1 when something is wrong",
 	  .examples = "craft-cloud check\n"
 		      "craft-cloud check --url https://craft.example.org --json\n"
@@ -81,7 +82,8 @@ static const struct command commands[] = {
 	  .examples = "craft-cloud gc --dry-run\ncraft-cloud gc --orphan-age 3600\n",
 	  .run = cli_gc },
 	{ .name = "rekey",
-	  .help = "encrypt credentials of ENCRYPTION_KEY_PREVIOUS with ENCRYPTION_KEY; exit code 1 when one opens with neither",
+	  .help = "encrypt credentials of ENCRYPTION_KEY_PREVIOUS with ENCRYPTION_KEY; exit code 1 when one opens with "
+		  "neither",
 	  .examples = "craft-cloud rekey\n",
 	  .run = cli_rekey },
 	{ .name = "workspace list",
@@ -195,12 +197,12 @@ static int print_command_help(const struct command *c)
 	(void)printf("Usage: craft-cloud %s%s%s [--config FILE]", c->name, c->args ? " " : "", c->args ? c->args : "");
 	for (const int *o = c->options; o < c->options + MAX_OPTIONS && *o; o++)
 		(void)printf(" [--%s%s]", option_name(*o),
-			     *o == OPT_SQL_DIR	    ? " DIR" :
-			     *o == OPT_ORPHAN_AGE ? " SECONDS" :
-			     *o == OPT_AS	    ? " NAME" :
-			     *o == OPT_URL	    ? " URL" :
-			     *o == OPT_CA_FILE	    ? " FILE" :
-						      "");
+			     *o == OPT_SQL_DIR	    ? " DIR"
+			     : *o == OPT_ORPHAN_AGE ? " SECONDS"
+			     : *o == OPT_AS	    ? " NAME"
+			     : *o == OPT_URL	    ? " URL"
+			     : *o == OPT_CA_FILE    ? " FILE"
+						    : "");
 	(void)printf("\n\n%s.\n\nExamples:\n", c->help);
 	for (const char *line = c->examples; *line; line = strchr(line, '\n') + 1)
 		(void)printf("  %.*s\n", (int)strcspn(line, "\n"), line);

@@ -1,4 +1,5 @@
-/* report.h: what status and check find: lines for people, or one JSON object; and what is wrong, with how to mend it. */
+/* report.h: what status and check find: lines for people, or one JSON object; and what is wrong, with how to mend it.
+ */
 #ifndef CRAFT_REPORT_H
 #define CRAFT_REPORT_H
 

@@ -22,7 +22,8 @@ static const char sql_contents[] =
 	"pg_size_pretty(d.size), d.size, s.version, to_json(s.version), q.percent > 50, "
 	"current_setting('synchronous_commit') in ('off', 'local') or current_setting('fsync') = 'off' "
 	"from api.admin_contents(), (select round(100 * pg_notification_queue_usage()::numeric, 1) as percent) q, "
-	"(select pg_database_size(current_database()) as size) d, (select current_setting('server_version') as version) s";
+	"(select pg_database_size(current_database()) as size) d, (select current_setting('server_version') as "
+	"version) s";
 static const struct {
 	const char *title, *key;
 } contents[] = {
@@ -50,14 +51,17 @@ static const char sql_daemons_json[] =
 	"pg_catalog.pg_stat_activity where datname = current_database() and application_name like 'craft-%' "
 	"and pid <> pg_backend_pid() group by 1 order by 1) d";
 static const char sql_queue[] =
-	"select sandboxes, unclaimed, unclaimed_seconds, waiting, waiting_seconds, running, json_build_object('sandboxes', "
+	"select sandboxes, unclaimed, unclaimed_seconds, waiting, waiting_seconds, running, "
+	"json_build_object('sandboxes', "
 	"sandboxes, 'unclaimed', unclaimed, 'unclaimedSeconds', unclaimed_seconds, 'waitingTasks', waiting, "
 	"'waitingSeconds', waiting_seconds, 'runningTasks', running) from api.admin_queue()";
 enum queue_column { SANDBOXES, UNCLAIMED, UNCLAIMED_AGE, WAITING, WAITING_AGE, RUNNING, QUEUE_JSON };
-static const char sql_hosts[] = "select host, version, alive, stopped, seen_seconds, capacity, sandboxes from api.admin_hosts()";
+static const char sql_hosts[] =
+	"select host, version, alive, stopped, seen_seconds, capacity, sandboxes from api.admin_hosts()";
 enum host_column { HOST, HOST_VERSION, ALIVE, STOPPED, SEEN, CAPACITY, HOST_SANDBOXES };
 static const char sql_hosts_json[] =
-	"select coalesce(json_agg(json_build_object('host', host, 'version', version, 'protection', protection, 'alive', "
+	"select coalesce(json_agg(json_build_object('host', host, 'version', version, 'protection', protection, "
+	"'alive', "
 	"alive, 'stopped', stopped, 'seenSeconds', seen_seconds, 'capacity', capacity, 'sandboxes', sandboxes)), '[]') "
 	"from api.admin_hosts()";
 
@@ -145,10 +149,11 @@ static void report_host(struct report *report, const PGresult *r, int row)
 {
 	autobuf line = { 0 };
 	bool alive = PQgetvalue(r, row, ALIVE)[0] == 't', stopped = PQgetvalue(r, row, STOPPED)[0] == 't';
-	buf_addf(&line, "%s, version %s, %s, %s of %s sandboxes", PQgetvalue(r, row, HOST), PQgetvalue(r, row, HOST_VERSION),
-		 alive	 ? "alive" :
-		 stopped ? "stopped" :
-			   "lost",
+	buf_addf(&line, "%s, version %s, %s, %s of %s sandboxes", PQgetvalue(r, row, HOST),
+		 PQgetvalue(r, row, HOST_VERSION),
+		 alive	   ? "alive"
+		 : stopped ? "stopped"
+			   : "lost",
 		 PQgetvalue(r, row, HOST_SANDBOXES), PQgetvalue(r, row, CAPACITY));
 	report_text(report, "sandbox host", buf_cstr(&line), NULL, NULL);
 	if (!alive && !stopped && number_of(r, row, SEEN) < FORGOTTEN_HOST)

@@ -13,12 +13,14 @@ static const char sql_list_json[] =
 	"'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) order by slug), '[]') from api.admin_workspaces()";
 static const char sql_show[] =
 	"select workspace, created_at as \"created at\", coalesce(last_change_at, '-') as \"last change at\", changes, "
-	"changes_kept as \"changes in the log\", sessions, messages, message_bytes as \"message bytes\", sources, configs, skills, "
+	"changes_kept as \"changes in the log\", sessions, messages, message_bytes as \"message bytes\", sources, "
+	"configs, skills, "
 	"plans, projects, credentials, files, file_bytes as \"file bytes\", sandboxes from api.workspace_contents($1)";
 static const char sql_show_json[] =
 	"select json_build_object('workspace', workspace, 'createdAt', created_at, 'lastChangeAt', last_change_at, "
 	"'changes', changes, 'changesKept', changes_kept, 'sessions', sessions, 'messages', messages, 'messageBytes', "
-	"message_bytes, 'sources', sources, 'configs', configs, 'skills', skills, 'plans', plans, 'projects', projects, "
+	"message_bytes, 'sources', sources, 'configs', configs, 'skills', skills, 'plans', plans, 'projects', "
+	"projects, "
 	"'credentials', credentials, 'files', files, 'fileBytes', file_bytes, 'sandboxes', sandboxes) "
 	"from api.workspace_contents($1)";
 static const char sql_delete[] = "select api.workspace_delete($1)";
@@ -39,9 +41,9 @@ enum cli_exit cli_workspace_list(const struct conf *conf, const struct cli_optio
 	autoconn *conn = cli_connect(conf->database_url);
 	if (!conn)
 		return CLI_FAILED;
-	autoresult *r = cli_has_schema(conn, &error) ?
-				cli_query(conn, options->json ? sql_list_json : sql_list, 0, NULL, &error) :
-				NULL;
+	autoresult *r = cli_has_schema(conn, &error)
+				? cli_query(conn, options->json ? sql_list_json : sql_list, 0, NULL, &error)
+				: NULL;
 	if (!r)
 		return cli_fail("%s", buf_cstr(&error));
 	if (options->json)
@@ -71,9 +73,9 @@ enum cli_exit cli_workspace_show(const struct conf *conf, const struct cli_optio
 	autoconn *conn = cli_connect(conf->database_url);
 	if (!conn)
 		return CLI_FAILED;
-	autoresult *r = cli_has_schema(conn, &error) ?
-				cli_query(conn, options->json ? sql_show_json : sql_show, 1, options->args, &error) :
-				NULL;
+	autoresult *r = cli_has_schema(conn, &error)
+				? cli_query(conn, options->json ? sql_show_json : sql_show, 1, options->args, &error)
+				: NULL;
 	if (!r)
 		return cli_fail("%s", buf_cstr(&error));
 	if (PQntuples(r) == 0)
@@ -89,8 +91,9 @@ enum cli_exit cli_workspace_delete(const struct conf *conf, const struct cli_opt
 {
 	autobuf error = { 0 };
 	if (!options->yes)
-		return cli_fail("this deletes the workspace with all that is in it, and makes all clients reload: say --yes "
-				"(craft-cloud workspace export makes a copy first)");
+		return cli_fail(
+			"this deletes the workspace with all that is in it, and makes all clients reload: say --yes "
+			"(craft-cloud workspace export makes a copy first)");
 	autoconn *conn = cli_connect(conf->database_url);
 	if (!conn)
 		return CLI_FAILED;

@@ -31,7 +31,8 @@ struct export_blob {
 	char sha256[TAR_HEX_SIZE];
 };
 
-struct export {
+struct export
+{
 	const struct conf *conf;
 	PGconn *conn;
 	const char *slug;

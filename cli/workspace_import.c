@@ -1,4 +1,5 @@
-/* workspace_import.c: reads an archive into a workspace: one transaction, so that of one that is refused nothing stays. */
+/* workspace_import.c: reads an archive into a workspace: one transaction, so that of one that is refused nothing stays.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -24,8 +25,9 @@ static const char sql_settings[] = "select set_config('statement_timeout', '0', 
 				   "set_config('idle_in_transaction_session_timeout', '0', false)";
 static const char sql_begin[] =
 	"select status, workspace_id, existed from api.workspace_import_begin($1, $2::timestamptz, $3::boolean)";
-static const char sql_session[] = "select api.workspace_import_session($1::bigint, $2::json, $3::text, $4::boolean, $5::text, "
-				  "$6::text, $7::bigint, $8::bigint)";
+static const char sql_session[] =
+	"select api.workspace_import_session($1::bigint, $2::json, $3::text, $4::boolean, $5::text, "
+	"$6::text, $7::bigint, $8::bigint)";
 static const char sql_messages[] = "select api.workspace_import_messages($1::bigint, $2::json[], $3::bigint[])";
 static const char sql_documents[] = "select api.workspace_import_documents($1::bigint, $2::text, $3::json[])";
 static const char sql_file[] = "select api.workspace_import_file($1::bigint, $2::json, $3::text::uuid)";
@@ -286,12 +288,15 @@ static bool open_blobs(struct import *m)
 	return m->has_blobs;
 }
 
-/* The draft's lock is held until its row is there; for what follows the blob's age protects it, see check_published(). */
+/* The draft's lock is held until its row is there; for what follows the blob's age protects it, see check_published().
+ */
 static bool add_blob(struct import *m, struct buf *error)
 {
 	char id[UUID_SIZE], hex[TAR_HEX_SIZE];
 	struct blob_draft draft = BLOB_DRAFT_NONE;
-	struct slice rest = slice_make(m->files.data ? m->files.data + m->files_done : NULL, m->files.len - m->files_done), line;
+	struct slice rest = slice_make(m->files.data ? m->files.data + m->files_done : NULL,
+				       m->files.len - m->files_done),
+		     line;
 	if (!next_line(&rest, &line))
 		return damaged(m, "no file has these bytes", error);
 	m->files_done = m->files.len - rest.len;
@@ -368,7 +373,8 @@ static bool read_entry(struct import *m, struct buf *out, struct buf *error)
 static bool member(const struct buf *object, const char *name, struct buf *out)
 {
 	struct slice value;
-	return json_get(buf_slice(object), name, &value) && json_kind_of(value) == JSON_STRING && json_decode(value, out);
+	return json_get(buf_slice(object), name, &value) && json_kind_of(value) == JSON_STRING &&
+	       json_decode(value, out);
 }
 
 static bool begin(struct import *m, const char *created_at, struct buf *error)
@@ -381,7 +387,8 @@ static bool begin(struct import *m, const char *created_at, struct buf *error)
 	m->existed = PQgetvalue(r, 0, 2)[0] == 't';
 	if (strcmp(PQgetvalue(r, 0, 0), "ok") == 0)
 		return true;
-	buf_add_str(error, "the workspace isn't empty: import under another name with --as, or replace its contents with --replace");
+	buf_add_str(error, "the workspace isn't empty: import under another name with --as, or replace its contents "
+			   "with --replace");
 	return false;
 }
 
@@ -459,8 +466,9 @@ static bool read_archive(struct import *m, struct buf *error)
 static enum cli_exit import_from(struct import *m, int fd)
 {
 	autobuf error = { 0 };
-	bool ok = cli_command(m->conn, sql_settings, 0, NULL, &error) && cli_command(m->conn, "begin", 0, NULL, &error) &&
-		  tar_read_open(&m->tar, fd, &error) && read_archive(m, &error);
+	bool ok = cli_command(m->conn, sql_settings, 0, NULL, &error) &&
+		  cli_command(m->conn, "begin", 0, NULL, &error) && tar_read_open(&m->tar, fd, &error) &&
+		  read_archive(m, &error);
 	if (ok && cli_command(m->conn, "commit", 0, NULL, &error)) {
 		(void)printf("imported ");
 		cli_print_text(m->slug, 0);
@@ -480,7 +488,8 @@ static enum cli_exit import_from(struct import *m, int fd)
 enum cli_exit cli_workspace_import(const struct conf *conf, const struct cli_options *options)
 {
 	const char *path = options->args[0];
-	autoclose int fd = strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
+	autoclose int fd =
+		strcmp(path, "-") == 0 ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3) : open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return cli_fail("can't open the file %s: %s", path, strerror(errno));
 	autoconn *conn = cli_connect(conf->database_url);

@@ -10,7 +10,16 @@
 #define WORKSPACE_VERSION "1"
 #define WORKSPACE_MANIFEST "manifest.json"
 
-enum workspace_kind { KIND_SESSIONS, KIND_MESSAGES, KIND_SOURCES, KIND_CONFIGS, KIND_SKILLS, KIND_PLANS, KIND_PROJECTS, KIND_FILES };
+enum workspace_kind {
+	KIND_SESSIONS,
+	KIND_MESSAGES,
+	KIND_SOURCES,
+	KIND_CONFIGS,
+	KIND_SKILLS,
+	KIND_PLANS,
+	KIND_PROJECTS,
+	KIND_FILES
+};
 #define KIND_COUNT (KIND_FILES + 1)
 /* In the order in which they stand in the archive. */
 extern const char *const workspace_kinds[KIND_COUNT];
