@@ -1,222 +1,219 @@
-/* check.c: compares the blobs with what the database says of them. */
+/* check.c: tries what the server needs, one thing after the other: configuration, database, BLOB_DIR, daemons, nginx,
+ * sandbox hosts. */
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-
-#include <openssl/evp.h>
+#include <sys/un.h>
 
 #include "blob_dir.h"
+#include "check_http.h"
 #include "cleanup.h"
 #include "cli.h"
-#include "orphans.h"
+#include "json.h"
+#include "report.h"
+#include "schema.h"
 
-#define CHUNK ((size_t)1 << 20)
-#define PAGE "1000"
-#define HEX_SIZE 65 /* SHA-256 and a NUL */
-
-/* A page of blobs behind the one before, by id; the same finds a single one. */
-static const char sql_blobs[] = "select blob::text, size, encode(sha256, 'hex'), workspace, session, type, name "
-				"from api.blobs($1::uuid, $2::integer)";
-enum column { BLOB, SIZE, SHA256, WORKSPACE, SESSION, TYPE, NAME };
+static const char sql_role[] =
+	"select current_user, (select rolsuper from pg_catalog.pg_roles where rolname = current_user), "
+	"pg_is_in_recovery(), current_setting('synchronous_commit') in ('off', 'local') or "
+	"current_setting('fsync') = 'off', current_setting('server_encoding')";
+enum role_column { ROLE, SUPERUSER, STANDBY, UNSAFE, ENCODING };
+static const char sql_forbidden[] =
+	"select count(*) from pg_catalog.pg_proc p where p.pronamespace = 'api'::regnamespace "
+	"and not has_function_privilege(p.oid, 'execute')";
+static const char sql_migrations[] =
+	"select version, name, sha256 from api.admin_migrations() where version is not null order by version";
+static const char sql_code[] = "select sha256 from api.admin_migrations() where version is null";
+static const char sql_hosts[] = "select host, protection, seen_seconds from api.admin_hosts() where alive";
 
 struct check {
-	const struct blobs *blobs;
-	PGconn *conn;
-	unsigned char *chunk;
-	int64_t checked, bytes;
-	int64_t missing, damaged, orphans;
+	const struct conf *conf;
+	const struct cli_options *options;
+	struct report report;
+	struct buf good; /* JSON: the elements so far */
 };
 
-enum verdict { GOOD, MISSING, DAMAGED, UNKNOWN };
-
-/* ---- one blob ---- */
-
-static void to_hex(const unsigned char *raw, unsigned int len, char hex[HEX_SIZE])
+static void good(struct check *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void good(struct check *c, const char *fmt, ...)
 {
-	for (unsigned int i = 0; i < len && i < HEX_SIZE / 2; i++)
-		(void)snprintf(hex + (size_t)2 * i, 3, "%02x", raw[i]);
+	va_list ap;
+	char what[1024];
+	va_start(ap, fmt);
+	(void)vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	report_text(&c->report, "ok", what, NULL, NULL);
+	if (c->good.len)
+		buf_add_char(&c->good, ',');
+	json_encode(&c->good, slice_of(what));
 }
 
-static void free_digest(EVP_MD_CTX **ctx)
+/* ---- configuration ---- */
+
+static void check_configuration(struct check *c)
 {
-	EVP_MD_CTX_free(*ctx);
+	static const char how[] = "make one with: openssl rand -hex 32";
+	int before = c->report.wrong;
+	if (!c->conf->api_key)
+		report_problem(&c->report, how, "API_KEY is not set, and the daemons need it");
+	if (!c->conf->encryption_key)
+		report_problem(&c->report, how, "ENCRYPTION_KEY is not set, and craft-fcgi needs it");
+	if (c->report.wrong == before)
+		good(c, "the configuration has what the daemons need");
 }
 
-/* Hashes the file and says how long it is. False: it couldn't be read. */
-static bool hash_file(struct check *c, int fd, int64_t *size, char hex[HEX_SIZE])
-{
-	unsigned char raw[EVP_MAX_MD_SIZE];
-	unsigned int len = 0;
-	ssize_t n;
-	autocall(free_digest) EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	if (!ctx || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
-		abort();
-	*size = 0;
-	(void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	while ((n = read(fd, c->chunk, CHUNK)) > 0) {
-		if (EVP_DigestUpdate(ctx, c->chunk, (size_t)n) != 1)
-			abort();
-		/* The cache is for those who download. */
-		(void)posix_fadvise(fd, *size, n, POSIX_FADV_DONTNEED);
-		*size += n;
-	}
-	c->bytes += *size;
-	if (EVP_DigestFinal_ex(ctx, raw, &len) != 1)
-		abort();
-	to_hex(raw, len, hex);
-	return n == 0;
-}
+/* ---- database ---- */
 
-/* What is in the place of a blob that can't be opened: nothing, or something else? */
-static enum verdict judge_place(const struct check *c, const char *id)
+static bool check_role(struct check *c, PGconn *conn, struct buf *error)
 {
-	struct stat st;
-	char path[UUID_SIZE + 3];
-	(void)snprintf(path, sizeof(path), "%.2s/%s", id, id);
-	if (fstatat(c->blobs->root, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-		return DAMAGED;
-	return errno == ENOENT ? MISSING : DAMAGED;
-}
-
-static enum verdict judge_blob(struct check *c, const char *id, int64_t size, const char *sha256, struct buf *error)
-{
-	char hex[HEX_SIZE] = "";
-	struct stat st;
-	autoclose int fd = -1;
-	enum blob_result opened = blobs_read(c->blobs, id, &fd);
-	if (opened == BLOB_NONE)
-		return judge_place(c, id);
-	if (opened != BLOB_OK || fstat(fd, &st)) {
-		buf_addf(error, "can't read the blob %s: %s", id, strerror(errno));
-		return UNKNOWN;
-	}
-	int64_t found = 0;
-	bool good = (int64_t)st.st_size == size && hash_file(c, fd, &found, hex) && found == size;
-	return good && strcmp(hex, sha256) == 0 ? GOOD : DAMAGED;
-}
-
-/* ---- what the database names ---- */
-
-/* The id before this one, so that api.blobs() begins with this one; "" when there is none. */
-static void id_before(const char *id, char before[UUID_SIZE])
-{
-	(void)snprintf(before, UUID_SIZE, "%s", id);
-	for (size_t i = UUID_SIZE - 1; i-- > 0;) {
-		if (before[i] == '-')
-			continue;
-		if (before[i] != '0') {
-			before[i] = before[i] == 'a' ? '9' : (char)(before[i] - 1);
-			return;
-		}
-		before[i] = 'f';
-	}
-	before[0] = '\0';
-}
-
-/* Does a file name it still? It may have been replaced since its row was read. */
-static bool is_named(struct check *c, const char *id, bool *named, struct buf *error)
-{
-	char before[UUID_SIZE];
-	id_before(id, before);
-	autoresult *r = cli_query(c->conn, sql_blobs, 2, (const char *const[]){ *before ? before : NULL, "1" }, error);
-	*named = r && PQntuples(r) > 0 && strcmp(PQgetvalue(r, 0, BLOB), id) == 0;
-	return r != NULL;
-}
-
-static void print_finding(const char *what, const PGresult *r, int row)
-{
-	bool asset = PQgetvalue(r, row, SESSION)[0] == '\0';
-	(void)printf("%s %s ", what, PQgetvalue(r, row, BLOB));
-	cli_print_text(PQgetvalue(r, row, WORKSPACE), 0);
-	for (int column = asset ? TYPE : SESSION; column <= NAME; column++) {
-		(void)putchar('/');
-		cli_print_text(PQgetvalue(r, row, column), 0);
-	}
-	(void)putchar('\n');
-}
-
-static bool check_row(struct check *c, const PGresult *r, int row, struct buf *error)
-{
-	const char *id = PQgetvalue(r, row, BLOB);
-	bool named = true;
-	int64_t size = strtoll(PQgetvalue(r, row, SIZE), NULL, 10);
-	enum verdict verdict = judge_blob(c, id, size, PQgetvalue(r, row, SHA256), error);
-	if (verdict == UNKNOWN || (verdict != GOOD && !is_named(c, id, &named, error)))
+	autoresult *r = cli_query(conn, sql_role, 0, NULL, error);
+	if (!r)
 		return false;
-	c->checked += named;
-	if (verdict == GOOD || !named)
-		return true;
-	c->missing += verdict == MISSING;
-	c->damaged += verdict == DAMAGED;
-	print_finding(verdict == MISSING ? "missing" : "damaged", r, row);
+	if (PQgetvalue(r, 0, SUPERUSER)[0] == 't')
+		report_problem(&c->report, "let DATABASE_URL log in as craft_daemon",
+			       "the daemons would be superusers of the database");
+	if (PQgetvalue(r, 0, STANDBY)[0] == 't')
+		report_problem(&c->report,
+			       "name the primary in DATABASE_URL, or all with target_session_attrs=read-write",
+			       "this database is a standby, which takes no writes");
+	if (PQgetvalue(r, 0, UNSAFE)[0] == 't')
+		report_problem(&c->report, "set synchronous_commit and fsync to on",
+			       "acknowledged changes can be lost in a crash");
+	if (strcmp(PQgetvalue(r, 0, ENCODING), "UTF8") != 0)
+		report_problem(&c->report, "make one with createdb -E UTF8 -T template0",
+			       "the database's encoding is %s", PQgetvalue(r, 0, ENCODING));
+	good(c, "the database answers, to the role %s", PQgetvalue(r, 0, ROLE));
 	return true;
 }
 
-static bool check_named(struct check *c, struct buf *error)
+static bool check_schema(struct check *c, PGconn *conn, struct buf *error)
 {
-	char last[UUID_SIZE] = "";
-	for (;;) {
-		const char *const values[] = { *last ? last : NULL, PAGE };
-		autoresult *r = cli_query(c->conn, sql_blobs, 2, values, error);
-		if (!r)
-			return false;
-		int rows = PQntuples(r);
-		for (int i = 0; i < rows; i++) {
-			if (!check_row(c, r, i, error))
-				return false;
-		}
-		if (rows == 0)
-			return true;
-		(void)snprintf(last, sizeof(last), "%s", PQgetvalue(r, rows - 1, BLOB));
+	autosqldir dir = { 0 };
+	struct schema_state state;
+	if (!sqldir_load(&dir, c->options->sql_dir, error) || !cli_has_schema(conn, error))
+		return false;
+	autoresult *recorded = cli_query(conn, sql_migrations, 0, NULL, error);
+	autoresult *code = recorded ? cli_query(conn, sql_code, 0, NULL, error) : NULL;
+	if (!code || !schema_compare(&dir, recorded, code, &state, error))
+		return false;
+	if (state.code_differs)
+		report_problem(&c->report, "run craft-cloud migrate", "the database is behind this program");
+	else
+		good(c, "the schema is that of this program, version %d", state.version);
+	autoresult *forbidden = cli_query(conn, sql_forbidden, 0, NULL, error);
+	if (!forbidden)
+		return false;
+	if (strcmp(PQgetvalue(forbidden, 0, 0), "0") != 0)
+		report_problem(&c->report, "let DATABASE_URL log in as craft_daemon, and run craft-cloud migrate",
+			       "the role may not execute %s functions of schema api", PQgetvalue(forbidden, 0, 0));
+	else
+		good(c, "the role may execute what the daemons need");
+	return true;
+}
+
+static bool check_hosts(struct check *c, PGconn *conn, struct buf *error)
+{
+	autoresult *r = cli_query(conn, sql_hosts, 0, NULL, error);
+	if (!r)
+		return false;
+	for (int i = 0; i < PQntuples(r); i++)
+		good(c, "the sandbox host %s lives; its self-check: %s", PQgetvalue(r, i, 0), PQgetvalue(r, i, 1));
+	if (PQntuples(r) == 0)
+		good(c, "no sandbox host runs (if there should be one, start craft-sandboxd)");
+	return true;
+}
+
+static void check_database(struct check *c)
+{
+	autobuf error = { 0 };
+	autoconn *conn = db_connect(c->conf->database_url, "craft-cloud", NULL, 0, &error);
+	if (!conn)
+		report_problem(&c->report, "start PostgreSQL, or correct DATABASE_URL",
+			       "can't connect to PostgreSQL: %s", buf_cstr(&error));
+	else if (!check_role(c, conn, &error) || !check_schema(c, conn, &error) || !check_hosts(c, conn, &error))
+		report_problem(&c->report, "mend that first, and run this again", "%s", buf_cstr(&error));
+}
+
+/* ---- blobs ---- */
+
+static bool make_file(const struct blobs *blobs, struct buf *error)
+{
+	struct blob_draft draft = BLOB_DRAFT_NONE;
+	if (blobs_create(blobs, &draft) != BLOB_OK)
+		buf_addf(error, "can't make a file in BLOB_DIR: %s", strerror(errno));
+	blob_draft_end(blobs, &draft);
+	return error->len == 0;
+}
+
+static void check_blob_dir(struct check *c)
+{
+	autobuf error = { 0 };
+	autoblobs blobs = BLOBS_NONE;
+	if (blobs_open(&blobs, c->conf->blob_dir, &error) && make_file(&blobs, &error)) {
+		good(c, "files can be made in BLOB_DIR (%s)", c->conf->blob_dir);
+		return;
 	}
+	blob_dir_explain(c->conf, &error);
+	report_problem(&c->report, "make it for the daemons' user, and run this as that user", "%s", buf_cstr(&error));
 }
 
-/* ---- what nobody names ---- */
+/* ---- daemons and nginx ---- */
 
-static bool print_orphan(void *arg, int shard, const char id[static UUID_SIZE], int64_t size, struct buf *error)
+/* Does somebody listen on the unix socket, so that the caller may connect? */
+static bool answers(const char *path)
 {
-	struct check *c = arg;
-	(void)shard;
-	(void)size;
-	(void)error;
-	c->orphans++;
-	(void)printf("orphan %s\n", id);
-	return true;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	autoclose int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || strlen(path) >= sizeof(address.sun_path))
+		return false;
+	memcpy(address.sun_path, path, strlen(path) + 1);
+	return connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
 }
 
-static bool check_unnamed(struct check *c, struct buf *error)
+static void check_socket(struct check *c, const char *daemon, const char *key, const char *path)
 {
-	struct orphans o = {
-		.blobs = c->blobs,
-		.conn = c->conn,
-		.min_age = ORPHANS_ANY_AGE,
-		.found = print_orphan,
-		.arg = c,
-	};
-	return orphans_find(&o, error);
+	if (answers(path)) {
+		good(c, "%s listens on %s", daemon, path);
+		return;
+	}
+	autobuf mend = { 0 };
+	buf_addf(&mend, "start %s, or correct %s", daemon, key);
+	report_problem(&c->report, buf_cstr(&mend), "%s doesn't answer on %s: %s", daemon, path, strerror(errno));
+}
+
+static void check_nginx(struct check *c)
+{
+	autobuf error = { 0 };
+	const char *url = c->options->url ? c->options->url : c->conf->public_url;
+	if (!url)
+		good(c, "nginx was not asked: no --url, and PUBLIC_URL is not set");
+	else if (check_http(url, c->options->ca_file, &error))
+		good(c, "clients reach the service at %s", url);
+	else
+		report_problem(&c->report,
+			       "see that nginx runs, includes craft-agent-cloud.conf and may write to the sockets",
+			       "clients don't reach the service at %s: %s", url, buf_cstr(&error));
 }
 
 enum cli_exit cli_check(const struct conf *conf, const struct cli_options *options)
 {
-	(void)options;
-	autobuf error = { 0 };
-	autoblobs blobs = BLOBS_NONE;
-	if (!blob_dir_open(conf, false, &blobs))
-		return CLI_FAILED;
-	autoconn *conn = cli_connect(conf->database_url);
-	if (!conn)
-		return CLI_FAILED;
-	autofree unsigned char *chunk = xmalloc(CHUNK);
-	struct check c = { .blobs = &blobs, .conn = conn, .chunk = chunk };
-	if (!check_named(&c, &error) || !check_unnamed(&c, &error)) {
-		blob_dir_explain(conf, &error);
-		return cli_fail("%s", buf_cstr(&error));
-	}
-	(void)printf("checked %" PRId64 " blobs, %" PRId64 " bytes: %" PRId64 " missing, %" PRId64 " damaged, %" PRId64
-		     " orphans\n",
-		     c.checked, c.bytes, c.missing, c.damaged, c.orphans);
-	return c.missing || c.damaged || c.orphans ? CLI_FAILED : CLI_OK;
+	struct check c = { .conf = conf, .options = options, .report.json = options->json };
+	if (options->blobs)
+		return cli_check_blobs(conf);
+	check_configuration(&c);
+	check_database(&c);
+	check_blob_dir(&c);
+	check_socket(&c, "craft-fcgi", "FCGI_LISTEN", conf->fcgi_listen);
+	check_socket(&c, "craft-fcgi", "FCGI_UPLOAD_LISTEN", conf->fcgi_upload_listen);
+	check_socket(&c, "craft-fcgi", "FCGI_GITHUB_LISTEN", conf->fcgi_github_listen);
+	check_socket(&c, "craft-ws-bridge", "WS_LISTEN", conf->ws_listen);
+	check_nginx(&c);
+	autobuf all = { 0 };
+	buf_addf(&all, "[%s]", buf_cstr(&c.good));
+	report_json(&c.report, NULL, NULL, "ok", buf_cstr(&all));
+	buf_free(&c.good);
+	return report_end(&c.report);
 }

@@ -17,14 +17,27 @@ struct cli_options {
 	bool dry_run;
 	int64_t orphan_age; /* s */
 	bool blobs;
+	bool json;	     /* one JSON value on stdout */
+	bool replace;	     /* workspace import: what is in it goes */
+	bool yes;	     /* workspace delete: really */
+	const char *url;     /* check: where clients reach the server; NULL: PUBLIC_URL */
+	const char *ca_file; /* check: who may have signed its certificate; NULL: those of the system */
+	const char *as;	     /* workspace import: the name; NULL: that of the archive */
+	const char *const *args;
+	int arg_count; /* as many as the command takes */
 };
 
 /* The commands. conf is loaded. */
 enum cli_exit cli_migrate(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_status(const struct conf *conf, const struct cli_options *options);
-enum cli_exit cli_workspaces(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_workspace_list(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_workspace_show(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_workspace_delete(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_workspace_export(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_workspace_import(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_gc(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_check(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_check_blobs(const struct conf *conf);
 enum cli_exit cli_rekey(const struct conf *conf, const struct cli_options *options);
 
 /* Prints "craft-cloud: …" with a newline on stderr and returns CLI_FAILED. */
@@ -38,6 +51,9 @@ void cli_print_text(const char *text, int width);
 PGconn *cli_connect(const char *url);
 void cli_close(PGconn **conn);
 #define autoconn __attribute__((cleanup(cli_close))) PGconn
+
+/* Has the database our schema? False, too, when it can't be asked; *error says what to do. */
+bool cli_has_schema(PGconn *conn, struct buf *error);
 
 /* Runs one statement with text parameters. NULL: it failed, and *error says why. The caller clears the result. */
 PGresult *cli_query(PGconn *conn, const char *sql, int params, const char *const *values, struct buf *error);

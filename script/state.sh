@@ -100,6 +100,8 @@ load_configuration() {
 	: "${value[ENCRYPTION_KEY]:=$(openssl rand -hex 32)}"
 	: "${value[SANDBOX_UID_BASE]:=$(uid_base)}"
 	value[DATABASE_URL]="host='$RUN/pg' port=5432 dbname=craft user=craft_daemon"
+	[[ -z ${CRAFT_PG_STANDBY-} ]] ||
+		value[DATABASE_URL]="host='$RUN/pg,$CRAFT_PG_STANDBY' port=5432 dbname=craft user=craft_daemon target_session_attrs=read-write"
 	value[FCGI_LISTEN]=$RUN/fcgi.sock
 	value[FCGI_UPLOAD_LISTEN]=$RUN/fcgi-upload.sock
 	value[FCGI_GITHUB_LISTEN]=$RUN/fcgi-github.sock

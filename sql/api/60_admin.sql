@@ -1,4 +1,4 @@
--- What craft-cloud status and craft-cloud workspaces read. Only numbers and names, no contents.
+-- What craft-cloud status, check and workspace list read. Only numbers and names, no contents.
 
 create or replace function api.admin_migrations()
 returns table (version integer, name text, sha256 text, applied_at timestamptz)
@@ -37,3 +37,28 @@ language sql stable security definer set search_path = app, pg_temp as $$
 $$;
 comment on function api.admin_workspaces() is
 'Every workspace with the number of its sessions and messages, the messages'' bytes as JSON text, the number of its latest change, the number up to which the log was pruned, and the time of the latest change (null when it was pruned).';
+
+create or replace function api.admin_hosts()
+returns table (host text, version text, protection text, alive boolean, stopped boolean, seen_seconds bigint, capacity integer, sandboxes bigint)
+language sql stable security definer set search_path = app, pg_temp as $$
+	select h.name, h.version, h.protection, h.stopped_at is null and h.seen_at > now() - interval '30 s', h.stopped_at is not null,
+		extract(epoch from now() - h.seen_at)::bigint, h.capacity,
+		(select count(*) from app.sandbox_session s where s.host_id = h.id and s.ended_at is null)
+	from app.sandbox_host h order by h.name, h.id;
+$$;
+comment on function api.admin_hosts() is
+'The machines that run sandboxes or did: what their self-check found, whether they live, the seconds since they last said so, and how many sandboxes they run.';
+
+create or replace function api.admin_queue(out sandboxes bigint, out unclaimed bigint, out unclaimed_seconds bigint, out waiting bigint,
+	out waiting_seconds bigint, out running bigint)
+returns record language sql stable security definer set search_path = app, pg_temp as $$
+	select s.n, s.unclaimed, s.age, j.waiting, j.age, j.running
+	from (select count(*) as n, count(*) filter (where s.host_id is null) as unclaimed,
+			coalesce(extract(epoch from now() - min(s.created_at) filter (where s.host_id is null)), 0)::bigint as age
+		from app.sandbox_session s where s.ended_at is null) s,
+	(select count(*) filter (where j.taken_at is null) as waiting, count(*) filter (where j.taken_at is not null) as running,
+			coalesce(extract(epoch from now() - min(j.queued_at) filter (where j.taken_at is null)), 0)::bigint as age
+		from app.sandbox_job j where j.ended_at is null) j;
+$$;
+comment on function api.admin_queue() is
+'Sandboxes that haven''t ended, those of them that no host has claimed and the age of the oldest; tasks that wait, the age of the oldest, and tasks that run. Ages in seconds.';

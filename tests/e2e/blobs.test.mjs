@@ -301,7 +301,7 @@ test("a file replaced during the check is neither missing nor damaged", async ()
 
 test("usage, other users, and no database", async () => {
 	for (const [args, text] of [
-		[["check"], /--blobs/], [["gc", "--blobs"], /--blobs doesn't go with gc/], [["check", "--blobs", "--dry-run"], /--dry-run doesn't go with check/],
+		[["gc", "--blobs"], /--blobs doesn't go with gc/], [["check", "--blobs", "--dry-run"], /--dry-run doesn't go with check/],
 		[["status", "--orphan-age", "1"], /--orphan-age doesn't go with status/], [["gc", "--orphan-age", "-1"], /seconds, not -1/],
 		[["gc", "--orphan-age", "1h"], /seconds, not 1h/], [["gc", "--orphan-age", ""], /seconds/],
 	]) {

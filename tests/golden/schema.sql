@@ -96,6 +96,20 @@ ALTER FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT ses
 
 COMMENT ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) IS 'How much there is: workspaces, sessions, messages and their bytes as JSON text, changes ever made and those still in the log, files and their bytes, and blobs that no file names any more but whose bytes weren''t removed yet.';
 
+CREATE FUNCTION api.admin_hosts() RETURNS TABLE(host text, version text, protection text, alive boolean, stopped boolean, seen_seconds bigint, capacity integer, sandboxes bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select h.name, h.version, h.protection, h.stopped_at is null and h.seen_at > now() - interval '30 s', h.stopped_at is not null,
+		extract(epoch from now() - h.seen_at)::bigint, h.capacity,
+		(select count(*) from app.sandbox_session s where s.host_id = h.id and s.ended_at is null)
+	from app.sandbox_host h order by h.name, h.id;
+$$;
+
+ALTER FUNCTION api.admin_hosts() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_hosts() IS 'The machines that run sandboxes or did: what their self-check found, whether they live, the seconds since they last said so, and how many sandboxes they run.';
+
 CREATE FUNCTION api.admin_migrations() RETURNS TABLE(version integer, name text, sha256 text, applied_at timestamp with time zone)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -109,6 +123,23 @@ $$;
 ALTER FUNCTION api.admin_migrations() OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.admin_migrations() IS 'The migrations that this database has, with the SHA-256 of their files; last, without a version, that of the functions, views and privileges.';
+
+CREATE FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) RETURNS record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select s.n, s.unclaimed, s.age, j.waiting, j.age, j.running
+	from (select count(*) as n, count(*) filter (where s.host_id is null) as unclaimed,
+			coalesce(extract(epoch from now() - min(s.created_at) filter (where s.host_id is null)), 0)::bigint as age
+		from app.sandbox_session s where s.ended_at is null) s,
+	(select count(*) filter (where j.taken_at is null) as waiting, count(*) filter (where j.taken_at is not null) as running,
+			coalesce(extract(epoch from now() - min(j.queued_at) filter (where j.taken_at is null)), 0)::bigint as age
+		from app.sandbox_job j where j.ended_at is null) j;
+$$;
+
+ALTER FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) IS 'Sandboxes that haven''t ended, those of them that no host has claimed and the age of the oldest; tasks that wait, the age of the oldest, and tasks that run. Ages in seconds.';
 
 CREATE FUNCTION api.admin_workspaces() RETURNS TABLE(slug text, sessions bigint, messages bigint, message_bytes bigint, seq bigint, floor bigint, last_change_at timestamp with time zone)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -1865,6 +1896,286 @@ ALTER FUNCTION api.stream_announce(p_pairs text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.stream_announce(p_pairs text) IS 'Tells the bridges at once that sandboxes said something: NOTIFY craft_streams with session:seq pairs separated by commas. Call it after the messages'' COMMIT, in a transaction of its own. Only a hint.';
 
+CREATE FUNCTION api.workspace_contents(p_workspace text) RETURNS TABLE(workspace text, created_at text, last_change_at text, changes bigint, changes_kept bigint, sessions bigint, messages bigint, message_bytes bigint, sources bigint, configs bigint, skills bigint, plans bigint, projects bigint, credentials bigint, files bigint, file_bytes bigint, sandboxes bigint)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select w.slug, app.utc(w.created_at), (select app.utc(l.at) from app.change_log l where l.workspace_id = w.id and l.seq = w.seq), w.seq, w.seq - w.floor,
+		s.n, s.messages, s.bytes,
+		(select count(*) from app.source x where x.workspace_id = w.id), (select count(*) from app.workspace_config x where x.workspace_id = w.id),
+		(select count(*) from app.skill x where x.workspace_id = w.id), (select count(*) from app.plan x where x.workspace_id = w.id),
+		(select count(*) from app.project x where x.workspace_id = w.id), (select count(*) from app.credential x where x.workspace_id = w.id),
+		coalesce(u.files, 0), coalesce(u.bytes, 0),
+		(select count(*) from app.sandbox_session x where x.workspace_id = w.id and x.ended_at is null)
+	from app.workspace w
+	left join app.file_usage u on u.workspace_id = w.id
+	cross join lateral (select count(*) as n, coalesce(sum(s.message_count), 0)::bigint as messages, coalesce(sum(s.message_bytes), 0)::bigint as bytes
+		from app.session s where s.workspace_id = w.id) s
+	where w.slug = p_workspace;
+$$;
+
+ALTER FUNCTION api.workspace_contents(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_contents(p_workspace text) IS 'How much is in a workspace, credentials and running sandboxes included; times in UTC. No row when there is no such workspace.';
+
+CREATE FUNCTION api.workspace_delete(p_workspace text, OUT status text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_id bigint;
+begin
+	select w.id into v_id from app.workspace w where w.slug = p_workspace for update;
+	if not found then
+		status := 'missing';
+		return;
+	end if;
+	if exists (select from app.sandbox_session s left join app.sandbox_host h on h.id = s.host_id where s.workspace_id = v_id
+		and (s.ended_at is null or (s.cleaned_at is null and h.stopped_at is null and h.seen_at > now() - interval '30 s'))) then
+		status := 'sandboxes';
+		return;
+	end if;
+	perform from app.file_usage u where u.workspace_id = v_id for update;
+	perform app.workspace_clear(v_id);
+	delete from app.credential c where c.workspace_id = v_id;
+	delete from app.sandbox_message m using app.sandbox_session s where s.workspace_id = v_id and m.session_id = s.id;
+	delete from app.sandbox_job j using app.sandbox_session s where s.workspace_id = v_id and j.session_id = s.id;
+	delete from app.sandbox_session s where s.workspace_id = v_id;
+	delete from app.file_usage u where u.workspace_id = v_id;
+	delete from app.workspace w where w.id = v_id;
+	-- Its numbers begin anew with the next write: nobody may take them for those it knows.
+	perform api.epoch_renew();
+	status := 'ok';
+end
+$$;
+
+ALTER FUNCTION api.workspace_delete(p_workspace text, OUT status text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_delete(p_workspace text, OUT status text) IS 'Deletes a workspace with all that is in it, and its credentials and ended sandboxes: ok; or changes nothing: missing (there is none), sandboxes (some run, or are being removed). All clients, those of other workspaces too, are made to reload.';
+
+CREATE FUNCTION api.workspace_export(p_workspace text, p_kind text) RETURNS TABLE(line text, blob text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+	v_id      bigint := (select w.id from app.workspace w where w.slug = p_workspace);
+	v_session record;
+begin
+	case p_kind
+	when 'sessions' then
+		return query select json_build_object('id', s.id, 'header', s.header::text, 'messages', s.message_count, 'changedBy', s.updated_seq,
+				'updatedAt', app.utc(s.updated_at))::text, null::text
+			from app.session s where s.workspace_id = v_id order by s.updated_seq, s.id collate "C";
+	when 'messages' then
+		for v_session in select s.key, s.id from app.session s where s.workspace_id = v_id order by s.updated_seq, s.id collate "C" loop
+			return query select json_build_object('session', v_session.id, 'position', m.idx, 'body', m.body::text)::text, null::text
+				from app.message m where m.session_key = v_session.key order by m.idx;
+		end loop;
+	when 'sources' then
+		return query select json_build_object('slug', s.slug, 'config', s.config::text, 'guide', s.guide::text, 'createdAt', app.utc(s.created_at),
+				'updatedAt', app.utc(s.updated_at))::text, null::text
+			from app.source s where s.workspace_id = v_id order by s.position;
+	when 'configs' then
+		return query select json_build_object('kind', c.kind, 'config', c.config::text, 'updatedAt', app.utc(c.updated_at))::text, null::text
+			from app.workspace_config c where c.workspace_id = v_id order by c.kind;
+	when 'skills' then
+		return query select json_build_object('slug', s.slug, 'content', s.content::text, 'metadata', s.metadata::text, 'createdAt', app.utc(s.created_at),
+				'updatedAt', app.utc(s.updated_at))::text, null::text
+			from app.skill s where s.workspace_id = v_id order by s.position;
+	when 'plans' then
+		return query select json_build_object('session', p.session_id, 'name', p.name, 'content', p.content::text, 'changedBy', p.modified_seq,
+				'modifiedAt', app.utc(p.modified_at))::text, null::text
+			from app.plan p where p.workspace_id = v_id order by p.modified_seq, p.session_id collate "C", p.name collate "C";
+	when 'projects' then
+		return query select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.utc(p.added_at))::text,
+				null::text
+			from app.project p where p.workspace_id = v_id order by p.position;
+	when 'files' then
+		return query select json_build_object('session', f.session_id, 'type', f.type, 'name', f.name, 'size', f.size, 'mimeType', f.mime_type,
+				'sha256', encode(f.sha256, 'hex'), 'createdAt', app.utc(f.created_at), 'uploadedAt', app.utc(f.uploaded_at))::text, f.blob::text
+			from app.file f where f.workspace_id = v_id order by f.session_id, f.type, f.name;
+	end case;
+end
+$$;
+
+ALTER FUNCTION api.workspace_export(p_workspace text, p_kind text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_export(p_workspace text, p_kind text) IS 'The lines of a workspace''s archive of one kind (sessions, messages, sources, configs, skills, plans, projects, files), each a JSON object in which documents are strings; of files also the blob that has the bytes. In an order that depends on the contents alone.';
+
+CREATE FUNCTION api.workspace_import_begin(p_workspace text, p_created_at timestamp with time zone, p_replace boolean, OUT status text, OUT workspace_id bigint, OUT existed boolean) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_new bigint;
+begin
+	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
+		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
+	end if;
+	insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing returning id into v_new;
+	select w.id into workspace_id from app.workspace w where w.slug = p_workspace for update;
+	insert into app.file_usage (workspace_id) select w.id from app.workspace w where w.slug = p_workspace on conflict do nothing;
+	perform from app.file_usage u where u.workspace_id = workspace_import_begin.workspace_id for update;
+	existed := v_new is null;
+	status := 'ok';
+	if exists (select from api.workspace_contents(p_workspace) c
+		where c.sessions + c.sources + c.configs + c.skills + c.plans + c.projects + c.files > 0) then
+		if not p_replace then
+			status := 'exists';
+			return;
+		end if;
+		perform app.workspace_clear(workspace_id);
+	end if;
+	update app.workspace w set created_at = p_created_at where w.id = workspace_id;
+end
+$$;
+
+ALTER FUNCTION api.workspace_import_begin(p_workspace text, p_created_at timestamp with time zone, p_replace boolean, OUT status text, OUT workspace_id bigint, OUT existed boolean) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_import_begin(p_workspace text, p_created_at timestamp with time zone, p_replace boolean, OUT status text, OUT workspace_id bigint, OUT existed boolean) IS 'Makes the workspace that an archive''s contents are to go into, or empties it if p_replace says so, and takes its locks. Status ok, or exists: something is in it, and the transaction is to be rolled back.';
+
+CREATE FUNCTION api.workspace_import_documents(p_id bigint, p_kind text, p_lines json[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	case p_kind
+	when 'sources' then
+		insert into app.source (workspace_id, slug, config, guide, created_at, updated_at)
+			select p_id, x.slug, x.config::json, x.guide::json, x."createdAt", x."updatedAt" from unnest(p_lines) with ordinality as u (line, n),
+				json_to_record(u.line) as x (slug text, config text, guide text, "createdAt" timestamptz, "updatedAt" timestamptz) order by u.n;
+	when 'configs' then
+		insert into app.workspace_config (workspace_id, kind, config, updated_at)
+			select p_id, x.kind, x.config::json, x."updatedAt" from unnest(p_lines) as u (line),
+				json_to_record(u.line) as x (kind text, config text, "updatedAt" timestamptz);
+	when 'skills' then
+		insert into app.skill (workspace_id, slug, content, metadata, created_at, updated_at)
+			select p_id, x.slug, x.content::json, x.metadata::json, x."createdAt", x."updatedAt" from unnest(p_lines) with ordinality as u (line, n),
+				json_to_record(u.line) as x (slug text, content text, metadata text, "createdAt" timestamptz, "updatedAt" timestamptz) order by u.n;
+	when 'plans' then
+		insert into app.plan (workspace_id, session_id, name, content, modified_at, modified_seq)
+			select p_id, x.session, x.name, x.content::json, x."modifiedAt", x."changedBy" from unnest(p_lines) as u (line),
+				json_to_record(u.line) as x (session text, name text, content text, "modifiedAt" timestamptz, "changedBy" bigint);
+	when 'projects' then
+		insert into app.project (workspace_id, repo_key, repo_url, default_branch, added_at)
+			select p_id, x."repoKey", x."repoUrl", x."defaultBranch", x."addedAt" from unnest(p_lines) with ordinality as u (line, n),
+				json_to_record(u.line) as x ("repoKey" text, "repoUrl" text, "defaultBranch" text, "addedAt" timestamptz) order by u.n;
+	end case;
+end
+$$;
+
+ALTER FUNCTION api.workspace_import_documents(p_id bigint, p_kind text, p_lines json[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_import_documents(p_id bigint, p_kind text, p_lines json[]) IS 'Makes sources, configs, skills, plans or projects of an archive''s lines, in their order.';
+
+CREATE FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_session text;
+begin
+	select s.id into v_session from app.session s
+		cross join lateral (select count(*) as n, max(m.idx) + 1 as next from app.message m where m.session_key = s.key) m
+		where s.workspace_id = p_id and (m.n <> s.message_count or m.n <> coalesce(m.next, 0)) limit 1;
+	if found then
+		raise exception 'messages of a session are missing' using errcode = '22023';
+	end if;
+	update app.session s set message_bytes = m.bytes
+		from (select m.session_key, sum(octet_length(m.body::text)) as bytes from app.session s join app.message m on m.session_key = s.key
+			where s.workspace_id = p_id group by m.session_key) m
+		where s.key = m.session_key;
+	update app.file_usage u set changes = u.changes + 1, files = f.n, bytes = f.bytes
+		from (select count(*) as n, coalesce(sum(f.size), 0)::bigint as bytes from app.file f where f.workspace_id = p_id) f where u.workspace_id = p_id;
+	-- No change of the log led here: who knows an earlier number has to reload.
+	update app.workspace w set seq = x.seq, floor = x.seq
+		from (select greatest(w.seq + 1, (select max(s.updated_seq) from app.session s where s.workspace_id = p_id),
+			(select max(p.modified_seq) from app.plan p where p.workspace_id = p_id)) as seq from app.workspace w where w.id = p_id) x
+		where w.id = p_id;
+	if p_existed then
+		perform api.epoch_renew();
+	end if;
+end
+$$;
+
+ALTER FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) IS 'Last step of an import: refuses it when messages are missing, counts, and numbers on. p_existed, as api.workspace_import_begin() said: all clients are made to reload.';
+
+CREATE FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $_$
+begin
+	insert into app.file (workspace_id, session_id, type, name, blob, size, mime_type, sha256, created_at, uploaded_at)
+		select p_id, x.session, x.type, x.name, p_blob, x.size, x."mimeType", decode(x.sha256, 'hex'), x."createdAt", x."uploadedAt"
+		from json_to_record(p_line) as x (session text, type text, name text, size bigint, "mimeType" text, sha256 text, "createdAt" timestamptz,
+			"uploadedAt" timestamptz)
+		-- As the server takes names: no request could reach another one.
+		where (x.session || x.name) !~ '[\x01-\x1f\x7f]' and x.session not in ('.', '..') and x.session !~ '/' and x.name !~ '(^|/)(\.\.?)?(/|$)'
+			and (x.type = 'assets' or x.name !~ '/');
+	if not found then
+		raise exception 'a file has a name that can''t be' using errcode = '22023';
+	end if;
+end
+$_$;
+
+ALTER FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) IS 'Makes a file of an archive''s line; its bytes are in the blob already.';
+
+CREATE FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_n bigint;
+begin
+	insert into app.message (session_key, idx, hash, body)
+		select s.key, x.position, u.hash, x.body::json
+		from unnest(p_lines, p_hashes) as u (line, hash)
+		cross join lateral json_to_record(u.line) as x (session text, position integer, body text)
+		join app.session s on s.workspace_id = p_id and s.id = x.session;
+	get diagnostics v_n = row_count;
+	if v_n <> cardinality(p_lines) then
+		raise exception 'a message belongs to no session' using errcode = '22023';
+	end if;
+end
+$$;
+
+ALTER FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[]) IS 'Makes messages of an archive''s lines. p_hashes: XXH3-64 of the bodies'' bytes.';
+
+CREATE FUNCTION api.workspace_import_session(p_id bigint, p_line json, p_name text, p_is_flagged boolean, p_status text, p_model text, p_created_ms bigint, p_last_used_ms bigint) RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	insert into app.session (workspace_id, id, version, updated_seq, header, name, is_flagged, status, model, message_count, created_at, last_used_at, updated_at)
+	select p_id, x.id, app.new_version(), x."changedBy", x.header::json, p_name, p_is_flagged, p_status, p_model, x.messages,
+		app.ms_time(p_created_ms), app.ms_time(p_last_used_ms), x."updatedAt"
+	from json_to_record(p_line) as x (id text, header text, messages integer, "changedBy" bigint, "updatedAt" timestamptz);
+$$;
+
+ALTER FUNCTION api.workspace_import_session(p_id bigint, p_line json, p_name text, p_is_flagged boolean, p_status text, p_model text, p_created_ms bigint, p_last_used_ms bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_import_session(p_id bigint, p_line json, p_name text, p_is_flagged boolean, p_status text, p_model text, p_created_ms bigint, p_last_used_ms bigint) IS 'Makes a session of an archive''s line, with the typed columns that the caller extracted from its header.';
+
+CREATE FUNCTION api.workspace_manifest(p_workspace text, p_as text DEFAULT NULL::text) RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select json_build_object('format', 'craft-agent-cloud workspace', 'version', 1, 'workspace', coalesce(p_as, c.workspace), 'createdAt', c.created_at,
+		'sessions', c.sessions, 'messages', c.messages, 'messageBytes', c.message_bytes, 'sources', c.sources, 'configs', c.configs,
+		'skills', c.skills, 'plans', c.plans, 'projects', c.projects, 'files', c.files, 'fileBytes', c.file_bytes)::text
+	from api.workspace_contents(p_workspace) c;
+$$;
+
+ALTER FUNCTION api.workspace_manifest(p_workspace text, p_as text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_manifest(p_workspace text, p_as text) IS 'The first entry of a workspace''s archive: what is in it. p_as: the name to write instead of its own. Null when there is no such workspace.';
+
 CREATE FUNCTION api.workspace_tag(p_workspace text) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -2640,6 +2951,40 @@ $_$;
 ALTER FUNCTION app.to_uuid(p_text text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.to_uuid(p_text text) IS 'A UUID as PostgreSQL writes it; null when the text is anything else.';
+
+CREATE FUNCTION app.utc(p_at timestamp with time zone) RETURNS text
+    LANGUAGE sql STABLE
+    AS $$
+	select pg_catalog.to_char(p_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"');
+$$;
+
+ALTER FUNCTION app.utc(p_at timestamp with time zone) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.utc(p_at timestamp with time zone) IS 'A time as text, to the microsecond.';
+
+CREATE FUNCTION app.workspace_clear(p_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	delete from app.message m using app.session s where s.workspace_id = p_id and m.session_key = s.key;
+	delete from app.session s where s.workspace_id = p_id;
+	delete from app.source s where s.workspace_id = p_id;
+	delete from app.workspace_config c where c.workspace_id = p_id;
+	delete from app.skill s where s.workspace_id = p_id;
+	delete from app.plan p where p.workspace_id = p_id;
+	delete from app.project p where p.workspace_id = p_id;
+	delete from app.change_log l where l.workspace_id = p_id;
+	delete from app.seen_request s where s.workspace_id = p_id;
+	with gone as (delete from app.file f where f.workspace_id = p_id returning f.blob, f.size)
+	insert into app.blob_gone (blob, size) select g.blob, g.size from gone g;
+	update app.file_usage u set files = 0, bytes = 0, changes = u.changes + 1 where u.workspace_id = p_id;
+end
+$$;
+
+ALTER FUNCTION app.workspace_clear(p_id bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.workspace_clear(p_id bigint) IS 'Deletes what is in a workspace and could be in an archive of it, and its log; credentials and sandboxes stay. The caller has its locks.';
 
 CREATE FUNCTION app.workspace_tag(p_seq bigint) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -3909,8 +4254,14 @@ GRANT USAGE ON SCHEMA report TO craft_dba;
 REVOKE ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint, OUT files bigint, OUT file_bytes bigint, OUT deleted_blobs bigint) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.admin_hosts() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_hosts() TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.admin_migrations() FROM PUBLIC;
 GRANT ALL ON FUNCTION api.admin_migrations() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_queue(OUT sandboxes bigint, OUT unclaimed bigint, OUT unclaimed_seconds bigint, OUT waiting bigint, OUT waiting_seconds bigint, OUT running bigint) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.admin_workspaces() FROM PUBLIC;
 GRANT ALL ON FUNCTION api.admin_workspaces() TO craft_daemon;
@@ -4155,6 +4506,36 @@ GRANT ALL ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_reque
 REVOKE ALL ON FUNCTION api.stream_announce(p_pairs text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.stream_announce(p_pairs text) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.workspace_contents(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_contents(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_delete(p_workspace text, OUT status text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_delete(p_workspace text, OUT status text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_export(p_workspace text, p_kind text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_export(p_workspace text, p_kind text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_import_begin(p_workspace text, p_created_at timestamp with time zone, p_replace boolean, OUT status text, OUT workspace_id bigint, OUT existed boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_import_begin(p_workspace text, p_created_at timestamp with time zone, p_replace boolean, OUT status text, OUT workspace_id bigint, OUT existed boolean) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_import_documents(p_id bigint, p_kind text, p_lines json[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_import_documents(p_id bigint, p_kind text, p_lines json[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_import_session(p_id bigint, p_line json, p_name text, p_is_flagged boolean, p_status text, p_model text, p_created_ms bigint, p_last_used_ms bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_import_session(p_id bigint, p_line json, p_name text, p_is_flagged boolean, p_status text, p_model text, p_created_ms bigint, p_last_used_ms bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_manifest(p_workspace text, p_as text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_manifest(p_workspace text, p_as text) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.workspace_tag(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.workspace_tag(p_workspace text) TO craft_daemon;
 
@@ -4221,6 +4602,10 @@ REVOKE ALL ON FUNCTION app.tag_matches(p_tags text[], p_blob uuid) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.tag_of(p_bodies json[]) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.to_uuid(p_text text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.utc(p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.workspace_clear(p_id bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.workspace_tag(p_seq bigint) FROM PUBLIC;
 

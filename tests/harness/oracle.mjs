@@ -52,7 +52,7 @@ export class Place {
 		this.writers.push(this.status);
 		for (let i = 0; i < listeners; i++)
 			this.listeners.push(new Listener({ ...this.settings(`listener ${i} of ${this.slug}`), blame: this.load.blame,
-				deflate: i % 2 === 1, flap: i === 2 ? 700 : 0 }));
+				deflate: i % 2 === 1, flap: i === 2 ? 700 : 0, mayReload: this.load.mayReload }));
 		await waitFor(() => this.listeners.every(({ at }) => at !== undefined), { deadline: 30_000, what: "the listeners" });
 	}
 
@@ -149,11 +149,11 @@ export class Place {
 
 export class Load {
 	/** named, plain, rest: writers of each kind in each workspace; listeners: the third of them comes and goes by itself;
-	 *  pause, patience: see Writer; port: another one than the server's, such as a proxy's; seed: of the random numbers. */
+	 *  mayReload: see Listener; pause, patience: see Writer; port: another one than the server's, such as a proxy's; seed: of the random numbers. */
 	static async start(server, { workspaces = 2, named = 2, plain = 1, rest = 1, listeners = 3, pause = 20, patience = 4000,
-		port = () => server.port, seed = 1 } = {}) {
+		port = () => server.port, seed = 1, mayReload = false } = {}) {
 		const load = new Load();
-		Object.assign(load, { server, pause, patience, port, faults: [], violations: [], random: randomOf(seed), acked: 0,
+		Object.assign(load, { server, mayReload, pause, patience, port, faults: [], violations: [], random: randomOf(seed), acked: 0,
 			stale: 0, agent: new https.Agent({ keepAlive: true, rejectUnauthorized: false }) });
 		load.places = Array.from({ length: workspaces }, () => new Place(load, `oracle-${process.pid}-${++counter}`));
 		await Promise.all(load.places.map((place) => place.open({ named, plain, rest, listeners })));

@@ -5,9 +5,10 @@ import { Line } from "./oracle_line.mjs";
 
 export class Listener {
 	/** url: of these query parameters, for each try; blame(text): for what must not happen. deflate: negotiates
-	 *  compression. flap: ms after which it leaves by itself, again and again; 0: never. */
-	constructor({ name, url, options, blame, deflate = false, flap = 0 }) {
-		Object.assign(this, { name, blame, at: undefined, epoch: undefined, resumes: 0, given: 0 });
+	 *  compression. flap: ms after which it leaves by itself, again and again; 0: never. mayReload: another epoch may send
+	 *  it to reload, from where it goes on. */
+	constructor({ name, url, options, blame, deflate = false, flap = 0, mayReload = false }) {
+		Object.assign(this, { name, blame, mayReload, at: undefined, epoch: undefined, resumes: 0, reloads: 0, given: 0 });
 		this.events = new Map(); // seq -> { entity, action, data } since the oracle looked last
 		this.line = new Line({
 			url: () => url(this.at === undefined ? { since: 0 } : { since: this.at, epoch: this.epoch }),
@@ -34,6 +35,12 @@ export class Listener {
 			return;
 		}
 		this.resumes++;
+		if (this.mayReload && !hello.resumed && hello.epoch !== this.epoch && hello.seq >= this.at) {
+			this.reloads++;
+			this.at = this.start = hello.seq;
+			this.epoch = hello.epoch;
+			return;
+		}
 		if (!hello.resumed) this.blame(`${this.name}: told to reload after ${this.at}, the head being ${hello.seq}`);
 		if (hello.seq < this.at) this.blame(`${this.name}: the head went back from ${this.at} to ${hello.seq}`);
 		if (hello.epoch !== this.epoch) this.blame(`${this.name}: the epoch changed`);

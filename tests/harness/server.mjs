@@ -139,6 +139,10 @@ export class Server {
 	/** Where the sockets are: run/ may be a link to a short path. */
 	get runDir() { return realpathSync(path.join(this.dir, "run")); }
 
+	/** Where psql() and query() find the database: another server's socket directory once that one has taken over. */
+	get pgHost() { return this.otherHost ?? path.join(this.runDir, "pg"); }
+	set pgHost(dir) { this.otherHost = dir; }
+
 	/** All logs whose file name starts with prefix, as one text. */
 	logs(prefix = "") {
 		return readdirSync(this.logDir).filter((name) => name.startsWith(prefix))
@@ -187,7 +191,7 @@ export class Server {
 
 	#psqlArguments(sql, role) {
 		return ["-XqAt", "-F", "\u001f", "-R", "\u001e", "-v", "ON_ERROR_STOP=1",
-			"-h", path.join(this.runDir, "pg"), "-U", "postgres", "-d", "craft",
+			"-h", this.pgHost, "-U", "postgres", "-d", "craft",
 			...(role ? ["-c", `set role ${role}`] : []), "-c", sql];
 	}
 
