@@ -11,6 +11,7 @@
 #include "child.h"
 #include "cleanup.h"
 #include "log.h"
+#include "notify.h"
 #include "sweeper.h"
 #include "worker.h"
 
@@ -132,6 +133,7 @@ static void tend(struct master *m, int64_t now)
 		tell_to_leave(next_old, now, next_old->pool == POOL_UPLOAD ? UPLOAD_TIME : CHILD_KILL_TIME);
 	sweeper_tend(&m->sweeper, now);
 	bounds_tell(m->bounds, now);
+	notify_alive(now);
 }
 
 /* ms until tend() has something to do, however nothing is signalled. */
@@ -140,6 +142,8 @@ static int64_t time_left(const struct master *m, int64_t now)
 	int64_t next = now + LIMITS_TIME, sweep = sweeper_due(&m->sweeper);
 	if (sweep < next)
 		next = sweep;
+	if (notify_due() < next)
+		next = notify_due();
 	for (size_t i = 0; i < m->count; i++) {
 		const struct slot *s = &m->slots[i];
 		if (s->pid && s->kill_at && s->kill_at < next)
@@ -155,6 +159,7 @@ static void drain(struct master *m, int signal_number, int64_t now)
 	if (!m->draining)
 		log_info(NULL, "%s: draining", signal_number == SIGINT ? "SIGINT" : "SIGTERM");
 	m->draining = true;
+	notify_stopping();
 	/* Before the workers look for the last time: what comes later is refused, and not lost in the queue. */
 	for (int i = 0; i < POOL_COUNT; i++)
 		listen_socket_retire(&m->listeners[i]);
@@ -228,6 +233,8 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 	}
 	log_info(NULL, "serving with %zu workers, %zu for uploads and %zu for what may wait for GitHub",
 		 counts[POOL_QUICK], counts[POOL_UPLOAD], counts[POOL_GITHUB]);
+	tend(&m, child_clock());
+	notify_ready();
 	while (!m.draining || anybody_left(&m)) {
 		tend(&m, child_clock());
 		int64_t left = time_left(&m, child_clock());

@@ -21,6 +21,7 @@ lib_libcraft_a_SOURCES = \
 	lib/listen.c lib/listen.h \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
+	lib/notify.c lib/notify.h \
 	lib/orphans.c lib/orphans.h \
 	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \

@@ -13,6 +13,7 @@
 #include "hub.h"
 #include "lane.h"
 #include "lib/log.h"
+#include "lib/notify.h"
 #include "lib/startup.h"
 #include "listener.h"
 #include "sandbox_room.h"
@@ -86,6 +87,7 @@ static void start_drain(struct program *p)
 {
 	struct conn *conn;
 	log_info(NULL, "draining %zu connections", p->bridge.conn_count);
+	notify_stopping();
 	p->bridge.draining = true;
 	listener_free(p->listener);
 	TAILQ_FOREACH(conn, &p->bridge.conns, link)
@@ -167,6 +169,7 @@ static void on_tick(uv_timer_t *timer)
 	struct program *p = timer->data;
 	struct bridge *b = &p->bridge;
 	uint64_t now = uv_now(b->loop);
+	notify_alive((int64_t)now);
 	conn_tick(b, now);
 	bounds_tick(b, now);
 	for (size_t i = 0; i < LANE_COUNT; i++)
@@ -268,6 +271,7 @@ static int run(struct program *p)
 	}
 	start_handles(p);
 	log_info(NULL, "listening on %s", p->bridge.conf.ws_listen);
+	notify_ready();
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	free_parts(&p->bridge);
 	(void)uv_loop_close(&loop);
