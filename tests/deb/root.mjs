@@ -5,7 +5,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { appendFileSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import https from "node:https";
 import path from "node:path";
-import { Server } from "../harness/server.mjs";
+import { Server, waitFor } from "../harness/server.mjs";
 
 export const ROOT = process.env.CRAFT_DEB_ROOT;
 const PACKAGES = process.env.CRAFT_DEB_DIR;
@@ -68,6 +68,17 @@ export function processes(name) {
 			return [];
 		}
 	});
+}
+
+/** Has nginx read its files, and waits until no worker of before accepts any more. */
+export async function reloadNginx() {
+	const old = processes("nginx").map(({ pid }) => pid);
+	sh("nginx -t && service nginx reload");
+	await waitFor(() => {
+		const workers = processes("nginx").filter(({ cmdline }) => /worker process/.test(cmdline));
+		return workers.some(({ pid }) => !old.includes(pid)) &&
+			workers.every(({ pid, cmdline }) => !old.includes(pid) || /shutting down/.test(cmdline));
+	}, { what: "nginx's new workers" });
 }
 
 /** The value of a configuration key. */
