@@ -10,7 +10,7 @@ import { Server, waitFor } from "../harness/server.mjs";
 export const ROOT = process.env.CRAFT_DEB_ROOT;
 const PACKAGES = process.env.CRAFT_DEB_DIR;
 const CONF = "/etc/craft-agent-cloud/craft-agent-cloud.conf";
-const ENV = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C.UTF-8", DEBIAN_FRONTEND: "noninteractive", HOME: "/root" };
+const ENV = { PATH: "/usr/sbin:/usr/bin:/sbin:/bin", LANG: "C.UTF-8", DEBIAN_FRONTEND: "noninteractive", HOME: "/" };
 
 export const at = (name) => path.join(ROOT, name);
 export const read = (name) => readFileSync(at(name), "utf8");
@@ -93,7 +93,7 @@ function run(command, args, options) {
 	return stdout;
 }
 
-/** The next version of the package craft-agent-cloud in the root's /root: the same programs, and a migration more. */
+/** The next version of the package craft-agent-cloud in the root's /srv: the same programs, and a migration more. */
 export function makeNextVersion() {
 	const dir = mkdtempSync("/tmp/craft-deb-");
 	const file = path.join(PACKAGES, packageFile("craft-agent-cloud"));
@@ -107,7 +107,7 @@ export function makeNextVersion() {
 	// A file of nginx's part that an administrator hasn't touched changes as well.
 	appendFileSync(`${dir}/tree/etc/craft-agent-cloud/nginx/preflight.conf`, "# of the next version\n");
 	run("sh", ["-c", "find . -path ./DEBIAN -prune -o -type f -printf '%P\\0' | xargs -0 md5sum >DEBIAN/md5sums"], { cwd: `${dir}/tree` });
-	const to = `root/craft-agent-cloud_${next}_amd64.deb`;
+	const to = `srv/craft-agent-cloud_${next}_amd64.deb`;
 	run("dpkg-deb", ["--root-owner-group", "-b", `${dir}/tree`, at(to)]);
 	rmSync(dir, { recursive: true });
 	return { version, next, file: `/${to}`, number };

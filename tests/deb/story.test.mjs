@@ -76,7 +76,7 @@ before(async () => {
 after(async () => { await load?.stop(); });
 
 step("apt installs it: the user, keys of its own, nothing started", async () => {
-	const out = sh(`${INSTALL} /root/${packageFile("craft-agent-cloud")}`);
+	const out = sh(`${INSTALL} /srv/${packageFile("craft-agent-cloud")}`);
 	for (const line of ["craft-cloud-setup-db", 'include "/etc/craft-agent-cloud/nginx/craft-agent-cloud.conf";', "systemctl enable --now craft-fcgi craft-ws-bridge"])
 		for (const [where, text] of [["postinst", out], ["README.Debian", read("/usr/share/doc/craft-agent-cloud/README.Debian")]])
 			assert.ok(text.includes(line), `${where} names ${line}`);
@@ -196,7 +196,7 @@ step("removed and purged: the website stays, and so do the data and their keys",
 	assert.equal((await page("/workspace/team/labels")).status, 404);
 	await siteIsAsBefore(["/", ...pages]);
 
-	sh(`${INSTALL} /root/${packageFile("craft-agent-cloud")}`);
+	sh(`${INSTALL} /srv/${packageFile("craft-agent-cloud")}`);
 	assert.equal(configured("API_KEY"), key, "a new installation takes them back");
 	assert.ok(configured("DATABASE_URL"));
 });
