@@ -12,6 +12,7 @@
 #include "cleanup.h"
 #include "counts.h"
 #include "log.h"
+#include "notify.h"
 #include "sweeper.h"
 #include "watcher.h"
 #include "worker.h"
@@ -164,6 +165,7 @@ static void tend(struct master *m, int64_t now)
 	sweeper_tend(&m->sweeper, now);
 	watcher_tend(&m->watcher, now);
 	bounds_tell(m->bounds, now);
+	notify_alive(now);
 }
 
 /* ms until tend() has something to do, however nothing is signalled. */
@@ -174,6 +176,8 @@ static int64_t time_left(const struct master *m, int64_t now)
 		next = sweep;
 	if (watch < next)
 		next = watch;
+	if (notify_due() < next)
+		next = notify_due();
 	for (size_t i = 0; i < m->count; i++) {
 		const struct slot *s = &m->slots[i];
 		if (s->pid && s->kill_at && s->kill_at < next)
@@ -191,6 +195,7 @@ static void drain(struct master *m, int signal_number, int64_t now)
 	m->draining = true;
 	if (m->counts)
 		m->counts->draining = true;
+	notify_stopping();
 	/* Before the workers look for the last time: what comes later is refused, and not lost in the queue. */
 	for (int i = 0; i < POOL_COUNT; i++)
 		listen_socket_retire(&m->listeners[i]);
@@ -270,6 +275,8 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 	}
 	log_info(NULL, "serving with %zu workers, %zu for uploads and %zu for what may wait for GitHub",
 		 counts[POOL_QUICK], counts[POOL_UPLOAD], counts[POOL_GITHUB]);
+	tend(&m, child_clock());
+	notify_ready();
 	while (!m.draining || anybody_left(&m)) {
 		tend(&m, child_clock());
 		int64_t left = time_left(&m, child_clock());

@@ -25,6 +25,7 @@ lib_libcraft_a_SOURCES = \
 	lib/metrics.c lib/metrics.h \
 	lib/monitor.c lib/monitor.h \
 	lib/monitor_http.c lib/monitor_http.h \
+	lib/notify.c lib/notify.h \
 	lib/orphans.c lib/orphans.h \
 	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "log.h"
+#include "notify.h"
 
 #define EXIT_USAGE 2
 
@@ -84,6 +85,7 @@ bool startup(const struct startup *s, int argc, char **argv, struct conf *conf, 
 	} else if (mode == MODE_BAD || !load(s, path, conf)) {
 		*status = EXIT_USAGE;
 	} else if (mode == MODE_RUN) {
+		notify_init();
 		return true;
 	} else {
 		if (mode == MODE_PRINT)

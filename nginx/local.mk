@@ -22,6 +22,9 @@ nginx_templates = \
 	nginx/upload-stream.conf
 EXTRA_DIST += $(nginx_templates)
 
+# file or stream, see README.md: stream where craft-fcgi runs as another user than nginx.
+NGINX_UPLOAD_MODE = file
+
 nginx_values = \
 	-e 's|@NGINX_DIR[@]|$(nginxdir)|g' \
 	-e 's|@FCGI_SOCKET[@]|/run/craft-agent-cloud/fcgi.sock|g' \
@@ -29,7 +32,7 @@ nginx_values = \
 	-e 's|@FCGI_UPLOAD_SOCKET[@]|/run/craft-agent-cloud/fcgi-upload.sock|g' \
 	-e 's|@BLOB_DIR[@]|/var/lib/craft-agent-cloud/blobs|g' \
 	-e 's|@MAX_UPLOAD[@]|1g|g' \
-	-e 's|@UPLOAD_MODE[@]|file|g' \
+	-e 's|@UPLOAD_MODE[@]|$(NGINX_UPLOAD_MODE)|g' \
 	-e 's|@WS_PASS[@]|http://unix:/run/craft-agent-cloud/ws.sock|g' \
 	-e 's|@WS_SERVERS[@]|	server unix:/run/craft-agent-cloud/ws.sock max_fails=0;|g' \
 	-e 's|@ERROR_LOG[@]|/dev/null|g' \

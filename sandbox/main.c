@@ -17,6 +17,7 @@
 #include "host.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/notify.h"
 #include "lib/startup.h"
 #include "probe.h"
 #include "reach.h"
@@ -67,6 +68,7 @@ static void start_leaving(struct program *p)
 {
 	struct sandbox *sb;
 	log_info(NULL, "stopping %zu sandboxes; their files stay", p->daemon.sandbox_count);
+	notify_stopping();
 	p->leaving = true;
 	p->leaving_since = uv_now(p->daemon.loop);
 	p->daemon.draining = true;
@@ -113,6 +115,7 @@ static void on_tick(uv_timer_t *timer)
 	struct program *p = timer->data;
 	struct sandbox *sb, *next;
 	uint64_t now = uv_now(p->daemon.loop);
+	notify_alive((int64_t)now);
 	host_tick(p->host, now);
 	if (now >= p->second_at) {
 		p->second_at = now + 1000;
@@ -263,6 +266,7 @@ static int run(struct program *p)
 	p->host = host_new(d, buf_cstr(&protection));
 	p->watch = watch_new(d, p->host);
 	start_handles(p);
+	notify_ready();
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	if (p->hurried) {
 		cgroup_remove_all(d->cgroup_parent);

@@ -5,7 +5,7 @@ LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
-EXTRA_DIST += build-aux/tap-driver.sh tests/e2e tests/fakes tests/golden tests/harness tests/sql \
+EXTRA_DIST += build-aux/tap-driver.sh tests/deb tests/e2e tests/fakes tests/golden tests/harness tests/sql \
 	tests/run tests/tsan.supp tests/package.json tests/package-lock.json
 
 # The parts of the daemons that work on bytes only; `make fuzz` takes them too.
@@ -70,6 +70,7 @@ unit_tests = \
 	tests/unit/test_log \
 	tests/unit/test_map \
 	tests/unit/test_metrics \
+	tests/unit/test_notify \
 	tests/unit/test_peers \
 	tests/unit/test_sandbox_bodies \
 	tests/unit/test_sandbox_box \
@@ -137,6 +138,8 @@ tests_unit_test_git_ref_LDADD = $(unit_ldadd)
 tests_unit_test_map_SOURCES = tests/unit/test_map.c ws-bridge/session_cache.c ws-bridge/session_cache.h
 tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_map_LDADD = $(unit_ldadd)
+tests_unit_test_notify_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_notify_LDADD = $(unit_ldadd)
 tests_unit_test_peers_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_peers_LDADD = $(unit_ldadd)
 tests_unit_test_sandbox_message_CPPFLAGS = $(unit_cppflags)

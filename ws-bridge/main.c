@@ -14,6 +14,7 @@
 #include "hub.h"
 #include "lane.h"
 #include "lib/log.h"
+#include "lib/notify.h"
 #include "lib/startup.h"
 #include "listener.h"
 #include "message_list.h"
@@ -91,6 +92,7 @@ static void start_drain(struct program *p)
 {
 	struct conn *conn;
 	log_info(NULL, "draining %zu connections", p->bridge.conn_count);
+	notify_stopping();
 	p->bridge.draining = true;
 	listener_free(p->listener);
 	TAILQ_FOREACH(conn, &p->bridge.conns, link)
@@ -172,6 +174,7 @@ static void on_tick(uv_timer_t *timer)
 	struct program *p = timer->data;
 	struct bridge *b = &p->bridge;
 	uint64_t now = uv_now(b->loop);
+	notify_alive((int64_t)now);
 	conn_tick(b, now);
 	bounds_tick(b, now);
 	for (size_t i = 0; i < LANE_COUNT; i++)
@@ -277,6 +280,7 @@ static int run(struct program *p)
 	start_handles(p);
 	p->watch = watch_new(&p->bridge);
 	log_info(NULL, "listening on %s", p->bridge.conf.ws_listen);
+	notify_ready();
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	free_parts(&p->bridge);
 	(void)uv_loop_close(&loop);
