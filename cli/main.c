@@ -16,20 +16,34 @@ enum option_id {
 	OPT_DRY_RUN = 'n',
 	OPT_ORPHAN_AGE = 'o',
 	OPT_BLOBS = 'b',
+	OPT_WORKSPACE = 'w',
+	OPT_NAME = 'N',
+	OPT_READ_ONLY = 'r',
+	OPT_EXPIRES = 'e',
+	OPT_RATE = 'R',
 	OPT_HELP = 'h',
 	OPT_VERSION = 'V',
 };
 
 static const struct option long_options[] = {
-	{ "config", required_argument, NULL, OPT_CONFIG }, { "sql-dir", required_argument, NULL, OPT_SQL_DIR },
-	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },	   { "orphan-age", required_argument, NULL, OPT_ORPHAN_AGE },
-	{ "blobs", no_argument, NULL, OPT_BLOBS },	   { "help", no_argument, NULL, OPT_HELP },
-	{ "version", no_argument, NULL, OPT_VERSION },	   { NULL, 0, NULL, 0 },
+	{ "config", required_argument, NULL, OPT_CONFIG },
+	{ "sql-dir", required_argument, NULL, OPT_SQL_DIR },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "orphan-age", required_argument, NULL, OPT_ORPHAN_AGE },
+	{ "blobs", no_argument, NULL, OPT_BLOBS },
+	{ "help", no_argument, NULL, OPT_HELP },
+	{ "version", no_argument, NULL, OPT_VERSION },
+	{ "workspace", required_argument, NULL, OPT_WORKSPACE },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "read-only", no_argument, NULL, OPT_READ_ONLY },
+	{ "expires", required_argument, NULL, OPT_EXPIRES },
+	{ "rate", required_argument, NULL, OPT_RATE },
+	{ NULL, 0, NULL, 0 },
 };
 
 struct command {
-	const char *name;
-	int options[3]; /* those that go with it, beside --config; 0 behind the last */
+	const char *name; /* one word, or two */
+	int options[6];	  /* those that go with it, beside --config; 0 behind the last */
 	const char *help;
 	enum cli_exit (*run)(const struct conf *conf, const struct cli_options *options);
 };
@@ -53,6 +67,15 @@ static const struct command commands[] = {
 	  { 0 },
 	  "encrypt credentials of ENCRYPTION_KEY_PREVIOUS with ENCRYPTION_KEY; exit code 1 when one opens with neither",
 	  cli_rekey },
+	{ "key add",
+	  { OPT_WORKSPACE, OPT_NAME, OPT_READ_ONLY, OPT_EXPIRES, OPT_RATE },
+	  "make a key that opens one workspace, and print it: it is never shown again",
+	  cli_key_add },
+	{ "key list", { OPT_WORKSPACE }, "list the keys of a workspace, or of all", cli_key_list },
+	{ "key revoke",
+	  { OPT_WORKSPACE, OPT_NAME },
+	  "revoke a key: its connections are closed at once",
+	  cli_key_revoke },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
@@ -63,6 +86,26 @@ static const struct command *find_command(const char *name)
 			return &commands[i];
 	}
 	return NULL;
+}
+
+/* "key" alone is no command, but the first word of some. */
+static bool is_first_word(const char *word)
+{
+	size_t n = strlen(word);
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (strncmp(commands[i].name, word, n) == 0 && commands[i].name[n] == ' ')
+			return true;
+	}
+	return false;
+}
+
+/* Takes the words of a command off the arguments. */
+static const struct command *take_command(int argc, char **argv, struct buf *name)
+{
+	buf_add_str(name, argv[optind++]);
+	if (optind < argc && is_first_word(buf_cstr(name)))
+		buf_addf(name, " %s", argv[optind++]);
+	return find_command(buf_cstr(name));
 }
 
 static int print_help(void)
@@ -77,6 +120,11 @@ static int print_help(void)
 		     "  --dry-run            migrate, gc: change nothing, say what would be done\n"
 		     "  --orphan-age SECONDS gc: how long blobs stay that no file ever named (default: %d)\n"
 		     "  --blobs              check: the blobs\n"
+		     "  --workspace SLUG     key: the workspace\n"
+		     "  --name NAME          key add, revoke: what people call the key (revoke: or its id)\n"
+		     "  --read-only          key add: it may change nothing\n"
+		     "  --expires WHEN       key add: 30d, 12h, 90m, or a date (2027-01-31)\n"
+		     "  --rate N             key add: so many requests a minute\n"
 		     "  --help, --version\n"
 		     "\nConfiguration (KEY=value lines in the file, or the environment):\n",
 		     SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf", DEFAULT_SQL_DIR, SWEEP_ORPHAN_AGE);
@@ -135,6 +183,21 @@ static bool parse_options(int argc, char **argv, struct cli_options *options, st
 		case OPT_BLOBS:
 			options->blobs = true;
 			break;
+		case OPT_WORKSPACE:
+			options->workspace = optarg;
+			break;
+		case OPT_NAME:
+			options->name = optarg;
+			break;
+		case OPT_READ_ONLY:
+			options->read_only = true;
+			break;
+		case OPT_EXPIRES:
+			options->expires = optarg;
+			break;
+		case OPT_RATE:
+			options->rate = optarg;
+			break;
 		case OPT_HELP:
 			*code = print_help();
 			return false;
@@ -179,11 +242,12 @@ static int run_line(int argc, char **argv)
 		return code;
 	if (optind == argc)
 		return usage_error("which command", "?");
-	const struct command *command = find_command(argv[optind]);
+	autobuf name = { 0 };
+	const struct command *command = take_command(argc, argv, &name);
 	if (!command)
-		return usage_error("unknown command ", argv[optind]);
-	if (optind + 1 < argc)
-		return usage_error("unexpected argument ", argv[optind + 1]);
+		return usage_error("unknown command ", buf_cstr(&name));
+	if (optind < argc)
+		return usage_error("unexpected argument ", argv[optind]);
 	for (size_t i = 0; i < given.len; i++) {
 		if (!goes_with(command, given.data[i])) {
 			autobuf what = { 0 };

@@ -100,8 +100,10 @@ static enum status check_limits(struct request *req, const struct route_match *m
 	if (key->per_minute && is_counted(req) &&
 	    !bounds_key(req->service->bounds, key->id, key->per_minute, now_ms())) {
 		int64_t wait = (60 + key->per_minute - 1) / key->per_minute;
-		(void)request_bad_field(req, "Too many requests with this key, which may make %lld a minute: try "
-					     "again in %lld s", (long long)key->per_minute, (long long)wait);
+		(void)request_bad_field(req,
+					"Too many requests with this key, which may make %lld a minute: try "
+					"again in %lld s",
+					(long long)key->per_minute, (long long)wait);
 		req->retry_after = wait;
 		return STATUS_KEY_RATE;
 	}
@@ -118,7 +120,8 @@ static enum status find_key(struct request *req, struct database *db)
 {
 	(void)buf_reserve(&req->key_text, API_KEY_LENGTH + 1);
 	auth_given(req->authorization, uri_query(req->target), &req->key_text);
-	enum status status = workspace_keys_find(req->service->workspace_keys, db, buf_slice(&req->key_text), &req->key);
+	enum status status =
+		workspace_keys_find(req->service->workspace_keys, db, buf_slice(&req->key_text), &req->key);
 	req->has_key = req->key != NULL;
 	return status == STATUS_OK && !req->key ? STATUS_UNAUTHORIZED : status;
 }

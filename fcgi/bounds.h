@@ -1,5 +1,5 @@
-/* bounds.h: attempts without the right key, by client address, and requests with workspaces' keys that have a limit, counted
- * for all workers together. The memory is shared; the master makes it and tells the log. */
+/* bounds.h: attempts without the right key, by client address, and requests with workspaces' keys that have a limit,
+ * counted for all workers together. The memory is shared; the master makes it and tells the log. */
 #ifndef CRAFT_FCGI_BOUNDS_H
 #define CRAFT_FCGI_BOUNDS_H
 

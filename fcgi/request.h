@@ -28,8 +28,8 @@ struct request {
 	struct slice target;
 	struct slice authorization;
 	struct slice if_none_match;
-	bool has_key;	 /* the API key came with it, or a workspace's */
-	bool check_only; /* nginx asks before it reads the body: may it come? */
+	bool has_key;			 /* the API key came with it, or a workspace's */
+	bool check_only;		 /* nginx asks before it reads the body: may it come? */
 	const struct workspace_key *key; /* the workspace's that it came with; NULL: none, or API_KEY */
 	struct buf key_text;		 /* its text; wiped with the request */
 	int64_t retry_after;		 /* s: of STATUS_KEY_RATE */

@@ -11,8 +11,8 @@ struct auth_keys {
 };
 
 enum auth_result {
-	AUTH_NONE,  /* no key was sent */
-	AUTH_WRONG, /* a key was sent, and it isn't ours */
+	AUTH_NONE,	/* no key was sent */
+	AUTH_WRONG,	/* a key was sent, and it isn't ours */
 	AUTH_WORKSPACE, /* one was sent that looks like a workspace's (api_key.h): the database knows */
 	AUTH_OK
 };
