@@ -120,8 +120,11 @@ static enum status find_key(struct request *req, struct database *db)
 {
 	(void)buf_reserve(&req->key_text, API_KEY_LENGTH + 1);
 	auth_given(req->authorization, uri_query(req->target), &req->key_text);
+	bool may_ask = bounds_may_try(req->service->bounds, request_param(req, "REMOTE_ADDR"), now_ms());
 	enum status status =
-		workspace_keys_find(req->service->workspace_keys, db, buf_slice(&req->key_text), &req->key);
+		workspace_keys_find(req->service->workspace_keys, db, buf_slice(&req->key_text), may_ask, &req->key);
+	if (status == STATUS_TOO_MANY_ATTEMPTS)
+		bounds_count(req->service->bounds, LIMIT_WRONG_KEY_RATE);
 	req->has_key = req->key != NULL;
 	return status == STATUS_OK && !req->key ? STATUS_UNAUTHORIZED : status;
 }

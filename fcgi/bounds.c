@@ -84,6 +84,18 @@ bool bounds_wrong_key(struct bounds *l, struct slice address, int64_t now_ms)
 	return ok;
 }
 
+bool bounds_may_try(struct bounds *l, struct slice address, int64_t now_ms)
+{
+	uint64_t key;
+	if (!l || !l->conf->wrong_key_rate || !peer_key(address, &key) || !lock(l))
+		return true;
+	double rate = (double)l->conf->wrong_key_rate;
+	const struct peer *peer = peers_find(&l->peers, key, (uint64_t)now_ms);
+	struct bucket failures = peer ? peer->failures : (struct bucket){ 0 };
+	(void)pthread_mutex_unlock(&l->lock);
+	return bucket_take(&failures, rate / 60, rate, (uint64_t)now_ms);
+}
+
 bool bounds_key(struct bounds *l, const char *id, int64_t per_minute, int64_t now_ms)
 {
 	if (!l || take_token(l, &l->keys, strtoull(id, NULL, 16), per_minute, now_ms))

@@ -20,6 +20,8 @@ struct bounds *bounds_new(const struct conf *conf);
 /* An attempt with a wrong key or none came from this address (text). False: there were too many. Never blocks for long;
  * bounds may be NULL. */
 bool bounds_wrong_key(struct bounds *bounds, struct slice address, int64_t now_ms);
+/* May it attempt another one? Takes nothing. For what is work to find out. */
+bool bounds_may_try(struct bounds *bounds, struct slice address, int64_t now_ms);
 void bounds_count(struct bounds *bounds, enum limit which);
 
 /* A request came with a workspace's key of that id (16 hex digits), which may make so many a minute. False: there were

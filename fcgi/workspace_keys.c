@@ -9,6 +9,7 @@
 #include "map.h"
 
 #define BELIEVED_MS 1000
+#define UNKNOWN_MS 10000
 #define MAX_KNOWN 1024	    /* ids; then all are forgotten */
 #define MAX_SIGNERS 256	    /* workspaces; the same */
 #define UNKNOWN_RATE 20.0   /* questions a second about ids and workspaces that the database hasn't said yes to */
@@ -30,8 +31,9 @@ struct signers {
 struct workspace_keys {
 	const struct seal_key *seal_keys;
 	size_t seal_key_count;
-	struct map known;   /* id -> struct workspace_key */
-	struct map signers; /* workspace -> struct signers */
+	struct map known;	/* id -> struct workspace_key */
+	struct map unknown_ids; /* id -> int64_t: when the database didn't know it */
+	struct map signers;	/* workspace -> struct signers */
 	struct bucket unknown;
 };
 
@@ -56,6 +58,12 @@ static void free_known(void *value, void *arg)
 	(void)arg;
 	buf_free(&key->workspace);
 	free(key);
+}
+
+static void free_number(void *value, void *arg)
+{
+	(void)arg;
+	free(value);
 }
 
 static void clear_signers(struct signers *s)
@@ -84,6 +92,7 @@ void workspace_keys_free(struct workspace_keys *keys)
 	if (!keys)
 		return;
 	forget(&keys->known, free_known);
+	forget(&keys->unknown_ids, free_number);
 	forget(&keys->signers, free_signers);
 	free(keys);
 }
@@ -93,10 +102,10 @@ static bool is_fresh(int64_t asked_at, int64_t now)
 	return asked_at && now - asked_at < BELIEVED_MS;
 }
 
-/* Whoever makes up ids may not make the database work. */
-static bool may_ask(struct workspace_keys *keys, bool was_there, int64_t now)
+/* Whoever makes up ids or workspaces may not make the database work. */
+static bool may_ask_unknown(struct workspace_keys *keys, int64_t now)
 {
-	return was_there || bucket_take(&keys->unknown, UNKNOWN_RATE, UNKNOWN_AT_ONCE, (uint64_t)now);
+	return bucket_take(&keys->unknown, UNKNOWN_RATE, UNKNOWN_AT_ONCE, (uint64_t)now);
 }
 
 static bool has_expired(int64_t expires_ms)
@@ -128,19 +137,6 @@ static enum status read_to_end(struct database *db, enum status status, const PG
 	return status == STATUS_BROKEN ? STATUS_DATABASE_AWAY : status;
 }
 
-static struct workspace_key *known_key(struct workspace_keys *keys, struct slice id)
-{
-	struct workspace_key *key = map_get(&keys->known, id);
-	if (key)
-		return key;
-	if (keys->known.count >= MAX_KNOWN)
-		forget(&keys->known, free_known);
-	key = xcalloc(1, sizeof(*key));
-	memcpy(key->id, id.ptr, API_KEY_ID);
-	map_put(&keys->known, id, key);
-	return key;
-}
-
 static enum status ask(struct workspace_key *key, struct database *db, int64_t now)
 {
 	const PGresult *row;
@@ -154,24 +150,75 @@ static enum status ask(struct workspace_key *key, struct database *db, int64_t n
 	return read_to_end(db, status, row);
 }
 
-enum status workspace_keys_find(struct workspace_keys *keys, struct database *db, struct slice text,
+/* An id that comes into being was never seen before: it may be taken for unknown for longer. */
+static bool is_unknown(struct workspace_keys *keys, struct slice id, int64_t now)
+{
+	const int64_t *asked_at = map_get(&keys->unknown_ids, id);
+	return asked_at && now - *asked_at < UNKNOWN_MS;
+}
+
+static void note_unknown(struct workspace_keys *keys, struct slice id, int64_t now)
+{
+	int64_t *asked_at = map_get(&keys->unknown_ids, id);
+	if (!asked_at && keys->unknown_ids.count >= MAX_KNOWN)
+		forget(&keys->unknown_ids, free_number);
+	if (!asked_at) {
+		asked_at = xcalloc(1, sizeof(*asked_at));
+		map_put(&keys->unknown_ids, id, asked_at);
+	}
+	*asked_at = now;
+}
+
+/* One that isn't known yet. *found is NULL when the database doesn't know it either. */
+static enum status ask_new(struct workspace_keys *keys, struct database *db, struct slice id, int64_t now,
+			   struct workspace_key **found)
+{
+	struct workspace_key *key = xcalloc(1, sizeof(*key));
+	memcpy(key->id, id.ptr, API_KEY_ID);
+	enum status status = ask(key, db, now);
+	if (status != STATUS_OK || !key->there) {
+		if (status == STATUS_OK)
+			note_unknown(keys, id, now);
+		free_known(key, NULL);
+		return status;
+	}
+	/* Those who make up ids can't fill this. */
+	if (keys->known.count >= MAX_KNOWN)
+		forget(&keys->known, free_known);
+	map_put(&keys->known, id, key);
+	bucket_give(&keys->unknown);
+	*found = key;
+	return STATUS_OK;
+}
+
+static enum status look_up(struct workspace_keys *keys, struct database *db, struct slice id, bool may_ask,
+			   struct workspace_key **found)
+{
+	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	struct workspace_key *key = map_get(&keys->known, id);
+	*found = key;
+	if (key)
+		return is_fresh(key->asked_at, now) ? STATUS_OK : ask(key, db, now);
+	if (is_unknown(keys, id, now))
+		return STATUS_OK;
+	if (!may_ask || !may_ask_unknown(keys, now))
+		return STATUS_TOO_MANY_ATTEMPTS;
+	return ask_new(keys, db, id, now, found);
+}
+
+enum status workspace_keys_find(struct workspace_keys *keys, struct database *db, struct slice text, bool may_ask,
 				const struct workspace_key **found)
 {
 	unsigned char hash[API_KEY_HASH];
 	struct slice id;
-	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	struct workspace_key *key = NULL;
 	*found = NULL;
 	if (!api_key_id(text, &id) || !api_key_hash(text, hash))
 		return STATUS_OK;
-	struct workspace_key *key = known_key(keys, id);
-	if (!is_fresh(key->asked_at, now)) {
-		if (!may_ask(keys, key->there, now))
-			return STATUS_TOO_MANY_ATTEMPTS;
-		enum status status = ask(key, db, now);
-		if (status != STATUS_OK)
-			return status;
-	}
-	if (key->there && !has_expired(key->expires_ms) &&
+	enum status status = look_up(keys, db, id, may_ask, &key);
+	if (status != STATUS_OK)
+		return status;
+	if (key && key->there && !has_expired(key->expires_ms) &&
 	    api_key_is(hash, slice_make((const char *)key->sha256, sizeof(key->sha256))))
 		*found = key;
 	return STATUS_OK;
@@ -234,7 +281,7 @@ bool workspace_keys_signed(struct workspace_keys *keys, struct database *db, str
 	int64_t now = clock_ms(CLOCK_MONOTONIC);
 	struct signers *s = signers_of(keys, workspace);
 	if (!is_fresh(s->asked_at, now) &&
-	    (!may_ask(keys, s->count > 0, now) || !ask_signers(keys, s, db, workspace, now)))
+	    ((!s->count && !may_ask_unknown(keys, now)) || !ask_signers(keys, s, db, workspace, now)))
 		return false;
 	bool found = false;
 	/* All are tried, whichever it was. */

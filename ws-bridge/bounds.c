@@ -162,6 +162,15 @@ const char *bounds_wrong_key(struct conn *conn, uint16_t *status)
 	return refuse(conn, LIMIT_WRONG_KEY, status, 401, "Unauthorized");
 }
 
+bool bounds_may_try(struct conn *conn)
+{
+	struct bridge *b = conn->bridge;
+	const struct peer *peer = b->conf.wrong_key_rate ? peer_of(conn) : NULL;
+	struct bucket failures = peer ? peer->failures : (struct bucket){ 0 };
+	double rate = (double)b->conf.wrong_key_rate;
+	return !peer || bucket_take(&failures, rate / 60, rate, uv_now(b->loop));
+}
+
 /* ---- memory ---- */
 
 void bounds_add_bytes(struct bridge *bridge, size_t bytes)

@@ -65,9 +65,11 @@ void keys_ask(struct conn *conn, struct slice text)
 	memcpy(conn->given.id, id.ptr, API_KEY_ID);
 	/* Whoever makes up ids may not make the database work. */
 	if (!map_get(&keys->by_id, id) &&
-	    !bucket_take(&keys->unknown, UNKNOWN_RATE, UNKNOWN_AT_ONCE, uv_now(keys->bridge->loop))) {
+	    (!bounds_may_try(conn) ||
+	     !bucket_take(&keys->unknown, UNKNOWN_RATE, UNKNOWN_AT_ONCE, uv_now(keys->bridge->loop)))) {
 		bounds_count(keys->bridge, LIMIT_WRONG_KEY_RATE);
-		conn_refuse(conn, 429, "Too many new connections, try again later");
+		conn_refuse(conn, 429,
+			    "Too many attempts with unknown keys, from your address or all together: try again later");
 		return;
 	}
 	feed_find_key(keys->bridge->feed, conn);
@@ -95,6 +97,9 @@ bool keys_take(struct conn *conn, const PGresult *r)
 	struct keys *keys = conn->bridge->keys;
 	if (PQntuples(r) != 1 || !api_key_is(conn->given.hash, db_get(r, 0, FIND_SHA256)))
 		return false;
+	/* Many may come back at once, each with a key of its own. */
+	if (!map_get(&keys->by_id, id_of(conn->given.id)))
+		bucket_give(&keys->unknown);
 	struct key *key = open_key(keys, conn->given.id, db_get(r, 0, FIND_WORKSPACE));
 	key->read_only = db_get_bool(r, 0, FIND_READ_ONLY);
 	key->per_minute = number(r, 0, FIND_PER_MINUTE);

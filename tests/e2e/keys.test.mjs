@@ -17,7 +17,7 @@ const UNAUTHORIZED = { error: "Unauthorized" };
 let rig, server, key;
 
 before(async () => {
-	rig = await startRig({ bridges: 2, env: { ENCRYPTION_KEY: A, WRONG_KEY_RATE: "1000" } });
+	rig = await startRig({ bridges: 2, env: { ENCRYPTION_KEY: A, WRONG_KEY_RATE: "0" } });
 	rig.secrets.add(B);
 	server = rig.server;
 	key = await add("team", "laptop");
@@ -162,6 +162,15 @@ test("revoking closes its sockets, on both bridges, and ends all else", async ()
 	assert.match(stderr, /no such key/);
 });
 
+test("a bridge that wasn't told finds out by itself", async () => {
+	const silent = await add("team", "silent");
+	const clients = await Promise.all([0, 1].map((bridge) => connect(server, "team", { apiKey: silent, bridge })));
+	server.psql("update app.api_key set revoked_at = now(), sealed = null where name = 'silent'");
+	const start = Date.now();
+	for (const client of clients) assert.equal((await client.closed).code, 1008);
+	assert.ok(Date.now() - start < 2000, `${Date.now() - start} ms`);
+});
+
 test("one that expires does so by itself", async () => {
 	const brief = await add("team", "brief", "--expires", "4s");
 	const client = await connect(server, "team", { apiKey: brief });
@@ -263,6 +272,35 @@ test("API_KEY needs no database, and made-up keys don't ask it", async () => {
 	assert.notEqual((await server.request(target, { key: null })).status, 200);
 	await server.startDatabase();
 	await waitFor(async () => (await server.request("/", { key })).status === 200, { what: "the database" });
+});
+
+test("who makes up keys makes the database answer some of them only, and nobody else notices", async () => {
+	const begin = Date.now(), statuses = {}, workers = 4;
+	for (let i = 0; i < 40; i++) {
+		const answers = await Promise.all(Array.from({ length: 50 }, () => server.request("/", { key: `cak_${randomBytes(8).toString("hex")}_${"0".repeat(64)}` })));
+		for (const { status } of answers) statuses[status] = (statuses[status] ?? 0) + 1;
+		await ask("/workspace/team/labels", 200);
+	}
+	const most = workers * (200 + 20 * (1 + (Date.now() - begin) / 1000));
+	assert.deepEqual(Object.keys(statuses).sort(), ["401", "429"], JSON.stringify(statuses));
+	assert.ok(statuses[401] <= most, `${statuses[401]} were looked up, at most ${most} may be`);
+});
+
+test("two API_KEYs during a rotation open all, as ever", async () => {
+	const [old, next] = [server.apiKey, `next-${randomBytes(16).toString("hex")}`];
+	const target = "/files/team/s/attachments/a%20b.txt";
+	rig.secrets.add(next);
+	await rig.reconfigure({ API_KEY: next, API_KEY_PREVIOUS: old });
+	for (const master of [old, next]) {
+		await ask("/workspace/team/labels", 200, { key: master });
+		await ask(signed(master, target), 200, { key: null });
+		await (await connect(server, "team", { apiKey: master })).close();
+	}
+	await rig.reconfigure({ API_KEY_PREVIOUS: null });
+	await ask("/workspace/team/labels", 401, { key: old });
+	await ask(signed(old, target), 403, { key: null });
+	assert.equal((await refusal("team", { apiKey: old })).status, 401);
+	for (const still of [next, key]) await ask("/workspace/team/labels", 200, { key: still });
 });
 
 test("another ENCRYPTION_KEY: keys and their URLs go on, and rekey makes the old one unnecessary", async () => {
