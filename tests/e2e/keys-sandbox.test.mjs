@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { sealKey, startSandboxRig } from "../harness/sandbox.mjs";
+import { SandboxClient, sealKey, startSandboxRig } from "../harness/sandbox.mjs";
 import { waitFor } from "../harness/server.mjs";
 
 const repoKey = "alice/notes";
@@ -25,11 +25,8 @@ async function add(name, ...options) {
 }
 
 /** Another client of it, that comes with this key. */
-async function come(apiKey) {
-	const client = await rig.connect(sandbox.sessionId);
-	client.close();
-	await client.connect({}, { key: apiKey });
-	return client;
+function come(apiKey) {
+	return new SandboxClient(rig, sandbox.sessionId, rig.slug).connect({}, { key: apiKey });
 }
 
 const sealed = (apiKey, salt = `craft-agent-sandbox:${rig.slug}`) => sealKey(apiKey, salt, rig.modelKey);
