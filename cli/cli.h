@@ -25,6 +25,9 @@ struct cli_options {
 	const char *as;	     /* workspace import: the name; NULL: that of the archive */
 	const char *const *args;
 	int arg_count; /* as many as the command takes */
+	const char *workspace, *name; /* of a key; NULL: not given, as the next two */
+	const char *expires, *rate;
+	bool read_only;
 };
 
 /* The commands. conf is loaded. */
@@ -39,6 +42,9 @@ enum cli_exit cli_gc(const struct conf *conf, const struct cli_options *options)
 enum cli_exit cli_check(const struct conf *conf, const struct cli_options *options);
 enum cli_exit cli_check_blobs(const struct conf *conf);
 enum cli_exit cli_rekey(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_key_add(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_key_list(const struct conf *conf, const struct cli_options *options);
+enum cli_exit cli_key_revoke(const struct conf *conf, const struct cli_options *options);
 
 /* Prints "craft-cloud: …" with a newline on stderr and returns CLI_FAILED. */
 enum cli_exit cli_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -8,6 +8,7 @@ cli_craft_cloud_SOURCES = \
 	cli/cli.h \
 	cli/database.c \
 	cli/gc.c \
+	cli/key.c \
 	cli/main.c \
 	cli/migrate.c \
 	cli/print.c \

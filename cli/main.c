@@ -22,6 +22,11 @@ enum option_id {
 	OPT_CA_FILE = 'f',
 	OPT_REPLACE = 'r',
 	OPT_YES = 'y',
+	OPT_WORKSPACE = 'w',
+	OPT_NAME = 'N',
+	OPT_READ_ONLY = 'O',
+	OPT_EXPIRES = 'e',
+	OPT_RATE = 'R',
 	OPT_HELP = 'h',
 	OPT_VERSION = 'V',
 };
@@ -32,6 +37,11 @@ static const struct option long_options[] = {
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
 	{ "orphan-age", required_argument, NULL, OPT_ORPHAN_AGE },
 	{ "blobs", no_argument, NULL, OPT_BLOBS },
+	{ "workspace", required_argument, NULL, OPT_WORKSPACE },
+	{ "name", required_argument, NULL, OPT_NAME },
+	{ "read-only", no_argument, NULL, OPT_READ_ONLY },
+	{ "expires", required_argument, NULL, OPT_EXPIRES },
+	{ "rate", required_argument, NULL, OPT_RATE },
 	{ "json", no_argument, NULL, OPT_JSON },
 	{ "as", required_argument, NULL, OPT_AS },
 	{ "url", required_argument, NULL, OPT_URL },
@@ -125,6 +135,22 @@ static const struct command commands[] = {
 		      "craft-cloud workspace import team.tar --as team-copy\n"
 		      "zstdcat team.tar.zst | craft-cloud workspace import - --replace\n",
 	  .run = cli_workspace_import },
+	{ .name = "key add",
+	  .options = { OPT_WORKSPACE, OPT_NAME, OPT_READ_ONLY, OPT_EXPIRES, OPT_RATE },
+	  .help = "make a key that opens one workspace, and print it: it is never shown again",
+	  .examples = "craft-cloud key add --workspace team --name laptop\n"
+		      "craft-cloud key add --workspace team --name guest --read-only --expires 30d --rate 600\n",
+	  .run = cli_key_add },
+	{ .name = "key list",
+	  .options = { OPT_WORKSPACE },
+	  .help = "list the keys of a workspace, or of all",
+	  .examples = "craft-cloud key list --workspace team\n",
+	  .run = cli_key_list },
+	{ .name = "key revoke",
+	  .options = { OPT_WORKSPACE, OPT_NAME },
+	  .help = "revoke a key: its connections are closed at once",
+	  .examples = "craft-cloud key revoke --workspace team --name laptop\n",
+	  .run = cli_key_revoke },
 };
 #define COMMAND_COUNT (sizeof(commands) / sizeof(*commands))
 
@@ -177,6 +203,11 @@ static int print_help(void)
 		     "  --yes                workspace delete: really\n"
 		     "  --as NAME            workspace import: into the workspace NAME\n"
 		     "  --replace            workspace import: instead of what is in it\n"
+		     "  --workspace SLUG     key: the workspace\n"
+		     "  --name NAME          key add, revoke: what people call the key (revoke: or its id)\n"
+		     "  --read-only          key add: it may change nothing\n"
+		     "  --expires WHEN       key add: 30d, 12h, 90m, or a date (2027-01-31)\n"
+		     "  --rate N             key add: so many requests a minute\n"
 		     "  --help, --version\n"
 		     "\nConfiguration (KEY=value lines in the file, or the environment):\n",
 		     SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf", DEFAULT_SQL_DIR, SWEEP_ORPHAN_AGE);
@@ -277,6 +308,21 @@ static bool parse_options(int argc, char **argv, struct cli_options *options, st
 			break;
 		case OPT_YES:
 			options->yes = true;
+			break;
+		case OPT_WORKSPACE:
+			options->workspace = optarg;
+			break;
+		case OPT_NAME:
+			options->name = optarg;
+			break;
+		case OPT_READ_ONLY:
+			options->read_only = true;
+			break;
+		case OPT_EXPIRES:
+			options->expires = optarg;
+			break;
+		case OPT_RATE:
+			options->rate = optarg;
 			break;
 		case OPT_HELP:
 			*help = true;

@@ -1,4 +1,5 @@
-/* rekey.c: brings the credentials under ENCRYPTION_KEY that were sealed with ENCRYPTION_KEY_PREVIOUS. */
+/* rekey.c: brings the credentials and workspaces' keys under ENCRYPTION_KEY that were sealed with
+ * ENCRYPTION_KEY_PREVIOUS. */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -14,6 +15,9 @@ static const char sql_page[] = "select workspace_id::text, repo_key, sealed, wor
 			       "from api.credentials_to_rekey($1::bigint, $2, $3::integer)";
 enum column { WORKSPACE_ID, REPO, SEALED, WORKSPACE };
 static const char sql_replace[] = "select api.credential_rekey($1::bigint, $2, $3, $4)";
+static const char sql_keys[] = "select id, sealed, workspace, name from api.keys_to_rekey($1, $2::integer)";
+enum key_column { KEY_ID, KEY_SEALED, KEY_WORKSPACE, KEY_NAME };
+static const char sql_replace_key[] = "select api.key_rekey($1, $2, $3)";
 
 struct rekey {
 	PGconn *conn;
@@ -39,24 +43,31 @@ static bool load_keys(struct rekey *r, const struct conf *conf)
 	return true;
 }
 
-/* ---- one credential ---- */
+/* ---- one text ---- */
 
-static void print_lost(struct rekey *r, const PGresult *page, int row)
+enum verdict { ALREADY, RESEALED, LOST, BROKEN };
+
+static enum verdict reseal(struct rekey *r, const char *old, struct buf *sealed, struct buf *error)
 {
-	r->lost++;
-	(void)printf("neither ");
-	cli_print_text(PQgetvalue(page, row, WORKSPACE), 0);
-	(void)putchar(' ');
-	cli_print_text(PQgetvalue(page, row, REPO), 0);
-	(void)putchar('\n');
+	autowiped plain = { 0 };
+	if (unseal(&r->current, slice_of(old), &plain)) {
+		r->already++;
+		return ALREADY;
+	}
+	if (!r->has_previous || !unseal(&r->previous, slice_of(old), &plain)) {
+		r->lost++;
+		return LOST;
+	}
+	if (seal(&r->current, buf_slice(&plain), sealed))
+		return RESEALED;
+	buf_add_str(error, "OpenSSL could not encrypt");
+	return BROKEN;
 }
 
-/* Stores the new text, unless craft-fcgi was faster: what it stored is under the current key, or gone. */
-static bool replace(struct rekey *r, const PGresult *page, int row, const char *sealed, struct buf *error)
+/* Stores the new text, unless others were faster: what they stored is under the current key, or gone. */
+static bool replace(struct rekey *r, const char *sql, int count, const char *const *values, struct buf *error)
 {
-	const char *const values[] = { PQgetvalue(page, row, WORKSPACE_ID), PQgetvalue(page, row, REPO),
-				       PQgetvalue(page, row, SEALED), sealed };
-	autoresult *done = cli_query(r->conn, sql_replace, 4, values, error);
+	autoresult *done = cli_query(r->conn, sql, count, values, error);
 	if (!done)
 		return false;
 	if (PQgetvalue(done, 0, 0)[0] == 't')
@@ -66,30 +77,45 @@ static bool replace(struct rekey *r, const PGresult *page, int row, const char *
 	return true;
 }
 
+static void print_lost(const char *what, const char *workspace, const char *name)
+{
+	(void)printf("neither %s", what);
+	cli_print_text(workspace, 0);
+	(void)putchar(' ');
+	cli_print_text(name, 0);
+	(void)putchar('\n');
+}
+
 static bool rekey_row(struct rekey *r, const PGresult *page, int row, struct buf *error)
 {
-	struct slice old = slice_of(PQgetvalue(page, row, SEALED));
-	autowiped plain = { 0 };
 	autobuf sealed = { 0 };
-	if (unseal(&r->current, old, &plain)) {
-		r->already++;
-		return true;
-	}
-	if (!r->has_previous || !unseal(&r->previous, old, &plain)) {
-		print_lost(r, page, row);
-		return true;
-	}
-	if (!seal(&r->current, buf_slice(&plain), &sealed)) {
-		buf_add_str(error, "OpenSSL could not encrypt");
-		return false;
-	}
-	return replace(r, page, row, buf_cstr(&sealed), error);
+	enum verdict verdict = reseal(r, PQgetvalue(page, row, SEALED), &sealed, error);
+	if (verdict == LOST)
+		print_lost("", PQgetvalue(page, row, WORKSPACE), PQgetvalue(page, row, REPO));
+	if (verdict != RESEALED)
+		return verdict != BROKEN;
+	const char *const values[] = { PQgetvalue(page, row, WORKSPACE_ID), PQgetvalue(page, row, REPO),
+				       PQgetvalue(page, row, SEALED), buf_cstr(&sealed) };
+	return replace(r, sql_replace, 4, values, error);
+}
+
+static bool rekey_key(struct rekey *r, const PGresult *page, int row, struct buf *error)
+{
+	autobuf sealed = { 0 };
+	enum verdict verdict = reseal(r, PQgetvalue(page, row, KEY_SEALED), &sealed, error);
+	if (verdict == LOST)
+		print_lost("key ", PQgetvalue(page, row, KEY_WORKSPACE), PQgetvalue(page, row, KEY_NAME));
+	if (verdict != RESEALED)
+		return verdict != BROKEN;
+	const char *const values[] = { PQgetvalue(page, row, KEY_ID), PQgetvalue(page, row, KEY_SEALED),
+				       buf_cstr(&sealed) };
+	return replace(r, sql_replace_key, 3, values, error);
 }
 
 /* ---- all ---- */
 
 /* Each row is a transaction of its own: what was done before an end stays, and the next run skips it. */
-static bool rekey_all(struct rekey *r, struct buf *error)
+static bool rekey_credentials(struct rekey *r, struct buf *error)
 {
 	autofree char *workspace = NULL;
 	autofree char *repo = NULL;
@@ -107,6 +133,24 @@ static bool rekey_all(struct rekey *r, struct buf *error)
 		free(repo);
 		workspace = xstrdup(PQgetvalue(page, rows - 1, WORKSPACE_ID));
 		repo = xstrdup(PQgetvalue(page, rows - 1, REPO));
+	}
+}
+
+static bool rekey_keys(struct rekey *r, struct buf *error)
+{
+	autofree char *id = NULL;
+	for (;;) {
+		const char *const values[] = { id, PAGE };
+		autoresult *page = cli_query(r->conn, sql_keys, 2, values, error);
+		int rows = page ? PQntuples(page) : 0;
+		for (int i = 0; i < rows; i++) {
+			if (!rekey_key(r, page, i, error))
+				return false;
+		}
+		if (rows == 0)
+			return page != NULL;
+		free(id);
+		id = xstrdup(PQgetvalue(page, rows - 1, KEY_ID));
 	}
 }
 
@@ -131,12 +175,14 @@ enum cli_exit cli_rekey(const struct conf *conf, const struct cli_options *optio
 	if (!conn)
 		return CLI_FAILED;
 	r.conn = conn;
-	bool ok = rekey_all(&r, &error);
+	bool ok = rekey_credentials(&r, &error) && rekey_keys(&r, &error);
 	print_counts(&r);
 	if (!ok)
 		return cli_fail("%s; what was done stays done, run it again", buf_cstr(&error));
 	if (!r.lost)
 		return CLI_OK;
-	return cli_fail("%s", r.has_previous ? "some open with neither key: those need a new authorisation"
-					     : "some don't open, and ENCRYPTION_KEY_PREVIOUS is not set");
+	return cli_fail("%s",
+			r.has_previous
+				? "some open with neither key: those need a new authorisation, and keys to be made anew"
+				: "some don't open, and ENCRYPTION_KEY_PREVIOUS is not set");
 }

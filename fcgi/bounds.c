@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 
 #include "log.h"
@@ -15,15 +16,17 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 	[LIMIT_WRONG_KEY] = { "wrong_key", "requests with a wrong key or none, answered with 401" },
 	[LIMIT_WRONG_KEY_RATE] = { "wrong_key_rate", "the same above WRONG_KEY_RATE, answered with 429" },
 	[LIMIT_BAD_SIGNATURE] = { "bad_signature", "requests with an invalid or expired signature, answered with 403" },
+	[LIMIT_KEY_RATE] = { "key_rate", "requests above the rate of a workspace's key, answered with 429" },
 };
 
 struct bounds {
 	const struct conf *conf;
-	pthread_mutex_t lock; /* of peers; a worker may be killed while it has it */
+	pthread_mutex_t lock; /* of both tables; a worker may be killed while it has it */
 	_Atomic uint64_t counters[LIMIT_COUNT];
 	uint64_t told[LIMIT_COUNT]; /* the master's */
 	int64_t told_at;
 	struct peers peers;
+	struct peers keys; /* the same table, for ids of keys in place of addresses */
 };
 
 static bool lock_init(pthread_mutex_t *lock)
@@ -48,6 +51,7 @@ struct bounds *bounds_new(const struct conf *conf)
 	}
 	l->conf = conf;
 	peers_init(&l->peers);
+	peers_init(&l->keys);
 	return l;
 }
 
@@ -58,12 +62,12 @@ static bool lock(struct bounds *l)
 	return rc == 0 || (rc == EOWNERDEAD && pthread_mutex_consistent(&l->lock) == 0);
 }
 
-static bool take_token(struct bounds *l, uint64_t key, int64_t now_ms)
+static bool take_token(struct bounds *l, struct peers *table, uint64_t key, int64_t per_minute, int64_t now_ms)
 {
-	double rate = (double)l->conf->wrong_key_rate;
+	double rate = (double)per_minute;
 	if (!lock(l))
 		return true;
-	struct peer *peer = peers_find(&l->peers, key, (uint64_t)now_ms);
+	struct peer *peer = peers_find(table, key, (uint64_t)now_ms);
 	bool ok = !peer || bucket_take(&peer->failures, rate / 60, rate, (uint64_t)now_ms);
 	(void)pthread_mutex_unlock(&l->lock);
 	return ok;
@@ -74,9 +78,30 @@ bool bounds_wrong_key(struct bounds *l, struct slice address, int64_t now_ms)
 	uint64_t key;
 	if (!l)
 		return true;
-	bool ok = !l->conf->wrong_key_rate || !peer_key(address, &key) || take_token(l, key, now_ms);
+	bool ok = !l->conf->wrong_key_rate || !peer_key(address, &key) ||
+		  take_token(l, &l->peers, key, l->conf->wrong_key_rate, now_ms);
 	bounds_count(l, ok ? LIMIT_WRONG_KEY : LIMIT_WRONG_KEY_RATE);
 	return ok;
+}
+
+bool bounds_may_try(struct bounds *l, struct slice address, int64_t now_ms)
+{
+	uint64_t key;
+	if (!l || !l->conf->wrong_key_rate || !peer_key(address, &key) || !lock(l))
+		return true;
+	double rate = (double)l->conf->wrong_key_rate;
+	const struct peer *peer = peers_find(&l->peers, key, (uint64_t)now_ms);
+	struct bucket failures = peer ? peer->failures : (struct bucket){ 0 };
+	(void)pthread_mutex_unlock(&l->lock);
+	return bucket_take(&failures, rate / 60, rate, (uint64_t)now_ms);
+}
+
+bool bounds_key(struct bounds *l, const char *id, int64_t per_minute, int64_t now_ms)
+{
+	if (!l || take_token(l, &l->keys, strtoull(id, NULL, 16), per_minute, now_ms))
+		return true;
+	bounds_count(l, LIMIT_KEY_RATE);
+	return false;
 }
 
 void bounds_count(struct bounds *l, enum limit which)

@@ -1,66 +1,10 @@
 /* dispatch.c: what every request goes through, in one order: key, path, method, names and headers, body, handler. */
 #include "dispatch.h"
 
-#include <time.h>
-
-#include "auth.h"
-#include "bounds.h"
+#include "access.h"
 #include "json.h"
 #include "log.h"
 #include "routes.h"
-#include "signature.h"
-
-/* ---- access ---- */
-
-static bool has_files(const struct uri_path *path)
-{
-	return path->count > 0 && (slice_eq_str(path->seg[0], "files") || slice_eq_str(path->seg[0], "assets"));
-}
-
-/* A signature is for the decoded path. */
-static enum signature_result check_signature(const struct request *req)
-{
-	autobuf path = { 0 };
-	if (!has_files(&req->path))
-		return SIGNATURE_NONE;
-	for (size_t i = 0; i < req->path.count; i++) {
-		if (i)
-			buf_add_char(&path, '/');
-		buf_add_slice(&path, req->path.seg[i]);
-	}
-	return signature_check(&req->service->keys, buf_slice(&path), uri_query(req->target), (int64_t)time(NULL));
-}
-
-static enum status wrong_key(struct request *req)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	int64_t ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-	bool ok = bounds_wrong_key(req->service->bounds, request_param(req, "REMOTE_ADDR"), ms);
-	return ok ? STATUS_UNAUTHORIZED : STATUS_TOO_MANY_ATTEMPTS;
-}
-
-static enum status check_access(struct request *req, const struct route *route)
-{
-	if (route && route->key == KEY_NOT_ASKED)
-		return STATUS_OK;
-	enum auth_result key = auth_check(&req->service->keys, req->authorization, uri_query(req->target));
-	req->has_key = key == AUTH_OK;
-	if (req->has_key || (key == AUTH_NONE && route && route->key == KEY_IF_SENT))
-		return STATUS_OK;
-	switch (check_signature(req)) {
-	case SIGNATURE_NONE:
-		return wrong_key(req);
-	case SIGNATURE_OK:
-		if (route && route->key == KEY_OR_SIGNATURE)
-			return STATUS_OK;
-		break;
-	case SIGNATURE_BAD:
-		break;
-	}
-	bounds_count(req->service->bounds, LIMIT_BAD_SIGNATURE);
-	return STATUS_BAD_SIGNATURE;
-}
 
 /* ---- the route ---- */
 
@@ -91,14 +35,14 @@ static void join_rest(struct request *req)
 	req->args[req->arg_count++] = buf_slice(&req->rest);
 }
 
-static enum status find_route(struct request *req, unsigned *allowed)
+static enum status find_route(struct request *req, struct database *db, unsigned *allowed)
 {
 	bool parsed = uri_path_parse(req->target, &req->path);
 	struct route_match match = { 0 };
 	if (parsed)
 		route_find(&req->path, req->method, &match);
 	/* First of all, so that a client without a key learns nothing, not even which paths there are. */
-	enum status status = check_access(req, match.route);
+	enum status status = access_check(req, db, &match);
 	if (status != STATUS_OK)
 		return status;
 	if (!parsed)
@@ -117,12 +61,17 @@ static enum status find_route(struct request *req, unsigned *allowed)
 /* ---- answers ---- */
 
 /* Headers that go with an error. */
-static void add_advice(struct response *res, enum status status, unsigned allowed)
+static void add_advice(const struct request *req, struct response *res, enum status status, unsigned allowed)
 {
 	if (status == STATUS_UNAUTHORIZED)
 		response_header(res, "WWW-Authenticate", SLICE_LIT("Bearer"));
 	if (status == STATUS_TOO_MANY_ATTEMPTS)
 		response_header(res, "Retry-After", SLICE_LIT("10"));
+	if (status == STATUS_KEY_RATE) {
+		autobuf seconds = { 0 };
+		buf_add_i64(&seconds, req->retry_after);
+		response_header(res, "Retry-After", buf_slice(&seconds));
+	}
 	if (status != STATUS_WRONG_METHOD)
 		return;
 	autobuf names = { 0 };
@@ -139,7 +88,7 @@ static const char *error_text(struct request *req, enum status status)
 static void answer_error(struct request *req, struct response *res, enum status status, unsigned allowed)
 {
 	response_begin(res, status_http(status), TYPE_JSON);
-	add_advice(res, status, allowed);
+	add_advice(req, res, status, allowed);
 	response_error(res, status_http(status), error_text(req, status));
 }
 
@@ -159,7 +108,7 @@ static void answer_check(struct request *req, struct response *res, enum status 
 	res->refusal = status_http(status);
 	response_header(res, "Craft-Refusal", buf_slice(&http));
 	response_header(res, "Craft-Refusal-Text", buf_slice(&text));
-	add_advice(res, status, allowed);
+	add_advice(req, res, status, allowed);
 }
 
 static enum status run(struct request *req, struct response *res, struct database *db)
@@ -175,7 +124,7 @@ static enum status run(struct request *req, struct response *res, struct databas
 bool dispatch(struct request *req, struct response *res, struct database *db)
 {
 	unsigned allowed = 0;
-	enum status status = find_route(req, &allowed);
+	enum status status = find_route(req, db, &allowed);
 	if (status == STATUS_OK)
 		status = req->route->check ? req->route->check(req, db) : check_names(req);
 	if (req->check_only) {

@@ -1,6 +1,7 @@
 /* fields.c: what a request's JSON object must hold. */
 #include "fields.h"
 
+#include "access.h"
 #include "json.h"
 
 static enum status read_field(struct request *req, struct slice object, const struct field *field)
@@ -28,5 +29,5 @@ enum status fields_check_workspace(struct request *req, struct slice workspace)
 {
 	if (workspace.len > REQUEST_MAX_NAME)
 		return request_bad_field(req, "Invalid workspaceSlug: longer than %d bytes", REQUEST_MAX_NAME);
-	return STATUS_OK;
+	return access_workspace(req, workspace);
 }

@@ -14,7 +14,8 @@ struct field {
 enum status fields_read(struct request *req, const struct field *fields, size_t count)
 	__attribute__((warn_unused_result));
 
-/* The name of a workspace is as long as one may be, or STATUS_BAD_FIELD. */
+/* The name of a workspace is as long as one may be, or STATUS_BAD_FIELD; and the request's key opens it, or
+ * STATUS_OTHER_WORKSPACE. */
 enum status fields_check_workspace(struct request *req, struct slice workspace) __attribute__((warn_unused_result));
 
 #endif

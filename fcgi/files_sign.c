@@ -50,7 +50,8 @@ static enum status answer_signed(struct request *req, struct response *res, cons
 		return status;
 	file_key_target(key, &url);
 	buf_addf(&url, "?exp=%lld&sig=", (long long)expires);
-	if (!signature_make(req->service->keys.current, buf_slice(&path), expires, &url)) {
+	const char *by = req->key ? buf_cstr(&req->key_text) : req->service->keys.current;
+	if (!signature_make(by, buf_slice(&path), expires, &url)) {
 		log_error(req->id, "signing a URL failed");
 		return STATUS_INTERNAL;
 	}

@@ -1,6 +1,7 @@
 # All but the processes around it; the unit tests link it too.
 noinst_LIBRARIES += fcgi/libhandlers.a
 fcgi_libhandlers_a_SOURCES = \
+	fcgi/access.c fcgi/access.h \
 	fcgi/actions.c \
 	fcgi/answer_cache.c fcgi/answer_cache.h \
 	fcgi/body.c fcgi/body.h \
@@ -47,7 +48,8 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/status.c fcgi/status.h \
 	fcgi/structured.c fcgi/structured.h \
 	fcgi/unescape.c fcgi/unescape.h \
-	fcgi/upload.c fcgi/upload.h
+	fcgi/upload.c fcgi/upload.h \
+	fcgi/workspace_keys.c fcgi/workspace_keys.h
 fcgi_libhandlers_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS) $(CURL_CFLAGS)
 
 sbin_PROGRAMS += fcgi/craft-fcgi

@@ -1,6 +1,7 @@
 /* oauth.c: GitHub's consent: sending the user there, and what comes back (PROTOCOL section 5). */
 #include <time.h>
 
+#include "access.h"
 #include "cleanup.h"
 #include "credential.h"
 #include "github.h"
@@ -73,7 +74,7 @@ static enum status check_start(struct request *req, const struct start *s)
 	if (!redirect_uri_allowed(buf_slice(&s->redirect_uri), req->service->conf->oauth_redirect_allow))
 		return request_bad_field(req, "Invalid redirectUri: must be craft-agent://…, http://localhost…, "
 					      "http://127.0.0.1… or one that this server allows");
-	return STATUS_OK;
+	return access_workspace(req, buf_slice(&s->workspace));
 }
 
 static struct oauth_grant grant_of(const struct start *s)

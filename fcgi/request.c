@@ -70,6 +70,7 @@ void request_free(struct request *r)
 	buf_free(&r->rest);
 	buf_free(&r->body);
 	buf_free(&r->detail);
+	buf_wipe(&r->key_text);
 }
 
 bool request_has_input(const struct request *r)

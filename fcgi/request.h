@@ -17,6 +17,7 @@ enum method { METHOD_OTHER = 0, METHOD_GET = 1, METHOD_HEAD = 2, METHOD_POST = 4
 #define REQUEST_MAX_NAME 1024
 
 struct route;
+struct workspace_key;
 
 /* Slices point into the FastCGI parameters, or into path. */
 struct request {
@@ -27,8 +28,11 @@ struct request {
 	struct slice target;
 	struct slice authorization;
 	struct slice if_none_match;
-	bool has_key;	 /* the API key came with it */
-	bool check_only; /* nginx asks before it reads the body: may it come? */
+	bool has_key;			 /* the API key came with it, or a workspace's */
+	bool check_only;		 /* nginx asks before it reads the body: may it come? */
+	const struct workspace_key *key; /* the workspace's that it came with; NULL: none, or API_KEY */
+	struct buf key_text;		 /* its text; wiped with the request */
+	int64_t retry_after;		 /* s: of STATUS_KEY_RATE */
 	struct service *service;
 	struct uri_path path;
 	const struct route *route;

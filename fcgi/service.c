@@ -8,6 +8,7 @@
 #include "github.h"
 #include "answer_cache.h"
 #include "log.h"
+#include "workspace_keys.h"
 
 void service_init(struct service *s, const struct conf *conf, struct bounds *bounds)
 {
@@ -20,6 +21,7 @@ void service_init(struct service *s, const struct conf *conf, struct bounds *bou
 	s->seal_key_count = seal_key_parse(conf->encryption_key, &s->seal_keys[0]);
 	if (s->seal_key_count && conf->encryption_key_previous)
 		s->seal_key_count += seal_key_parse(conf->encryption_key_previous, &s->seal_keys[1]);
+	s->workspace_keys = workspace_keys_new(s->seal_keys, s->seal_key_count);
 }
 
 void service_free(struct service *s)
@@ -27,6 +29,7 @@ void service_free(struct service *s)
 	blobs_close(&s->blobs);
 	github_free(s->github);
 	answer_cache_free(s->answers);
+	workspace_keys_free(s->workspace_keys);
 	OPENSSL_cleanse(s->seal_keys, sizeof(s->seal_keys));
 }
 

@@ -10,6 +10,7 @@
 struct github;
 struct answer_cache;
 struct bounds;
+struct workspace_keys;
 
 struct service {
 	const struct conf *conf;
@@ -17,6 +18,7 @@ struct service {
 	struct auth_keys keys;
 	struct seal_key seal_keys[2]; /* ENCRYPTION_KEY, and the one before it */
 	size_t seal_key_count;
+	struct workspace_keys *workspace_keys;
 	struct github *github; /* NULL: see service_github() */
 	struct answer_cache *answers;
 	struct blobs blobs; /* not open: see service_blobs() */

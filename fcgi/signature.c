@@ -42,26 +42,38 @@ static bool parse_expires(struct slice text, int64_t *expires)
 	return true;
 }
 
-static bool signed_with(const char *key, struct slice path, int64_t expires, struct slice signature)
+bool signature_is(const char *key, struct slice path, const struct signature *signature)
 {
 	autobuf want = { 0 };
-	return signature_make(key, path, expires, &want) && want.len == signature.len &&
-	       CRYPTO_memcmp(want.data, signature.ptr, want.len) == 0;
+	return signature_make(key, path, signature->expires, &want) && want.len == signature->hex.len &&
+	       CRYPTO_memcmp(want.data, signature->hex.ptr, want.len) == 0;
+}
+
+bool signature_is_ours(const struct auth_keys *keys, struct slice path, const struct signature *signature)
+{
+	bool current = signature_is(keys->current, path, signature);
+	bool previous = keys->previous && signature_is(keys->previous, path, signature);
+	return current || previous;
+}
+
+enum signature_result signature_read(struct slice query, int64_t now, struct signature *out)
+{
+	struct slice exp;
+	/* Raw: what we write there needs no escapes. */
+	size_t exp_count = uri_query_find(query, "exp", &exp);
+	size_t sig_count = uri_query_find(query, "sig", &out->hex);
+	if (exp_count == 0 && sig_count == 0)
+		return SIGNATURE_NONE;
+	if (exp_count != 1 || sig_count != 1 || !parse_expires(exp, &out->expires))
+		return SIGNATURE_BAD;
+	return out->hex.len == 2 * SIGNATURE_BYTES && now <= out->expires ? SIGNATURE_OK : SIGNATURE_BAD;
 }
 
 enum signature_result signature_check(const struct auth_keys *keys, struct slice path, struct slice query, int64_t now)
 {
-	struct slice exp, sig;
-	int64_t expires;
-	/* Raw: what we write there needs no escapes. */
-	size_t exp_count = uri_query_find(query, "exp", &exp);
-	size_t sig_count = uri_query_find(query, "sig", &sig);
-	if (exp_count == 0 && sig_count == 0)
-		return SIGNATURE_NONE;
-	if (exp_count != 1 || sig_count != 1 || !parse_expires(exp, &expires))
+	struct signature signature;
+	enum signature_result result = signature_read(query, now, &signature);
+	if (result == SIGNATURE_OK && !signature_is_ours(keys, path, &signature))
 		return SIGNATURE_BAD;
-	/* Both keys are tried, whichever it was. */
-	bool current = signed_with(keys->current, path, expires, sig);
-	bool previous = keys->previous && signed_with(keys->previous, path, expires, sig);
-	return (current || previous) && now <= expires ? SIGNATURE_OK : SIGNATURE_BAD;
+	return result;
 }

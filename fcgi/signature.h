@@ -18,9 +18,21 @@ enum signature_result {
 	SIGNATURE_OK
 };
 
-/* Does the query (raw) hold a signature for path, by either key, that is good at `now` (seconds since 1970; exp itself
- * is the last good second)? exp is 1 to 12 digits without a leading zero, sig 64 lower-case hex digits, neither of them
- * percent-encoded; the signature is compared in constant time. */
+struct signature {
+	int64_t expires;  /* seconds since 1970; the last good second */
+	struct slice hex; /* 64 bytes; in the query */
+};
+
+/* Takes a signature out of a query (raw). SIGNATURE_OK: it is well-formed and good at `now`, whoever made it. exp is 1
+ * to 12 digits without a leading zero, sig 64 lower-case hex digits, neither of them percent-encoded. */
+enum signature_result signature_read(struct slice query, int64_t now, struct signature *out);
+
+/* Was it made with this key for path? In constant time. */
+bool signature_is(const char *key, struct slice path, const struct signature *signature);
+/* With either of these? Both are tried, whichever it was. */
+bool signature_is_ours(const struct auth_keys *keys, struct slice path, const struct signature *signature);
+
+/* Both steps: does the query hold a signature for path, by either key, that is good at `now`? */
 enum signature_result signature_check(const struct auth_keys *keys, struct slice path, struct slice query, int64_t now);
 
 #endif

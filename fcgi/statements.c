@@ -42,6 +42,8 @@ const struct db_statement statements[SQL_COUNT] = {
 		"select status, session, in_use::bigint from api.sandbox_create($1::text, $2::text, $3::text, $4::bigint, $5::bigint::integer)", 5 },
 	[SQL_SANDBOX_DELETE] = { "sandbox_delete", "select api.sandbox_delete($1::text, $2::text)", 2 },
 	[SQL_SANDBOX_TOUCH] = { "sandbox_touch", "select api.sandbox_touch($1::text, $2::text, $3::bigint)", 3 },
+	[SQL_KEY_FIND] = { "key_find", "select workspace, sha256, read_only, per_minute::bigint, expires_ms from api.key_find($1::text)", 1 },
+	[SQL_KEYS_SEALED] = { "keys_sealed", "select id, sealed, expires_ms from api.keys_sealed($1::text)", 1 },
 	[SQL_FILE_PUT] = { "file_put",
 		"select status, uploaded_ms from api.file_put($1::text, $2::text, $3::text, $4::text, $5::text::uuid, $6::bigint, $7::text, $8::bytea, "
 		"$9::text[], $10::text[], $11::bigint)", 11 },

@@ -40,6 +40,9 @@ enum statement {
 	SQL_SANDBOX_CREATE, /* (status, session, in_use) */
 	SQL_SANDBOX_DELETE, /* (status) */
 	SQL_SANDBOX_TOUCH,  /* (status) */
+	/* Workspaces' keys. */
+	SQL_KEY_FIND,	 /* (workspace, sha256, read_only, per_minute, expires_ms), or no row */
+	SQL_KEYS_SEALED, /* (id, sealed, expires_ms) */
 	/* Files and assets. */
 	SQL_FILE_PUT,		  /* (status, uploaded_ms) */
 	SQL_FILE_FIND,		  /* (blob, size, mime_type, uploaded_ms) */

@@ -3,6 +3,8 @@
 
 #include <assert.h>
 
+#include "api_key.h"
+
 static const struct {
 	int http;
 	const char *text;
@@ -14,6 +16,9 @@ static const struct {
 				       "Unauthorized, and too many attempts with a wrong key from your address: try "
 				       "again later" },
 	[STATUS_BAD_SIGNATURE] = { 403, "Invalid or expired signature" },
+	[STATUS_OTHER_WORKSPACE] = { 403, API_KEY_OTHER_WORKSPACE },
+	[STATUS_READ_ONLY] = { 403, API_KEY_READ_ONLY },
+	[STATUS_KEY_RATE] = { 429, NULL },
 	[STATUS_TICKET_NEEDED] = { 403, "This link is not valid or has expired: get one from POST /api/sandbox/check" },
 	[STATUS_NOT_FOUND] = { 404, "Not found" },
 	[STATUS_FILE_NOT_FOUND] = { 404, "File not found" },

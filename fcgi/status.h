@@ -10,6 +10,9 @@ enum status {
 	STATUS_UNAUTHORIZED,
 	STATUS_TOO_MANY_ATTEMPTS, /* with a wrong key */
 	STATUS_BAD_SIGNATURE,
+	STATUS_OTHER_WORKSPACE, /* of a workspace's key, as the next two */
+	STATUS_READ_ONLY,
+	STATUS_KEY_RATE, /* the text is the request's own `detail` */
 	STATUS_TICKET_NEEDED,
 	STATUS_NOT_FOUND,
 	STATUS_FILE_NOT_FOUND,

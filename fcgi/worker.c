@@ -75,7 +75,8 @@ static enum log_level level_for(struct worker *w, const struct request *req, con
 	/* The question whether a body may come is only of interest when the answer is no. */
 	if (req->check_only && !res->refusal)
 		return LOG_DEBUG;
-	if (!refused || req->has_key)
+	/* A key that makes too many requests makes many. */
+	if (!refused || (req->has_key && !req->retry_after))
 		return LOG_INFO;
 	return bucket_take(&w->refusals, REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, (uint64_t)(clock_us() / 1000))
 		       ? LOG_INFO

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 #include <strings.h>
 
+#include "api_key.h"
 #include "uri.h"
 
 /* Digests are compared, so that neither length nor content of the key shows in the time taken. */
@@ -22,7 +23,10 @@ static enum auth_result compare(const struct auth_keys *keys, struct slice given
 {
 	bool current = same_key(keys->current, given);
 	bool previous = keys->previous && same_key(keys->previous, given);
-	return current || previous ? AUTH_OK : AUTH_WRONG;
+	struct slice id;
+	if (current || previous)
+		return AUTH_OK;
+	return api_key_id(given, &id) ? AUTH_WORKSPACE : AUTH_WRONG;
 }
 
 /* The token of "Bearer <token>"; false for another scheme. */
@@ -51,4 +55,13 @@ enum auth_result auth_check(const struct auth_keys *keys, struct slice authoriza
 	if (!uri_query_get(query, "apiKey", &key))
 		return AUTH_NONE;
 	return compare(keys, slice_make(key.data ? key.data : "", key.len));
+}
+
+void auth_given(struct slice authorization, struct slice query, struct buf *key)
+{
+	struct slice token;
+	if (bearer_token(authorization, &token))
+		buf_add_slice(key, token);
+	else
+		(void)uri_query_get(query, "apiKey", key);
 }

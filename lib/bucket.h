@@ -23,4 +23,10 @@ static inline bool bucket_take(struct bucket *b, double rate, double size, uint6
 	return true;
 }
 
+/* Puts one back that was taken for nothing. */
+static inline void bucket_give(struct bucket *b)
+{
+	b->missing = b->missing > 1 ? b->missing - 1 : 0;
+}
+
 #endif

@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include "api_key.h"
 #include "map.h"
 
 #define ITERATIONS 100000
@@ -24,7 +25,7 @@ bool client_key_derive(const char *api_key, enum client_key_salt salt, struct sl
 
 struct client_keys {
 	const struct auth_keys *api_keys;
-	struct map derived; /* "<0 or 1><salt><slug>" -> struct seal_key */
+	struct map derived; /* "<0, 1 or cak_id><salt><slug>" -> struct seal_key */
 };
 
 struct client_keys *client_keys_new(const struct auth_keys *api_keys)
@@ -54,35 +55,52 @@ void client_keys_free(struct client_keys *keys)
 	free(keys);
 }
 
-static const struct seal_key *find(struct client_keys *keys, int which, enum client_key_salt salt, struct slice slug)
+/* `name` says which API key it is, and is no secret. */
+static const struct seal_key *find(struct client_keys *keys, struct slice name, const char *api_key,
+				   enum client_key_salt salt, struct slice slug)
 {
-	autobuf name = { 0 };
-	buf_addf(&name, "%d%d", which, (int)salt);
-	buf_add_slice(&name, slug);
-	struct seal_key *key = map_get(&keys->derived, buf_slice(&name));
+	autobuf place = { 0 };
+	buf_add_slice(&place, name);
+	buf_addf(&place, "%d", (int)salt);
+	buf_add_slice(&place, slug);
+	struct seal_key *key = map_get(&keys->derived, buf_slice(&place));
 	if (key)
 		return key;
 	if (keys->derived.count >= MAX_KEPT)
 		forget_all(keys);
 	key = xcalloc(1, sizeof(*key));
-	if (!client_key_derive(which ? keys->api_keys->previous : keys->api_keys->current, salt, slug, key)) {
+	if (!client_key_derive(api_key, salt, slug, key)) {
 		free(key);
 		return NULL;
 	}
-	map_put(&keys->derived, buf_slice(&name), key);
+	map_put(&keys->derived, buf_slice(&place), key);
 	return key;
+}
+
+static bool open_by(struct client_keys *keys, struct slice name, const char *api_key, struct slice slug,
+		    struct slice base64, struct buf *plain)
+{
+	for (int salt = 0; salt < CLIENT_KEY_SALTS; salt++) {
+		const struct seal_key *key = find(keys, name, api_key, (enum client_key_salt)salt, slug);
+		if (key && unseal(key, base64, plain))
+			return true;
+	}
+	return false;
+}
+
+bool client_keys_open_with(struct client_keys *keys, const char *api_key, struct slice slug, struct slice base64,
+			   struct buf *plain)
+{
+	struct slice id;
+	if (!api_key_id(slice_of(api_key), &id))
+		return false;
+	/* "cak_<id>": no name of those below begins like it. */
+	return open_by(keys, slice_make(api_key, (size_t)(id.ptr - api_key) + id.len), api_key, slug, base64, plain);
 }
 
 bool client_keys_open(struct client_keys *keys, struct slice slug, struct slice base64, struct buf *plain)
 {
-	for (int which = 0; which < 2; which++) {
-		if (which && !keys->api_keys->previous)
-			break;
-		for (int salt = 0; salt < CLIENT_KEY_SALTS; salt++) {
-			const struct seal_key *key = find(keys, which, (enum client_key_salt)salt, slug);
-			if (key && unseal(key, base64, plain))
-				return true;
-		}
-	}
-	return false;
+	const struct auth_keys *ours = keys->api_keys;
+	return open_by(keys, SLICE_LIT("0"), ours->current, slug, base64, plain) ||
+	       (ours->previous && open_by(keys, SLICE_LIT("1"), ours->previous, slug, base64, plain));
 }

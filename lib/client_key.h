@@ -20,5 +20,8 @@ void client_keys_free(struct client_keys *keys);		       /* wipes them */
 /* Appends the plaintext; the buffer's memory is the caller's to wipe. False: neither salt with neither API key opens
  * it, which includes text that isn't encrypted at all. */
 bool client_keys_open(struct client_keys *keys, struct slice slug, struct slice base64, struct buf *plain);
+/* The same with another key than those: a workspace's (api_key.h). */
+bool client_keys_open_with(struct client_keys *keys, const char *api_key, struct slice slug, struct slice base64,
+			   struct buf *plain);
 
 #endif

@@ -1,5 +1,6 @@
 noinst_LIBRARIES += lib/libcraft.a
 lib_libcraft_a_SOURCES = \
+	lib/api_key.c lib/api_key.h \
 	lib/auth.c lib/auth.h \
 	lib/base64.c lib/base64.h \
 	lib/blob_rows.c lib/blob_rows.h \

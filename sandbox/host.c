@@ -110,7 +110,8 @@ static void take_job(struct host *host, const PGresult *r, int i)
 			       .kind = db_get(r, i, 3),
 			       .tool_id = db_get(r, i, 4),
 			       .name = db_get(r, i, 5),
-			       .payload = db_get(r, i, 6) };
+			       .payload = db_get(r, i, 6),
+			       .sealed_key = db_get(r, i, 7) };
 	/* One of a sandbox that goes has been answered; one that is known was taken before the connection broke. */
 	if (!sb || find_job(sb, row.id) || has_been(sb, row.id))
 		return;

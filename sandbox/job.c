@@ -44,6 +44,7 @@ struct job *job_new(struct sandbox *sandbox, const struct job_row *row)
 	job->name = slice_dup(row->name);
 	buf_add_slice(&job->tool_id, row->tool_id);
 	buf_add_slice(&job->payload, row->payload);
+	buf_add_slice(&job->sealed_key, row->sealed_key);
 	return job;
 }
 
@@ -53,6 +54,7 @@ static void job_free(struct job *job)
 	free(job->name);
 	buf_free(&job->tool_id);
 	buf_free(&job->payload);
+	buf_free(&job->sealed_key);
 	buf_free(&job->output);
 	buf_free(&job->errors);
 	buf_free(&job->notes);

@@ -33,7 +33,8 @@ struct job {
 	size_t output_dropped; /* bytes beyond SANDBOX_OUTPUT_MAX */
 	uint64_t timeout;      /* of a tool, ms */
 
-	struct buf key; /* execute: for the model API; wiped when it ends */
+	struct buf sealed_key; /* the workspace's key that its client came with; empty: API_KEY */
+	struct buf key;	       /* execute: for the model API; wiped when it ends */
 	bool oauth;
 	size_t attachment; /* index of the next one */
 	struct buf notes;  /* about attachments, for the prompt */
@@ -47,7 +48,7 @@ TAILQ_HEAD(job_list, job);
 /* Columns of api.sandbox_jobs. */
 struct job_row {
 	int64_t id;
-	struct slice client, kind, tool_id, name, payload;
+	struct slice client, kind, tool_id, name, payload, sealed_key;
 };
 
 /* NULL: of no kind that is known. */

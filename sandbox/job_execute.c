@@ -21,6 +21,20 @@ static struct slice message_of(const struct job *job)
 
 /* ---- the key ---- */
 
+/* The client encrypted it with the key that it came with. */
+static bool open_key(struct job *job, struct slice base64)
+{
+	struct daemon *d = job->sandbox->daemon;
+	struct slice slug = slice_of(job->sandbox->workspace);
+	autowiped own = { 0 };
+	(void)buf_reserve(&own, job->sealed_key.len + 1);
+	for (size_t i = 0; job->sealed_key.len && i < d->seal_key_count; i++) {
+		if (unseal(&d->seal_keys[i], buf_slice(&job->sealed_key), &own))
+			return client_keys_open_with(d->client_keys, buf_cstr(&own), slug, base64, &job->key);
+	}
+	return client_keys_open(d->client_keys, slug, base64, &job->key);
+}
+
 /* NULL, or what is wrong. */
 static const char *read_key(struct job *job)
 {
@@ -29,8 +43,7 @@ static const char *read_key(struct job *job)
 	job->oauth = prompt_field(message_of(job), "tokenType", &type) && slice_eq_str(buf_slice(&type), "oauth");
 	if (prompt_field(message_of(job), "anthropicApiKey", &sealed)) {
 		(void)buf_reserve(&job->key, sealed.len + 1);
-		bool opened = client_keys_open(d->client_keys, slice_of(job->sandbox->workspace), buf_slice(&sealed),
-					       &job->key);
+		bool opened = open_key(job, buf_slice(&sealed));
 		return opened && job->key.len ? NULL : UNDECRYPTABLE;
 	}
 	if (!d->conf.anthropic_api_key)

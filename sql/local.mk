@@ -9,7 +9,8 @@ dist_sqlmigrations_DATA = \
 	sql/migrations/0002_projects.sql \
 	sql/migrations/0003_files.sql \
 	sql/migrations/0004_oauth.sql \
-	sql/migrations/0005_sandboxes.sql
+	sql/migrations/0005_sandboxes.sql \
+	sql/migrations/0006_api_keys.sql
 dist_sqlapi_DATA = \
 	sql/api/00_change.sql \
 	sql/api/10_sessions.sql \
@@ -19,6 +20,7 @@ dist_sqlapi_DATA = \
 	sql/api/40_reads.sql \
 	sql/api/50_projects.sql \
 	sql/api/55_credentials.sql \
+	sql/api/57_keys.sql \
 	sql/api/60_admin.sql \
 	sql/api/70_files.sql \
 	sql/api/80_sandboxes.sql \
@@ -29,4 +31,5 @@ dist_sqlreport_DATA = \
 	sql/report/20_documents.sql \
 	sql/report/30_projects.sql \
 	sql/report/40_files.sql \
-	sql/report/50_sandboxes.sql
+	sql/report/50_sandboxes.sql \
+	sql/report/60_keys.sql

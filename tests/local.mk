@@ -41,6 +41,7 @@ unit_ldadd = tests/libpure.a lib/libcraft.a $(CMOCKA_LIBS) $(PQ_LIBS) $(SSL_LIBS
 if HAVE_CMOCKA
 unit_tests = \
 	tests/unit/test_agent_line \
+	tests/unit/test_api_key \
 	tests/unit/test_base64 \
 	tests/unit/test_client_key \
 	tests/unit/test_conf \
@@ -123,6 +124,8 @@ tests_unit_test_log_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_log_LDADD = $(unit_ldadd)
 tests_unit_test_metrics_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_metrics_LDADD = $(unit_ldadd)
+tests_unit_test_api_key_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_api_key_LDADD = $(unit_ldadd)
 tests_unit_test_base64_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base64_LDADD = $(unit_ldadd)
 tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)

@@ -37,6 +37,7 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 	[LIMIT_ADDRESS_MEMORY] = { "address_memory", "connections closed with 1013 above WS_ADDRESS_MEMORY" },
 	[LIMIT_SILENT] = { "silent", "connections dropped that missed two pings" },
 	[LIMIT_PROTOCOL] = { "protocol", "connections closed for breaking RFC 6455" },
+	[LIMIT_KEY_RATE] = { "key_rate", "requests above the rate of a workspace's key, refused" },
 	[LIMIT_LOG] = { "log_lines", "lines about single clients that were left out of the log" },
 };
 
@@ -159,6 +160,15 @@ const char *bounds_wrong_key(struct conn *conn, uint16_t *status)
 			conn, LIMIT_WRONG_KEY_RATE, status, 429,
 			"Unauthorized, and too many attempts with a wrong key from your address: try again later");
 	return refuse(conn, LIMIT_WRONG_KEY, status, 401, "Unauthorized");
+}
+
+bool bounds_may_try(struct conn *conn)
+{
+	struct bridge *b = conn->bridge;
+	const struct peer *peer = b->conf.wrong_key_rate ? peer_of(conn) : NULL;
+	struct bucket failures = peer ? peer->failures : (struct bucket){ 0 };
+	double rate = (double)b->conf.wrong_key_rate;
+	return !peer || bucket_take(&failures, rate / 60, rate, uv_now(b->loop));
 }
 
 /* ---- memory ---- */

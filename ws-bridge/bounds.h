@@ -28,6 +28,7 @@ enum limit {
 	LIMIT_ADDRESS_MEMORY,
 	LIMIT_SILENT,
 	LIMIT_PROTOCOL,
+	LIMIT_KEY_RATE,
 	LIMIT_LOG,
 	LIMIT_COUNT
 };
@@ -53,6 +54,9 @@ void bounds_free(struct bounds *l);
 void bounds_count(struct bridge *bridge, enum limit which);
 /* May a line about one client be logged? A flood of clients must not become a flood of lines. */
 bool bounds_may_log(struct bridge *bridge);
+
+/* May its address attempt another wrong key? Takes nothing. For what is work to find out. */
+bool bounds_may_try(struct conn *conn);
 
 /* A client's request for a place, its key being right. NULL: it has one now, until bounds_leave(). Else what it is told
  * with *status. */

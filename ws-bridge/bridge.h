@@ -13,6 +13,7 @@ struct counts;
 struct courier;
 struct feed;
 struct hub;
+struct keys;
 struct lane;
 struct bounds;
 struct session_cache;
@@ -26,6 +27,7 @@ struct bridge {
 	struct conf conf;
 	char id[17]; /* random hex: tells this process's changes from others' */
 	struct hub *hub;
+	struct keys *keys;
 	struct feed *feed;
 	struct lane *lanes[LANE_COUNT]; /* the first one for small changes, the others for big saves */
 	struct courier *small_courier, *big_courier;

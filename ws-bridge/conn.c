@@ -102,6 +102,7 @@ void conn_kill(struct conn *conn)
 			 conn->close_code);
 	hub_leave(conn);
 	bounds_leave(conn);
+	keys_leave(conn);
 	conn->state = CONN_DEAD;
 	outq_drop(&conn->out, 0);
 	buf_free(&conn->in);

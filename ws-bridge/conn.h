@@ -8,6 +8,7 @@
 #include "bridge.h"
 #include "frame_buf.h"
 #include "handshake.h"
+#include "keys.h"
 #include "lib/bucket.h"
 #include "outq.h"
 #include "reply.h"
@@ -72,6 +73,9 @@ struct conn {
 	struct bucket pings_received;
 	size_t progress;      /* bytes that came since progress_at */
 	uint64_t progress_at; /* ms: since when the message under way, if there is one, gets on slowly */
+
+	struct key_given given; /* the key that it came with, where that isn't API_KEY */
+	struct key *key;	/* the same, once it was found */
 
 	/* Its place in a workspace or sandbox (hub.c, join.c). */
 	struct room *room;

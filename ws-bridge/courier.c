@@ -119,6 +119,8 @@ static void send_request(struct courier *c, struct request *r)
 	if (!touch)
 		add_job(&p, r);
 	db_add_i64(&p, c->bridge->conf.sandbox_idle_timeout);
+	if (!touch)
+		db_add_text(&p, *r->conn->given.id ? slice_of(r->conn->given.id) : (struct slice){ 0 });
 	c->biggest = r->size > c->biggest ? r->size : c->biggest;
 	send_statement(c, touch ? STMT_SANDBOX_TOUCH : STMT_SANDBOX_SUBMIT, &p, r);
 	buf_free(&r->text);

@@ -7,11 +7,13 @@
 #include "conn.h"
 #include "counts.h"
 #include "hub.h"
+#include "keys.h"
 #include "lib/log.h"
 #include "lib/pglink.h"
 #include "room.h"
 #include "sandbox_room.h"
 #include "statements.h"
+#include "upgrade.h"
 
 #define PAGE_ROWS 500
 #define PRUNE_EVERY_MS 60000
@@ -25,6 +27,9 @@ enum question_kind {
 	ASK_SANDBOX_HEADS,
 	ASK_CHANGES,
 	ASK_SANDBOX,
+	ASK_LISTEN_KEYS,
+	ASK_KEY,
+	ASK_KEYS_LIVE,
 	ASK_PRUNE
 };
 
@@ -43,6 +48,8 @@ struct feed {
 	struct questions asked;	  /* sent, in order */
 	struct questions waiting; /* for the connection */
 	unsigned sweeping;	  /* questions of the sweep under way */
+	bool keys_asked;	  /* which keys are good still: the answer is under way */
+	bool keys_again;	  /* and is to be asked once more */
 	uint64_t prune_at;
 };
 
@@ -95,6 +102,9 @@ static enum statement statement_of(const struct question *q)
 		[ASK_HEADS] = STMT_HEADS,
 		[ASK_SANDBOX_HEADS] = STMT_SANDBOX_HEADS,
 		[ASK_SANDBOX] = STMT_SANDBOX_OPEN,
+		[ASK_LISTEN_KEYS] = STMT_LISTEN_KEYS,
+		[ASK_KEY] = STMT_KEY_FIND,
+		[ASK_KEYS_LIVE] = STMT_KEYS_LIVE,
 		[ASK_PRUNE] = STMT_PRUNE,
 	};
 	return q->kind == ASK_CHANGES ? q->room->type->page : statements_of[q->kind];
@@ -113,6 +123,11 @@ static void add_parameters(const struct feed *feed, const struct question *q, st
 	} else if (q->kind == ASK_SANDBOX) {
 		db_add_text(p, slice_of(q->conn->sandbox->workspace));
 		db_add_text(p, slice_of(q->conn->sandbox->session));
+	} else if (q->kind == ASK_KEY) {
+		db_add_text(p, slice_of(q->conn->given.id));
+	} else if (q->kind == ASK_KEYS_LIVE) {
+		(void)keys_names(feed->bridge->keys, names);
+		db_add_text(p, buf_slice(names));
 	} else if (q->kind == ASK_PRUNE) {
 		db_add_i64(p, conf->change_log_keep);
 		db_add_i32(p, (int32_t)conf->change_log_days);
@@ -134,7 +149,7 @@ static void put(struct feed *feed, struct question *q)
 /* Does somebody wait for the answer, however long it takes? */
 static bool is_lasting(enum question_kind kind)
 {
-	return kind == ASK_CHANGES || kind == ASK_SANDBOX;
+	return kind == ASK_CHANGES || kind == ASK_SANDBOX || kind == ASK_KEY;
 }
 
 static void ask(struct feed *feed, enum question_kind kind, struct room *room, struct conn *conn, int64_t since)
@@ -163,6 +178,21 @@ void feed_open_sandbox(struct feed *feed, struct conn *conn)
 	ask(feed, ASK_SANDBOX, NULL, conn, 0);
 }
 
+void feed_find_key(struct feed *feed, struct conn *conn)
+{
+	ask(feed, ASK_KEY, NULL, conn, 0);
+}
+
+static void ask_keys(struct feed *feed)
+{
+	autobuf names = { 0 };
+	feed->keys_again = feed->keys_asked;
+	if (feed->keys_asked || !pglink_is_ready(feed->link) || !keys_names(feed->bridge->keys, &names))
+		return;
+	feed->keys_asked = true;
+	ask(feed, ASK_KEYS_LIVE, NULL, NULL, 0);
+}
+
 void feed_sweep(struct feed *feed)
 {
 	autobuf slugs = { 0 }, sessions = { 0 };
@@ -188,8 +218,10 @@ static void on_ready(struct pglink *link, void *user)
 	(void)link;
 	ask(feed, ASK_LISTEN, NULL, NULL, 0);
 	ask(feed, ASK_LISTEN_STREAMS, NULL, NULL, 0);
+	ask(feed, ASK_LISTEN_KEYS, NULL, NULL, 0);
 	ask(feed, ASK_EPOCH, NULL, NULL, 0);
 	feed_sweep(feed);
+	ask_keys(feed);
 	while ((q = pop(&feed->waiting)))
 		put(feed, q);
 }
@@ -200,6 +232,7 @@ static void on_lost(struct pglink *link, void *user)
 	struct question *q;
 	(void)link;
 	feed->sweeping = 0;
+	feed->keys_asked = feed->keys_again = false;
 	while ((q = pop(&feed->asked))) {
 		if (is_lasting(q->kind))
 			STAILQ_INSERT_TAIL(&feed->waiting, q, link);
@@ -245,6 +278,10 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 		hub_page(q->room, q->conn, ok ? r : NULL);
 	else if (q->kind == ASK_SANDBOX)
 		sandbox_opened(q->conn, ok ? r : NULL);
+	else if (q->kind == ASK_KEY)
+		upgrade_key_read(q->conn, ok ? r : NULL);
+	else if (q->kind == ASK_KEYS_LIVE && ok)
+		keys_live(feed->bridge->keys, r);
 	else if (q->kind == ASK_EPOCH && ok)
 		hub_epoch(feed->bridge->hub, db_get(r, 0, 0));
 	else if (q->kind == ASK_HEADS && ok)
@@ -262,7 +299,10 @@ static void on_sync(struct pglink *link, void *user)
 	(void)link;
 	if (q->kind == ASK_HEADS || q->kind == ASK_SANDBOX_HEADS)
 		feed->sweeping--;
+	feed->keys_asked = feed->keys_asked && q->kind != ASK_KEYS_LIVE;
 	question_free(q);
+	if (feed->keys_again)
+		ask_keys(feed);
 }
 
 /* One pair "id:seq". */
@@ -285,6 +325,10 @@ static void on_notify(struct pglink *link, void *user, const char *channel, cons
 	struct feed *feed = user;
 	bool sandbox = strcmp(channel, "craft_streams") == 0;
 	(void)link;
+	if (strcmp(channel, "craft_keys") == 0) {
+		ask_keys(feed);
+		return;
+	}
 	if (!sandbox && strcmp(payload, "epoch") == 0) {
 		ask(feed, ASK_EPOCH, NULL, NULL, 0);
 		return;
@@ -307,6 +351,7 @@ uint64_t feed_heard_at(const struct feed *feed)
 void feed_tick(struct feed *feed, uint64_t now)
 {
 	feed_sweep(feed);
+	ask_keys(feed);
 	if (now >= feed->prune_at && pglink_is_ready(feed->link)) {
 		feed->prune_at = now + PRUNE_EVERY_MS;
 		ask(feed, ASK_PRUNE, NULL, NULL, 0);

@@ -19,6 +19,10 @@ void feed_sweep(struct feed *feed);
 /* Asks whether a connection may have its sandbox; the answer goes to sandbox_opened(). As feed_changes() otherwise. */
 void feed_open_sandbox(struct feed *feed, struct conn *conn);
 
+/* Asks for the key that a connection came with (conn->given); the answer goes to upgrade_key_read(). As feed_changes()
+ * otherwise. */
+void feed_find_key(struct feed *feed, struct conn *conn);
+
 /* When the database last answered on this connection (uv_now's clock). */
 uint64_t feed_heard_at(const struct feed *feed);
 bool feed_is_connected(const struct feed *feed);

@@ -14,6 +14,7 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/handshake.c ws-bridge/handshake.h \
 	ws-bridge/hub.c ws-bridge/hub.h ws-bridge/room.h \
 	ws-bridge/join.c ws-bridge/join.h \
+	ws-bridge/keys.c ws-bridge/keys.h \
 	ws-bridge/lane.c ws-bridge/lane.h \
 	ws-bridge/listener.c ws-bridge/listener.h \
 	ws-bridge/main.c \

@@ -12,6 +12,7 @@
 #include "courier.h"
 #include "feed.h"
 #include "hub.h"
+#include "keys.h"
 #include "lane.h"
 #include "lib/log.h"
 #include "lib/notify.h"
@@ -184,6 +185,7 @@ static void on_tick(uv_timer_t *timer)
 	if (now >= p->second_at) {
 		p->second_at = now + 1000;
 		hub_tick(b->hub, now);
+		keys_tick(b->keys, now);
 		feed_tick(b->feed, now);
 	}
 	if (p->phase != RUNNING)
@@ -239,6 +241,7 @@ static void start_parts(struct bridge *b)
 	b->deflate = deflate_encoder_new(DEFLATE_LEVEL_DEFAULT);
 	b->cache = session_cache_new(SESSION_CACHE_BYTES);
 	b->hub = hub_new(b);
+	b->keys = keys_new(b);
 	b->feed = feed_new(b);
 	for (size_t i = 0; i < LANE_COUNT; i++)
 		b->lanes[i] = lane_new(b, i ? "craft-ws-bridge big writes" : "craft-ws-bridge write",
@@ -257,6 +260,7 @@ static void free_parts(struct bridge *b)
 	/* What is closing needs one more turn of the loop. */
 	(void)uv_run(b->loop, UV_RUN_DEFAULT);
 	hub_free(b->hub);
+	keys_free(b->keys);
 	session_cache_free(b->cache);
 	bounds_free(b->bounds);
 	free(b->counts);

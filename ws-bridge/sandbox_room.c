@@ -146,9 +146,23 @@ static void answer(struct conn *conn, struct slice text)
 	send_text(conn, text);
 }
 
+/* A ping only says that somebody looks on. */
+static bool refused(struct conn *conn, const struct sandbox_message *m)
+{
+	autobuf text = { 0 };
+	if (m->kind == SANDBOX_PING || m->kind == SANDBOX_HEARTBEAT || m->kind == SANDBOX_BAD)
+		return false;
+	const char *refusal = keys_refuse(conn, m->kind != SANDBOX_DIFF, &text);
+	if (refusal)
+		sandbox_refuse(conn, m->kind == SANDBOX_TOOL, m->id, refusal);
+	return refusal != NULL;
+}
+
 void sandbox_received(struct conn *conn, const struct frame_event *ev)
 {
 	struct sandbox_message m = sandbox_message_parse(ev->payload);
+	if (refused(conn, &m))
+		return;
 	counter_add(&conn->bridge->counts->sandbox_requests[m.kind], 1);
 	switch (m.kind) {
 	case SANDBOX_BAD:

@@ -76,6 +76,11 @@ static void handle(struct conn *conn, const struct message_type *type, const str
 {
 	autobuf error = { 0 };
 	size_t size = message->len;
+	const char *refusal = keys_refuse(conn, true, &error);
+	if (refusal) {
+		refuse(conn, e->request_id, refusal);
+		return;
+	}
 	struct op *op = op_new(type, conn, message, e->data, e->request_id, &error);
 	if (!op) {
 		refuse(conn, e->request_id, buf_cstr(&error));

@@ -61,6 +61,8 @@ static void route(struct conn *conn, const struct uri_path *path)
 	const char *wrong;
 	if (!workspace || (path->count != 2 && !sandbox))
 		conn_refuse(conn, 404, "Not found");
+	else if (conn->key && !slice_eq_str(path->seg[1], conn->key->workspace))
+		conn_refuse(conn, 403, API_KEY_OTHER_WORKSPACE);
 	else if ((wrong = read_parameters(conn, uri_query(conn->hs.target))))
 		conn_refuse(conn, 400, wrong);
 	else if (sandbox)
@@ -107,6 +109,22 @@ static void refuse_key(struct conn *conn)
 	conn_refuse(conn, status, text);
 }
 
+void upgrade_key_read(struct conn *conn, const PGresult *result)
+{
+	autobuf text = { 0 };
+	const char *refusal;
+	if (conn->state != CONN_JOINING)
+		return;
+	if (!result)
+		conn_refuse(conn, 503, "Database unavailable, try again");
+	else if (!keys_take(conn, result))
+		refuse_key(conn);
+	else if ((refusal = keys_refuse(conn, false, &text)))
+		conn_refuse(conn, 429, refusal);
+	else
+		authorized(conn);
+}
+
 void upgrade_received(struct conn *conn)
 {
 	switch (handshake_parse(&conn->hs, conn->in.data, conn->in.len)) {
@@ -124,8 +142,19 @@ void upgrade_received(struct conn *conn)
 	conn_pause(conn, PAUSE_JOIN);
 	const struct conf *conf = &conn->bridge->conf;
 	const struct auth_keys api_keys = { conf->api_key, conf->api_key_previous };
-	if (auth_check(&api_keys, conn->hs.authorization, uri_query(conn->hs.target)) == AUTH_OK)
+	autowiped given = { 0 };
+	switch (auth_check(&api_keys, conn->hs.authorization, uri_query(conn->hs.target))) {
+	case AUTH_OK:
 		authorized(conn);
-	else
+		break;
+	case AUTH_WORKSPACE:
+		(void)buf_reserve(&given, API_KEY_LENGTH + 1);
+		auth_given(conn->hs.authorization, uri_query(conn->hs.target), &given);
+		keys_ask(conn, buf_slice(&given));
+		break;
+	case AUTH_NONE:
+	case AUTH_WRONG:
 		refuse_key(conn);
+		break;
+	}
 }

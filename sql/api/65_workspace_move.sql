@@ -70,13 +70,15 @@ begin
 	delete from app.sandbox_session s where s.workspace_id = v_id;
 	delete from app.file_usage u where u.workspace_id = v_id;
 	delete from app.workspace w where w.id = v_id;
+	-- Else they would open another one that gets its name.
+	perform api.key_revoke(p_workspace, k.id) from app.api_key k where k.workspace = p_workspace and k.revoked_at is null;
 	-- Its numbers begin anew with the next write: nobody may take them for those it knows.
 	perform api.epoch_renew();
 	status := 'ok';
 end
 $$;
 comment on function api.workspace_delete(text) is
-'Deletes a workspace with all that is in it, and its credentials and ended sandboxes: ok; or changes nothing: missing (there is none), sandboxes (some run, or are being removed). All clients, those of other workspaces too, are made to reload.';
+'Deletes a workspace with all that is in it, and its credentials and ended sandboxes, and revokes its keys: ok; or changes nothing: missing (there is none), sandboxes (some run, or are being removed). All clients, those of other workspaces too, are made to reload.';
 
 -- ---- out ----
 

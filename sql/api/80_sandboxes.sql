@@ -218,7 +218,7 @@ comment on function api.sandbox_messages(text, bigint, integer) is
 'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
 
 create or replace function api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text,
-	p_payload text, p_idle_seconds bigint, out status text, out host text)
+	p_payload text, p_idle_seconds bigint, p_key text default null, out status text, out host text)
 returns record language plpgsql volatile security definer set search_path = app, pg_temp as $$
 declare
 	v_renewed record := app.sandbox_renew(p_workspace, p_session, p_idle_seconds);
@@ -235,14 +235,14 @@ begin
 	elsif v_open >= (case p_kind when 'cancel' then 200 else 100 end) then
 		status := 'too_many';
 	else
-		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in)
-			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0));
+		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in, key_id)
+			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0), p_key);
 		host := v_renewed.host;
 	end if;
 end
 $$;
-comment on function api.sandbox_submit(text, text, text, text, text, text, text, bigint) is
-'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat.';
+comment on function api.sandbox_submit(text, text, text, text, text, text, text, bigint, text) is
+'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY.';
 
 create or replace function api.sandbox_announce(p_host text) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
 begin

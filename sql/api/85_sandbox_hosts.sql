@@ -155,7 +155,7 @@ $$;
 comment on function api.sandbox_cleaned(uuid, text) is 'Of a sandbox that ended nothing is left on the host, which has said all that it had to say. Ends the jobs that are still open and tells their clients, and says that the sandbox expired if the host hasn''t. False: it isn''t this host''s or hasn''t ended.';
 
 create or replace function api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean default false)
-returns table (job bigint, session text, client text, kind text, tool_id text, name text, payload text)
+returns table (job bigint, session text, client text, kind text, tool_id text, name text, payload text, sealed_key text)
 language plpgsql volatile security definer set search_path = app, pg_temp as $$
 #variable_conflict use_column
 begin
@@ -168,10 +168,11 @@ begin
 		update app.sandbox_job j set taken_at = coalesce(j.taken_at, clock_timestamp()) from wanted t where j.id = t.id
 		returning j.*
 	)
-	select t.id, t.session_id::text, t.client, t.kind, t.tool_id, t.name, t.payload from taken t order by t.id;
+	select t.id, t.session_id::text, t.client, t.kind, t.tool_id, t.name, t.payload, k.sealed
+	from taken t left join app.api_key k on k.id = t.key_id and app.key_lives(k) order by t.id;
 end
 $$;
-comment on function api.sandbox_jobs(uuid, integer, boolean) is 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer.';
+comment on function api.sandbox_jobs(uuid, integer, boolean) is 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY.';
 
 create or replace function api.sandbox_jobs_lost(p_host uuid)
 returns table (job bigint, session text, client text, kind text, tool_id text)

@@ -614,6 +614,143 @@ ALTER FUNCTION api.host_end(p_host uuid) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.host_end(p_host uuid) IS 'The host stops in good order.';
 
+CREATE FUNCTION api.key_add(p_id text, p_workspace text, p_name text, p_sha256 bytea, p_sealed text, p_read_only boolean, p_per_minute integer, p_expires_ms bigint) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+	-- For the count, and so that two of one name don't meet in the index with an error that shows the row.
+	perform pg_advisory_xact_lock(hashtext('craft-agent-cloud keys'), hashtext(p_workspace));
+	if exists (select from app.api_key k where k.workspace = p_workspace and k.name = p_name and k.revoked_at is null) then
+		return 'exists';
+	end if;
+	if (select count(*) from app.api_key k where k.workspace = p_workspace and k.revoked_at is null) >= 100 then
+		return 'too_many';
+	end if;
+	insert into app.api_key (id, workspace, name, sha256, sealed, read_only, per_minute, expires_at)
+		values (p_id, p_workspace, p_name, p_sha256, p_sealed, p_read_only, p_per_minute, app.ms_time(p_expires_ms));
+	return 'ok';
+end
+$$;
+
+ALTER FUNCTION api.key_add(p_id text, p_workspace text, p_name text, p_sha256 bytea, p_sealed text, p_read_only boolean, p_per_minute integer, p_expires_ms bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.key_add(p_id text, p_workspace text, p_name text, p_sha256 bytea, p_sealed text, p_read_only boolean, p_per_minute integer, p_expires_ms bigint) IS 'Adds a key for a workspace: ok; exists (one of that name wasn''t revoked); too_many (100 weren''t). p_per_minute and p_expires_ms (milliseconds since 1970) may be null: no such limit.';
+
+CREATE FUNCTION api.key_find(p_id text) RETURNS TABLE(workspace text, sha256 bytea, read_only boolean, per_minute integer, expires_ms bigint)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+	v_key app.api_key;
+begin
+	select * into v_key from app.api_key k where k.id = p_id;
+	if not found or not app.key_lives(v_key) then
+		return;
+	end if;
+	if v_key.last_used_at is distinct from date_trunc('hour', now()) then
+		perform set_config('synchronous_commit', 'off', true);
+		-- Nobody waits for this: whoever has the row notes the same.
+		update app.api_key k set last_used_at = date_trunc('hour', now())
+			where k.id = (select o.id from app.api_key o where o.id = p_id for no key update skip locked);
+	end if;
+	return query select v_key.workspace, v_key.sha256, v_key.read_only, v_key.per_minute, app.ms(v_key.expires_at);
+end
+$$;
+
+ALTER FUNCTION api.key_find(p_id text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.key_find(p_id text) IS 'The key of that id, if it opens its workspace at the moment: whose SHA-256 it has to have, and its limits (null: none). No row: there is none. Notes the hour.';
+
+CREATE FUNCTION api.key_rekey(p_id text, p_old text, p_new text) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	update app.api_key k set sealed = p_new where k.id = p_id and k.sealed = p_old;
+	return found;
+end
+$$;
+
+ALTER FUNCTION api.key_rekey(p_id text, p_old text, p_new text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.key_rekey(p_id text, p_old text, p_new text) IS 'Replaces a sealed key by the same sealed under another key; false when it is no longer that text, and nothing changed.';
+
+CREATE FUNCTION api.key_revoke(p_workspace text, p_key text) RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_id text;
+begin
+	update app.api_key k set revoked_at = clock_timestamp(), sealed = null
+		where k.workspace = p_workspace and k.revoked_at is null and (k.name = p_key or k.id = p_key) returning k.id into v_id;
+	if v_id is not null then
+		perform pg_notify('craft_keys', v_id);
+	end if;
+	return v_id;
+end
+$$;
+
+ALTER FUNCTION api.key_revoke(p_workspace text, p_key text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.key_revoke(p_workspace text, p_key text) IS 'Revokes a key, by its name or its id, and tells the bridges: NOTIFY craft_keys. Returns its id; null: that workspace has no such key.';
+
+CREATE FUNCTION api.keys(p_workspace text) RETURNS TABLE(id text, workspace text, name text, read_only boolean, per_minute integer, created_at timestamp with time zone, expires_at timestamp with time zone, expired boolean, revoked_at timestamp with time zone, last_used_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select k.id, k.workspace, k.name, k.read_only, k.per_minute, k.created_at, k.expires_at,
+		coalesce(k.expires_at <= clock_timestamp(), false), k.revoked_at, k.last_used_at
+	from app.api_key k where p_workspace is null or k.workspace = p_workspace
+	order by k.workspace, k.created_at, k.id;
+$$;
+
+ALTER FUNCTION api.keys(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.keys(p_workspace text) IS 'The keys of a workspace, or (null) of all, those too that were revoked; nothing that opens anything.';
+
+CREATE FUNCTION api.keys_live(p_ids text[]) RETURNS TABLE(id text, read_only boolean, per_minute integer, expires_ms bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select k.id, k.read_only, k.per_minute, app.ms(k.expires_at) from app.api_key k where k.id = any (p_ids) and app.key_lives(k);
+end
+$$;
+
+ALTER FUNCTION api.keys_live(p_ids text[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.keys_live(p_ids text[]) IS 'Which of these keys still open their workspaces, with their limits: for those who have connections that came with them.';
+
+CREATE FUNCTION api.keys_sealed(p_workspace text) RETURNS TABLE(id text, sealed text, expires_ms bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select k.id, k.sealed, app.ms(k.expires_at) from app.api_key k where k.workspace = p_workspace and app.key_lives(k) order by k.created_at;
+end
+$$;
+
+ALTER FUNCTION api.keys_sealed(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.keys_sealed(p_workspace text) IS 'The sealed keys that open a workspace at the moment, 100 at most: any of them may have signed a URL.';
+
+CREATE FUNCTION api.keys_to_rekey(p_after text, p_limit integer) RETURNS TABLE(id text, sealed text, workspace text, name text)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select k.id, k.sealed, k.workspace, k.name from app.api_key k
+	where k.sealed is not null and k.id > coalesce(p_after, '') order by k.id limit p_limit;
+$$;
+
+ALTER FUNCTION api.keys_to_rekey(p_after text, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.keys_to_rekey(p_after text, p_limit integer) IS 'The sealed keys of all workspaces, by id, after that one (null: from the first), at most p_limit; last whose they are.';
+
 CREATE FUNCTION api.labels(p_workspace text) RETURNS TABLE(tag text, body json)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -1105,7 +1242,7 @@ ALTER FUNCTION api.sandbox_job_end(p_job bigint, p_outcome text, p_exit integer,
 
 COMMENT ON FUNCTION api.sandbox_job_end(p_job bigint, p_outcome text, p_exit integer, p_bytes_out bigint) IS 'A job is over: success, failure, error, cancelled, timeout, oom, host or expired. Its sandbox lives on for as long as after a heartbeat. False: it was over already.';
 
-CREATE FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean DEFAULT false) RETURNS TABLE(job bigint, session text, client text, kind text, tool_id text, name text, payload text)
+CREATE FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean DEFAULT false) RETURNS TABLE(job bigint, session text, client text, kind text, tool_id text, name text, payload text, sealed_key text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
@@ -1120,13 +1257,14 @@ begin
 		update app.sandbox_job j set taken_at = coalesce(j.taken_at, clock_timestamp()) from wanted t where j.id = t.id
 		returning j.*
 	)
-	select t.id, t.session_id::text, t.client, t.kind, t.tool_id, t.name, t.payload from taken t order by t.id;
+	select t.id, t.session_id::text, t.client, t.kind, t.tool_id, t.name, t.payload, k.sealed
+	from taken t left join app.api_key k on k.id = t.key_id and app.key_lives(k) order by t.id;
 end
 $$;
 
 ALTER FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) IS 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer.';
+COMMENT ON FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) IS 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY.';
 
 CREATE FUNCTION api.sandbox_jobs_lost(p_host uuid) RETURNS TABLE(job bigint, session text, client text, kind text, tool_id text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1233,7 +1371,7 @@ ALTER FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_e
 
 COMMENT ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) IS 'A sandbox is cloning, ready or idle now; p_commit (null: as before) is what is checked out. False: it isn''t this host''s or has ended.';
 
-CREATE FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) RETURNS record
+CREATE FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text DEFAULT NULL::text, OUT status text, OUT host text) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
@@ -1252,16 +1390,16 @@ begin
 	elsif v_open >= (case p_kind when 'cancel' then 200 else 100 end) then
 		status := 'too_many';
 	else
-		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in)
-			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0));
+		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in, key_id)
+			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0), p_key);
 		host := v_renewed.host;
 	end if;
 end
 $$;
 
-ALTER FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) OWNER TO craft_owner;
+ALTER FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, OUT status text, OUT host text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) IS 'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat.';
+COMMENT ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, OUT status text, OUT host text) IS 'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY.';
 
 CREATE FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1943,6 +2081,8 @@ begin
 	delete from app.sandbox_session s where s.workspace_id = v_id;
 	delete from app.file_usage u where u.workspace_id = v_id;
 	delete from app.workspace w where w.id = v_id;
+	-- Else they would open another one that gets its name.
+	perform api.key_revoke(p_workspace, k.id) from app.api_key k where k.workspace = p_workspace and k.revoked_at is null;
 	-- Its numbers begin anew with the next write: nobody may take them for those it knows.
 	perform api.epoch_renew();
 	status := 'ok';
@@ -1951,7 +2091,7 @@ $$;
 
 ALTER FUNCTION api.workspace_delete(p_workspace text, OUT status text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.workspace_delete(p_workspace text, OUT status text) IS 'Deletes a workspace with all that is in it, and its credentials and ended sandboxes: ok; or changes nothing: missing (there is none), sandboxes (some run, or are being removed). All clients, those of other workspaces too, are made to reload.';
+COMMENT ON FUNCTION api.workspace_delete(p_workspace text, OUT status text) IS 'Deletes a workspace with all that is in it, and its credentials and ended sandboxes, and revokes its keys: ok; or changes nothing: missing (there is none), sandboxes (some run, or are being removed). All clients, those of other workspaces too, are made to reload.';
 
 CREATE FUNCTION api.workspace_export(p_workspace text, p_kind text) RETURNS TABLE(line text, blob text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -2393,6 +2533,62 @@ ALTER FUNCTION app.header_columns(p_header json) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.header_columns(p_header json) IS 'The typed columns of a header that a SQL user wrote. The daemons extract them themselves and never call this.';
 
+CREATE TABLE app.api_key (
+    id text NOT NULL COLLATE pg_catalog."C",
+    workspace text NOT NULL,
+    name text NOT NULL,
+    sha256 bytea NOT NULL,
+    sealed text,
+    read_only boolean NOT NULL,
+    per_minute integer,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone,
+    revoked_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    CONSTRAINT api_key_check CHECK (((sealed IS NULL) = (revoked_at IS NOT NULL))),
+    CONSTRAINT api_key_id_check CHECK ((id ~ '^[0-9a-f]{16}$'::text)),
+    CONSTRAINT api_key_name_check CHECK ((((octet_length(name) >= 1) AND (octet_length(name) <= 100)) AND (name !~ '[[:cntrl:]]'::text))),
+    CONSTRAINT api_key_per_minute_check CHECK ((per_minute > 0)),
+    CONSTRAINT api_key_sha256_check CHECK ((octet_length(sha256) = 32)),
+    CONSTRAINT api_key_workspace_check CHECK (((octet_length(workspace) >= 1) AND (octet_length(workspace) <= 1024)))
+);
+
+ALTER TABLE app.api_key OWNER TO craft_owner;
+
+COMMENT ON TABLE app.api_key IS 'Keys that open one workspace each, made by craft-cloud key add. Those that were revoked stay, without what opens anything.';
+
+COMMENT ON COLUMN app.api_key.id IS 'The part of the key that finds its row: 16 hex digits, no secret.';
+
+COMMENT ON COLUMN app.api_key.workspace IS 'Slug of the workspace that it opens, which need not have been written to yet.';
+
+COMMENT ON COLUMN app.api_key.name IS 'What people call it; of a workspace''s keys that aren''t revoked no two have the same name.';
+
+COMMENT ON COLUMN app.api_key.sha256 IS 'SHA-256 of the key''s text. The key holds 256 random bits, so that this opens nothing.';
+
+COMMENT ON COLUMN app.api_key.sealed IS 'The key''s text, AES-256-GCM under ENCRYPTION_KEY, for what is computed with the key itself: signed URLs, and the keys that sandboxes'' clients encrypt with. Null once it is revoked.';
+
+COMMENT ON COLUMN app.api_key.read_only IS 'Whether it changes nothing.';
+
+COMMENT ON COLUMN app.api_key.per_minute IS 'How many requests it may make in a minute; null: any number.';
+
+COMMENT ON COLUMN app.api_key.created_at IS 'When it was made.';
+
+COMMENT ON COLUMN app.api_key.expires_at IS 'From when on it opens nothing; null: it doesn''t expire.';
+
+COMMENT ON COLUMN app.api_key.revoked_at IS 'When it was revoked; null: it wasn''t.';
+
+COMMENT ON COLUMN app.api_key.last_used_at IS 'The hour in which it was last used; null: never.';
+
+CREATE FUNCTION app.key_lives(p_key app.api_key) RETURNS boolean
+    LANGUAGE sql STABLE
+    AS $$
+	select (p_key).revoked_at is null and ((p_key).expires_at is null or (p_key).expires_at > pg_catalog.clock_timestamp());
+$$;
+
+ALTER FUNCTION app.key_lives(p_key app.api_key) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.key_lives(p_key app.api_key) IS 'Whether a key opens its workspace at the moment: neither revoked nor expired.';
+
 CREATE FUNCTION app.ms(p_at timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
@@ -2794,6 +2990,7 @@ CREATE TABLE app.sandbox_job (
     exit_code integer,
     bytes_in bigint NOT NULL,
     bytes_out bigint,
+    key_id text COLLATE pg_catalog."C",
     CONSTRAINT sandbox_job_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
     CONSTRAINT sandbox_job_check1 CHECK (((ended_at IS NULL) OR (payload IS NULL))),
     CONSTRAINT sandbox_job_kind_check CHECK ((kind = ANY (ARRAY['execute'::text, 'tool'::text, 'cancel'::text, 'diff'::text]))),
@@ -2833,6 +3030,8 @@ COMMENT ON COLUMN app.sandbox_job.exit_code IS 'Exit code of what ran.';
 COMMENT ON COLUMN app.sandbox_job.bytes_in IS 'Bytes of the client''s message.';
 
 COMMENT ON COLUMN app.sandbox_job.bytes_out IS 'Bytes of the answers.';
+
+COMMENT ON COLUMN app.sandbox_job.key_id IS 'app.api_key.id of the key that its client came with; null: API_KEY.';
 
 CREATE FUNCTION app.sandbox_refusal(p_job app.sandbox_job, p_message text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -3638,6 +3837,43 @@ COMMENT ON COLUMN report.files.created_at IS 'When a file of this name was first
 
 COMMENT ON COLUMN report.files.uploaded_at IS 'When these bytes were uploaded.';
 
+CREATE VIEW report.keys AS
+ SELECT k.workspace,
+    k.name,
+    k.id AS key_id,
+    k.read_only,
+    k.per_minute,
+    k.created_at,
+    k.last_used_at,
+    k.expires_at,
+    k.revoked_at,
+    ((k.revoked_at IS NULL) AND COALESCE((k.expires_at > now()), true)) AS live
+   FROM app.api_key k;
+
+ALTER TABLE report.keys OWNER TO craft_owner;
+
+COMMENT ON VIEW report.keys IS 'The keys that open one workspace each (craft-cloud key), those too that were revoked.';
+
+COMMENT ON COLUMN report.keys.workspace IS 'Slug of the workspace that it opens.';
+
+COMMENT ON COLUMN report.keys.name IS 'What people call it.';
+
+COMMENT ON COLUMN report.keys.key_id IS 'The part of the key that is no secret.';
+
+COMMENT ON COLUMN report.keys.read_only IS 'Whether it changes nothing.';
+
+COMMENT ON COLUMN report.keys.per_minute IS 'How many requests it may make in a minute; null: any number.';
+
+COMMENT ON COLUMN report.keys.created_at IS 'When it was made.';
+
+COMMENT ON COLUMN report.keys.last_used_at IS 'The hour in which it was last used; null: never.';
+
+COMMENT ON COLUMN report.keys.expires_at IS 'From when on it opens nothing; null: it doesn''t expire.';
+
+COMMENT ON COLUMN report.keys.revoked_at IS 'When it was revoked; null: it wasn''t.';
+
+COMMENT ON COLUMN report.keys.live IS 'Whether it opens the workspace now.';
+
 CREATE VIEW report.labels AS
  SELECT w.slug AS workspace,
     c.updated_at,
@@ -4112,6 +4348,9 @@ COMMENT ON COLUMN report.workspaces.files IS 'Number of files in all its session
 
 COMMENT ON COLUMN report.workspaces.file_bytes IS 'Their bytes.';
 
+ALTER TABLE ONLY app.api_key
+    ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
+
 ALTER TABLE ONLY app.blob_gone
     ADD CONSTRAINT blob_gone_pkey PRIMARY KEY (blob);
 
@@ -4186,6 +4425,8 @@ ALTER TABLE ONLY app.workspace
 
 ALTER TABLE ONLY app.workspace
     ADD CONSTRAINT workspace_slug_key UNIQUE (slug);
+
+CREATE UNIQUE INDEX api_key_name ON app.api_key USING btree (workspace, name) WHERE (revoked_at IS NULL);
 
 CREATE INDEX blob_gone_at ON app.blob_gone USING btree (gone_at);
 
@@ -4341,6 +4582,30 @@ GRANT ALL ON FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p
 REVOKE ALL ON FUNCTION api.host_end(p_host uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.host_end(p_host uuid) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.key_add(p_id text, p_workspace text, p_name text, p_sha256 bytea, p_sealed text, p_read_only boolean, p_per_minute integer, p_expires_ms bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.key_add(p_id text, p_workspace text, p_name text, p_sha256 bytea, p_sealed text, p_read_only boolean, p_per_minute integer, p_expires_ms bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.key_find(p_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.key_find(p_id text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.key_rekey(p_id text, p_old text, p_new text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.key_rekey(p_id text, p_old text, p_new text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.key_revoke(p_workspace text, p_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.key_revoke(p_workspace text, p_key text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.keys(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.keys(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.keys_live(p_ids text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.keys_live(p_ids text[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.keys_sealed(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.keys_sealed(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.keys_to_rekey(p_after text, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.keys_to_rekey(p_after text, p_limit integer) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.labels(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.labels(p_workspace text) TO craft_daemon;
 
@@ -4425,8 +4690,8 @@ GRANT ALL ON FUNCTION api.sandbox_open(p_workspace text, p_session text, OUT sta
 REVOKE ALL ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) TO craft_daemon;
 
-REVOKE ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) FROM PUBLIC;
-GRANT ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, OUT status text, OUT host text) TO craft_daemon;
+REVOKE ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, OUT status text, OUT host text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, OUT status text, OUT host text) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) TO craft_daemon;
@@ -4559,6 +4824,8 @@ REVOKE ALL ON FUNCTION app.files_lock(p_workspace text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.header_columns(p_header json) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.key_lives(p_key app.api_key) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.ms(p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.ms_time(p_ms bigint) FROM PUBLIC;
@@ -4614,6 +4881,8 @@ GRANT SELECT ON TABLE report.changes TO craft_dba;
 GRANT SELECT ON TABLE report.deleted_blobs TO craft_dba;
 
 GRANT SELECT ON TABLE report.files TO craft_dba;
+
+GRANT SELECT ON TABLE report.keys TO craft_dba;
 
 GRANT SELECT ON TABLE report.labels TO craft_dba;
 

@@ -1,6 +1,6 @@
 -- What the catalogs must say: comments on everything, privileges, search paths, storage.
 begin;
-select plan(35);
+select plan(36);
 
 create temp view ours as select n.oid, n.nspname from pg_namespace n where n.nspname in ('app', 'api', 'report');
 
@@ -57,6 +57,10 @@ select is_empty($$ select c.oid::regclass, a.attname from pg_class c join pg_att
 select is_empty($$ select distinct v.oid::regclass from pg_depend d join pg_rewrite r on r.oid = d.objid join pg_class v on v.oid = r.ev_class
 	join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
 	where d.classid = 'pg_rewrite'::regclass and d.refobjid = 'app.credential'::regclass and a.attname = 'sealed' $$, 'no view reads app.credential.sealed');
+select is_empty($$ select distinct v.oid::regclass from pg_depend d join pg_rewrite r on r.oid = d.objid join pg_class v on v.oid = r.ev_class
+	join pg_attribute a on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
+	where d.classid = 'pg_rewrite'::regclass and d.refobjid = 'app.api_key'::regclass and a.attname in ('sealed', 'sha256') $$,
+	'no view reads app.api_key.sealed and sha256');
 select results_eq($$ select rolname::text collate "default", rolcanlogin, rolsuper or rolcreaterole or rolcreatedb or rolbypassrls or rolreplication
 	from pg_roles where rolname like 'craft\_%' order by 1 $$,
 	$$ values ('craft_daemon', true, false), ('craft_dba', false, false), ('craft_owner', false, false) $$, 'the roles have no more rights than they need');

@@ -1,7 +1,7 @@
 # craft-cloud rekey: another ENCRYPTION_KEY, all credentials, also after it was interrupted.
 # shellcheck shell=bash source=tests/sql/lib.sh
 . "$TEST_LIB"
-plan 22
+plan 26
 
 old=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
 new=ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100
@@ -85,3 +85,13 @@ out=$(DATABASE_URL="dbname=$TEST_DB user=craft_daemon" ENCRYPTION_KEY=$new "$CRA
 like "$?:$out" "^1:.*$(counts 0 0 $count)"$'\n'".*ENCRYPTION_KEY_PREVIOUS is not set" "without the previous key it only says how many don't open"
 is "$(texts | opens "$old")" $((count - 2)) "and changes nothing"
 is "$(grep -ciE 'gho_|accessToken|'"$old|$new" <<<"$out")" 0 "neither tokens nor keys are printed"
+
+# Workspaces' keys, those that were revoked apart.
+sql "$TEST_DB" "delete from app.credential; select api.key_add(lpad(to_hex(i), 16, '0'), 'w', 'k' || i, sha256(i::text::bytea), '$sealed', false, null, null)
+	from generate_series(1, 99) i; select api.key_revoke('w', 'k7'); update app.api_key set sealed = 'junk' where name = 'k8'" >/dev/null
+rekey "$new" "$old"
+like "$code:$out" "^1:.*neither key w k8.*$(counts 0 97 1)" "keys are re-encrypted too, but one that opens with neither"
+is "$(sql "$TEST_DB" "select sealed from app.api_key where sealed is not null" | opens "$new")" 97 "under the new key"
+rekey "$new" "$old"
+like "$code:$out" "^1:.*$(counts 97 0 1)" "once"
+is "$(sql "$TEST_DB" "select count(*) from app.api_key where sealed is null and revoked_at is null")" 0 "none is lost"

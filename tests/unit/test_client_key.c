@@ -72,6 +72,30 @@ static void test_refuses(void **state)
 	assert_false(opens(&api_keys, "my-team", "AAECAwQFBgcICQoL8FD4Dnxx8RyHvtvDRfhbGHl7w+VcZzhRhkSS5Y6g6AiZPRDk"));
 }
 
+/* A workspace's key opens what was encrypted with it, and nothing else. */
+static void test_with_another(void **state)
+{
+	(void)state;
+	const char *key = "cak_0123456789abcdef_00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+	const struct auth_keys api_keys = { "test-api-key-1", NULL };
+	struct client_keys *keys = client_keys_new(&api_keys);
+	struct seal_key derived;
+	autobuf sealed = { 0 }, plain = { 0 };
+	assert_true(client_key_derive(key, CLIENT_KEY_SALT_APP, SLICE_LIT("my-team"), &derived));
+	assert_true(seal(&derived, SLICE_LIT(PLAIN), &sealed));
+	struct slice text = buf_slice(&sealed), slug = SLICE_LIT("my-team");
+	for (int i = 0; i < 2; i++) {
+		buf_clear(&plain);
+		assert_true(client_keys_open_with(keys, key, slug, text, &plain));
+		assert_true(slice_eq_str(buf_slice(&plain), PLAIN));
+		assert_false(client_keys_open(keys, slug, text, &plain));
+		assert_false(client_keys_open_with(keys, key, SLICE_LIT("my-tean"), text, &plain));
+		assert_false(client_keys_open_with(keys, key, slug, SLICE_LIT(APP_SALT), &plain));
+		assert_false(client_keys_open_with(keys, "test-api-key-1", slug, SLICE_LIT(APP_SALT), &plain));
+	}
+	client_keys_free(keys);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -79,6 +103,7 @@ int main(void)
 		cmocka_unit_test(test_opens_both_salts),
 		cmocka_unit_test(test_opens_with_the_key_before),
 		cmocka_unit_test(test_refuses),
+		cmocka_unit_test(test_with_another),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

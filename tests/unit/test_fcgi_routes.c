@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "access.h"
 #include "handlers.h"
 #include "routes.h"
 
@@ -223,6 +224,31 @@ static void test_table(void **state)
 	}
 }
 
+/* What a workspace's key opens: a route that isn't known here opens to none. */
+static void test_scopes(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < routes_count; i++) {
+		const struct route *r = &routes[i];
+		bool named = strncmp(r->pattern, "/workspace/", 11) == 0 || strncmp(r->pattern, "/files/", 7) == 0 ||
+			     strncmp(r->pattern, "/assets/", 8) == 0 || strncmp(r->pattern, "/api/sandbox/:", 14) == 0;
+		bool asked = r->handler == oauth_start || r->handler == sandbox_check_post ||
+			     r->handler == sandbox_create_post;
+		enum access_scope want = ACCESS_NONE;
+		if (named)
+			want = ACCESS_ARGUMENT;
+		else if (asked)
+			want = ACCESS_PARAMETER;
+		else if (r->handler == health_get)
+			want = ACCESS_ANY;
+		assert_int_equal(access_scope_of(r), want);
+		assert_true(want != ACCESS_NONE || r->key == KEY_NOT_ASKED);
+		assert_int_equal(access_reads(r, METHOD_GET), r->handler != oauth_start);
+		assert_int_equal(access_reads(r, METHOD_POST), r->handler == files_sign);
+		assert_int_equal(access_reads(r, METHOD_DELETE), r->handler == files_sign);
+	}
+}
+
 static void test_statements(void **state)
 {
 	(void)state;
@@ -246,6 +272,7 @@ int main(void)
 		cmocka_unit_test(test_sandboxes), cmocka_unit_test(test_trailing_slash),
 		cmocka_unit_test(test_unknown),	  cmocka_unit_test(test_methods),
 		cmocka_unit_test(test_table),	  cmocka_unit_test(test_statements),
+		cmocka_unit_test(test_scopes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,173 @@
+/* access.c: keys and signatures. */
+#include "access.h"
+
+#include <time.h>
+
+#include "api_key.h"
+#include "bounds.h"
+#include "handlers.h"
+#include "signature.h"
+#include "workspace_keys.h"
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- signatures ---- */
+
+static bool has_files(const struct uri_path *path)
+{
+	return path->count > 0 && (slice_eq_str(path->seg[0], "files") || slice_eq_str(path->seg[0], "assets"));
+}
+
+/* A signature is for the decoded path. */
+static enum signature_result check_signature(const struct request *req, struct database *db)
+{
+	autobuf path = { 0 };
+	struct signature signature;
+	if (!has_files(&req->path))
+		return SIGNATURE_NONE;
+	for (size_t i = 0; i < req->path.count; i++) {
+		if (i)
+			buf_add_char(&path, '/');
+		buf_add_slice(&path, req->path.seg[i]);
+	}
+	enum signature_result result = signature_read(uri_query(req->target), (int64_t)time(NULL), &signature);
+	if (result != SIGNATURE_OK)
+		return result;
+	if (signature_is_ours(&req->service->keys, buf_slice(&path), &signature))
+		return SIGNATURE_OK;
+	if (req->path.count > 1 &&
+	    workspace_keys_signed(req->service->workspace_keys, db, req->path.seg[1], buf_slice(&path), &signature))
+		return SIGNATURE_OK;
+	return SIGNATURE_BAD;
+}
+
+/* ---- a workspace's key ---- */
+
+enum access_scope access_scope_of(const struct route *route)
+{
+	const char *argument = strchr(route->pattern, ':');
+	if (argument && (strncmp(argument, ":slug", 5) == 0 || strncmp(argument, ":workspace", 10) == 0))
+		return ACCESS_ARGUMENT;
+	if (route->handler == health_get)
+		return ACCESS_ANY;
+	if (route->handler == oauth_start || route->handler == sandbox_check_post ||
+	    route->handler == sandbox_create_post)
+		return ACCESS_PARAMETER;
+	return ACCESS_NONE;
+}
+
+/* The start of OAuth leads to a credential that is stored; signing stores nothing. */
+bool access_reads(const struct route *route, enum method method)
+{
+	bool reads = method == METHOD_GET || method == METHOD_HEAD;
+	return route->handler == files_sign || (reads && route->handler != oauth_start);
+}
+
+enum status access_workspace(const struct request *req, struct slice workspace)
+{
+	bool opens = !req->key || slice_eq(workspace, buf_slice(&req->key->workspace));
+	return opens ? STATUS_OK : STATUS_OTHER_WORKSPACE;
+}
+
+static enum status check_scope(const struct request *req, const struct route_match *match)
+{
+	switch (access_scope_of(match->route)) {
+	case ACCESS_ARGUMENT:
+		return access_workspace(req, match->args[0]);
+	case ACCESS_ANY:
+	case ACCESS_PARAMETER:
+		return STATUS_OK;
+	case ACCESS_NONE:
+		break;
+	}
+	return STATUS_OTHER_WORKSPACE;
+}
+
+/* nginx asks first whether an upload may come: that is the one that counts. */
+static bool is_counted(const struct request *req)
+{
+	return req->check_only || req->method != METHOD_PUT;
+}
+
+static enum status check_limits(struct request *req, const struct route_match *match)
+{
+	const struct workspace_key *key = req->key;
+	if (key->per_minute && is_counted(req) &&
+	    !bounds_key(req->service->bounds, key->id, key->per_minute, now_ms())) {
+		int64_t wait = (60 + key->per_minute - 1) / key->per_minute;
+		(void)request_bad_field(req,
+					"Too many requests with this key, which may make %lld a minute: try "
+					"again in %lld s",
+					(long long)key->per_minute, (long long)wait);
+		req->retry_after = wait;
+		return STATUS_KEY_RATE;
+	}
+	if (!match->route)
+		return STATUS_OK;
+	enum status status = check_scope(req, match);
+	if (status == STATUS_OK && key->read_only && !access_reads(match->route, req->method))
+		return STATUS_READ_ONLY;
+	return status;
+}
+
+/* STATUS_UNAUTHORIZED: it opens nothing. */
+static enum status find_key(struct request *req, struct database *db)
+{
+	(void)buf_reserve(&req->key_text, API_KEY_LENGTH + 1);
+	auth_given(req->authorization, uri_query(req->target), &req->key_text);
+	bool may_ask = bounds_may_try(req->service->bounds, request_param(req, "REMOTE_ADDR"), now_ms());
+	enum status status =
+		workspace_keys_find(req->service->workspace_keys, db, buf_slice(&req->key_text), may_ask, &req->key);
+	if (status == STATUS_TOO_MANY_ATTEMPTS)
+		bounds_count(req->service->bounds, LIMIT_WRONG_KEY_RATE);
+	req->has_key = req->key != NULL;
+	return status == STATUS_OK && !req->key ? STATUS_UNAUTHORIZED : status;
+}
+
+/* ---- all ---- */
+
+static enum status wrong_key(struct request *req)
+{
+	bool ok = bounds_wrong_key(req->service->bounds, request_param(req, "REMOTE_ADDR"), now_ms());
+	return ok ? STATUS_UNAUTHORIZED : STATUS_TOO_MANY_ATTEMPTS;
+}
+
+static enum status without_key(struct request *req, struct database *db, const struct route *route)
+{
+	switch (check_signature(req, db)) {
+	case SIGNATURE_NONE:
+		return wrong_key(req);
+	case SIGNATURE_OK:
+		if (route && route->key == KEY_OR_SIGNATURE)
+			return STATUS_OK;
+		break;
+	case SIGNATURE_BAD:
+		break;
+	}
+	bounds_count(req->service->bounds, LIMIT_BAD_SIGNATURE);
+	return STATUS_BAD_SIGNATURE;
+}
+
+enum status access_check(struct request *req, struct database *db, const struct route_match *match)
+{
+	const struct route *route = match->route;
+	if (route && route->key == KEY_NOT_ASKED)
+		return STATUS_OK;
+	enum auth_result key = auth_check(&req->service->keys, req->authorization, uri_query(req->target));
+	req->has_key = key == AUTH_OK;
+	if (req->has_key || (key == AUTH_NONE && route && route->key == KEY_IF_SENT))
+		return STATUS_OK;
+	if (key == AUTH_WORKSPACE) {
+		enum status status = find_key(req, db);
+		if (status == STATUS_OK)
+			return check_limits(req, match);
+		if (status != STATUS_UNAUTHORIZED)
+			return status;
+	}
+	return without_key(req, db, route);
+}

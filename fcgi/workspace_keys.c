@@ -1,0 +1,293 @@
+/* workspace_keys.c: looking up workspaces' keys, and remembering them for a second. */
+#include "workspace_keys.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#include "bucket.h"
+#include "log.h"
+#include "map.h"
+
+#define BELIEVED_MS 1000
+#define UNKNOWN_MS 10000
+#define MAX_KNOWN 1024	    /* ids; then all are forgotten */
+#define MAX_SIGNERS 256	    /* workspaces; the same */
+#define UNKNOWN_RATE 20.0   /* questions a second about ids and workspaces that the database hasn't said yes to */
+#define UNKNOWN_AT_ONCE 200 /* of those */
+
+enum column { FIND_WORKSPACE, FIND_SHA256, FIND_READ_ONLY, FIND_PER_MINUTE, FIND_EXPIRES };
+enum sealed_column { SEALED_ID, SEALED_TEXT, SEALED_EXPIRES };
+
+/* The keys that may have signed URLs of a workspace. */
+struct signers {
+	int64_t asked_at;
+	size_t count;
+	struct {
+		struct buf text;
+		int64_t expires_ms;
+	} keys[API_KEYS_MAX];
+};
+
+struct workspace_keys {
+	const struct seal_key *seal_keys;
+	size_t seal_key_count;
+	struct map known;	/* id -> struct workspace_key */
+	struct map unknown_ids; /* id -> int64_t: when the database didn't know it */
+	struct map signers;	/* workspace -> struct signers */
+	struct bucket unknown;
+};
+
+static int64_t clock_ms(clockid_t clock)
+{
+	struct timespec t;
+	(void)clock_gettime(clock, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+struct workspace_keys *workspace_keys_new(const struct seal_key *seal_keys, size_t seal_key_count)
+{
+	struct workspace_keys *keys = xcalloc(1, sizeof(*keys));
+	keys->seal_keys = seal_keys;
+	keys->seal_key_count = seal_key_count;
+	return keys;
+}
+
+static void free_known(void *value, void *arg)
+{
+	struct workspace_key *key = value;
+	(void)arg;
+	buf_free(&key->workspace);
+	free(key);
+}
+
+static void free_number(void *value, void *arg)
+{
+	(void)arg;
+	free(value);
+}
+
+static void clear_signers(struct signers *s)
+{
+	for (size_t i = 0; i < s->count; i++)
+		buf_wipe(&s->keys[i].text);
+	s->count = 0;
+}
+
+static void free_signers(void *value, void *arg)
+{
+	(void)arg;
+	clear_signers(value);
+	free(value);
+}
+
+static void forget(struct map *map, void (*free_value)(void *, void *))
+{
+	map_each(map, free_value, NULL);
+	map_free(map);
+	*map = (struct map){ 0 };
+}
+
+void workspace_keys_free(struct workspace_keys *keys)
+{
+	if (!keys)
+		return;
+	forget(&keys->known, free_known);
+	forget(&keys->unknown_ids, free_number);
+	forget(&keys->signers, free_signers);
+	free(keys);
+}
+
+static bool is_fresh(int64_t asked_at, int64_t now)
+{
+	return asked_at && now - asked_at < BELIEVED_MS;
+}
+
+/* Whoever makes up ids or workspaces may not make the database work. */
+static bool may_ask_unknown(struct workspace_keys *keys, int64_t now)
+{
+	return bucket_take(&keys->unknown, UNKNOWN_RATE, UNKNOWN_AT_ONCE, (uint64_t)now);
+}
+
+static bool has_expired(int64_t expires_ms)
+{
+	return expires_ms && clock_ms(CLOCK_REALTIME) >= expires_ms;
+}
+
+/* ---- by id ---- */
+
+static void take_row(struct workspace_key *key, const PGresult *row)
+{
+	buf_clear(&key->workspace);
+	struct slice sha256 = row ? db_get(row, 0, FIND_SHA256) : slice_make(NULL, 0);
+	key->there = sha256.len == sizeof(key->sha256);
+	if (!key->there)
+		return;
+	memcpy(key->sha256, sha256.ptr, sha256.len);
+	buf_add_slice(&key->workspace, db_get(row, 0, FIND_WORKSPACE));
+	key->read_only = db_get_bool(row, 0, FIND_READ_ONLY);
+	key->per_minute = PQgetisnull(row, 0, FIND_PER_MINUTE) ? 0 : db_get_i64(row, 0, FIND_PER_MINUTE);
+	key->expires_ms = PQgetisnull(row, 0, FIND_EXPIRES) ? 0 : db_get_i64(row, 0, FIND_EXPIRES);
+}
+
+/* Leaves the connection free for the request itself. */
+static enum status read_to_end(struct database *db, enum status status, const PGresult *row)
+{
+	while (status == STATUS_OK && row)
+		status = database_row(db, &row);
+	return status == STATUS_BROKEN ? STATUS_DATABASE_AWAY : status;
+}
+
+static enum status ask(struct workspace_key *key, struct database *db, int64_t now)
+{
+	const PGresult *row;
+	struct db_params params = { 0 };
+	db_add_text(&params, slice_make(key->id, API_KEY_ID));
+	enum status status = database_read(db, SQL_KEY_FIND, &params, &row);
+	if (status != STATUS_OK)
+		return status;
+	take_row(key, row);
+	key->asked_at = now;
+	return read_to_end(db, status, row);
+}
+
+/* An id that comes into being was never seen before: it may be taken for unknown for longer. */
+static bool is_unknown(struct workspace_keys *keys, struct slice id, int64_t now)
+{
+	const int64_t *asked_at = map_get(&keys->unknown_ids, id);
+	return asked_at && now - *asked_at < UNKNOWN_MS;
+}
+
+static void note_unknown(struct workspace_keys *keys, struct slice id, int64_t now)
+{
+	int64_t *asked_at = map_get(&keys->unknown_ids, id);
+	if (!asked_at && keys->unknown_ids.count >= MAX_KNOWN)
+		forget(&keys->unknown_ids, free_number);
+	if (!asked_at) {
+		asked_at = xcalloc(1, sizeof(*asked_at));
+		map_put(&keys->unknown_ids, id, asked_at);
+	}
+	*asked_at = now;
+}
+
+/* One that isn't known yet. *found is NULL when the database doesn't know it either. */
+static enum status ask_new(struct workspace_keys *keys, struct database *db, struct slice id, int64_t now,
+			   struct workspace_key **found)
+{
+	struct workspace_key *key = xcalloc(1, sizeof(*key));
+	memcpy(key->id, id.ptr, API_KEY_ID);
+	enum status status = ask(key, db, now);
+	if (status != STATUS_OK || !key->there) {
+		if (status == STATUS_OK)
+			note_unknown(keys, id, now);
+		free_known(key, NULL);
+		return status;
+	}
+	/* Those who make up ids can't fill this. */
+	if (keys->known.count >= MAX_KNOWN)
+		forget(&keys->known, free_known);
+	map_put(&keys->known, id, key);
+	bucket_give(&keys->unknown);
+	*found = key;
+	return STATUS_OK;
+}
+
+static enum status look_up(struct workspace_keys *keys, struct database *db, struct slice id, bool may_ask,
+			   struct workspace_key **found)
+{
+	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	struct workspace_key *key = map_get(&keys->known, id);
+	*found = key;
+	if (key)
+		return is_fresh(key->asked_at, now) ? STATUS_OK : ask(key, db, now);
+	if (is_unknown(keys, id, now))
+		return STATUS_OK;
+	if (!may_ask || !may_ask_unknown(keys, now))
+		return STATUS_TOO_MANY_ATTEMPTS;
+	return ask_new(keys, db, id, now, found);
+}
+
+enum status workspace_keys_find(struct workspace_keys *keys, struct database *db, struct slice text, bool may_ask,
+				const struct workspace_key **found)
+{
+	unsigned char hash[API_KEY_HASH];
+	struct slice id;
+	struct workspace_key *key = NULL;
+	*found = NULL;
+	if (!api_key_id(text, &id) || !api_key_hash(text, hash))
+		return STATUS_OK;
+	enum status status = look_up(keys, db, id, may_ask, &key);
+	if (status != STATUS_OK)
+		return status;
+	if (key && key->there && !has_expired(key->expires_ms) &&
+	    api_key_is(hash, slice_make((const char *)key->sha256, sizeof(key->sha256))))
+		*found = key;
+	return STATUS_OK;
+}
+
+/* ---- by workspace ---- */
+
+static void add_signer(const struct workspace_keys *keys, struct signers *s, const PGresult *row, const char *request)
+{
+	struct slice sealed = db_get(row, 0, SEALED_TEXT);
+	if (s->count == API_KEYS_MAX)
+		return;
+	s->keys[s->count].text = (struct buf){ 0 };
+	struct buf *text = &s->keys[s->count].text;
+	(void)buf_reserve(text, API_KEY_LENGTH + 1);
+	for (size_t i = 0; i < keys->seal_key_count; i++) {
+		if (!unseal(&keys->seal_keys[i], sealed, text))
+			continue;
+		s->keys[s->count++].expires_ms =
+			PQgetisnull(row, 0, SEALED_EXPIRES) ? 0 : db_get_i64(row, 0, SEALED_EXPIRES);
+		return;
+	}
+	struct slice id = db_get(row, 0, SEALED_ID);
+	log_warn(request, "the workspace's key %.*s doesn't open with ENCRYPTION_KEY: its signatures can't be checked",
+		 (int)id.len, id.ptr);
+}
+
+static struct signers *signers_of(struct workspace_keys *keys, struct slice workspace)
+{
+	struct signers *s = map_get(&keys->signers, workspace);
+	if (s)
+		return s;
+	if (keys->signers.count >= MAX_SIGNERS)
+		forget(&keys->signers, free_signers);
+	s = xcalloc(1, sizeof(*s));
+	map_put(&keys->signers, workspace, s);
+	return s;
+}
+
+static bool ask_signers(const struct workspace_keys *keys, struct signers *s, struct database *db,
+			struct slice workspace, int64_t now)
+{
+	const PGresult *row;
+	struct db_params params = { 0 };
+	db_add_text(&params, workspace);
+	clear_signers(s);
+	s->asked_at = 0;
+	enum status status = database_read(db, SQL_KEYS_SEALED, &params, &row);
+	while (status == STATUS_OK && row) {
+		add_signer(keys, s, row, db->request);
+		status = database_row(db, &row);
+	}
+	s->asked_at = status == STATUS_OK ? now : 0;
+	return status == STATUS_OK;
+}
+
+bool workspace_keys_signed(struct workspace_keys *keys, struct database *db, struct slice workspace, struct slice path,
+			   const struct signature *signature)
+{
+	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	struct signers *s = signers_of(keys, workspace);
+	if (!is_fresh(s->asked_at, now) &&
+	    ((!s->count && !may_ask_unknown(keys, now)) || !ask_signers(keys, s, db, workspace, now)))
+		return false;
+	bool found = false;
+	/* All are tried, whichever it was. */
+	for (size_t i = 0; i < s->count; i++) {
+		bool is = signature_is(buf_cstr(&s->keys[i].text), path, signature);
+		found |= is && !has_expired(s->keys[i].expires_ms);
+	}
+	return found;
+}
