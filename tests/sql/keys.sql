@@ -1,6 +1,6 @@
 -- Keys that open one workspace: added, found, listed, revoked, expired, sealed under another key.
 begin;
-select plan(40);
+select plan(43);
 
 create function tap.id(n integer) returns text language sql as $$ select lpad(to_hex(n), 16, '0') $$;
 create function tap.add(n integer, p_workspace text default 'w', p_name text default null, p_expires interval default null, p_read_only boolean default false,
@@ -64,6 +64,12 @@ select is((select array_agg(id order by id) from api.keys_to_rekey(tap.id(2), 2)
 select is(api.key_rekey(tap.id(1), 'sealed 2', 'x'), false, 'a text is replaced when it is still that one');
 select is(api.key_rekey(tap.id(1), 'sealed 1', 'x'), true, 'it is');
 select is((select sealed from app.api_key where id = tap.id(1)), 'x', 'and by the new one');
+
+-- A workspace that is deleted.
+select is(tap.add(2001, 'gone'), 'ok', 'a key of a workspace that is written to');
+insert into app.workspace (slug) values ('gone');
+select is(api.workspace_delete('gone'), 'ok', 'and deleted');
+select isnt((select revoked_at from api.keys('gone')), null, 'opens no other one of that name');
 
 select * from finish();
 rollback;
