@@ -5,9 +5,9 @@
 #include "op_queue.h"
 
 #define MANY_FROM 4
-#define MANY_OPS 4
+#define MANY_OPS 1
 #define MANY_BYTES (64u << 10)
-#define MANY_WAIT_MS 10
+#define MANY_WAIT_MS 5
 #define MANY_FOR_MS 1000
 #define FEW_FOR_MS 250
 
