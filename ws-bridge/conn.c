@@ -11,25 +11,17 @@
 #include "room.h"
 #include "sandbox_room.h"
 #include "sync.h"
+#include "turns.h"
 #include "upgrade.h"
 
 #define READ_SIZE 65536
-#define CLOSE_LIMIT_MS 3000
-#define SLOW_CLOSE_LIMIT_MS                                                                                            \
-	30000	     /* a client closed for slowness, or in the middle of a big message, gets more time                \
-		      */
-#define QUIET_MS 250 /* of a client that was told 1009: then what it was sending is through */
-#define PINGS_MISSED 2
+/* A client closed for slowness, or in the middle of a big message, gets more time. */
+#define SLOW_CLOSE_LIMIT_MS 30000
 #define BATCH_FRAMES 64
-#define EVENT_QUEUE                                                                                                    \
-	(1u << 20)     /* with more than this queued a client is sent no further events, and read no further           \
-			*/
+/* With more than this queued a client is sent no further events, and read no further. */
+#define EVENT_QUEUE (1u << 20)
 #define TURN_FRAMES 64 /* frames of one connection before others have their turn */
-#define TURN_NS 300000 /* for all that wait for their turn, in one turn of the loop */
-#define TURN_REST 2    /* times as long as they took until the next one: so they take a third of a CPU at most */
-#define PROGRESS 16384 /* bytes that a message has to get further in WS_MESSAGE_TIMEOUT */
 #define PING_BURST 10  /* seconds of WS_PING_RATE that may come at once */
-#define SLOW_MS 300    /* how long a client may be beyond WS_MAX_QUEUE: a burst isn't slowness */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 static void watch(struct conn *conn);
@@ -110,9 +102,7 @@ void conn_kill(struct conn *conn)
 	if (conn->dirty)
 		TAILQ_REMOVE(&conn->bridge->dirty, conn, dirty_link);
 	conn->dirty = false;
-	if (conn->has_turn)
-		TAILQ_REMOVE(&conn->bridge->turns, conn, turn_link);
-	conn->has_turn = false;
+	turns_leave(conn);
 	TAILQ_REMOVE(&conn->bridge->conns, conn, link);
 	conn->bridge->conn_count--;
 	uv_close((uv_handle_t *)&conn->poll, on_poll_closed);
@@ -167,53 +157,6 @@ void conn_resume(struct conn *conn, enum conn_pause why)
 		watch(conn);
 }
 
-/* ---- turns ---- */
-
-static void on_turn_due(uv_timer_t *timer)
-{
-	(void)timer; /* it wakes the loop up */
-}
-
-static void wake_for_turns(struct bridge *bridge)
-{
-	uint64_t now = uv_hrtime();
-	uint64_t ms = bridge->turn_at > now ? (bridge->turn_at - now) / 1000000 + 1 : 0;
-	if (!uv_is_active((uv_handle_t *)&bridge->turn_due))
-		(void)uv_timer_start(&bridge->turn_due, on_turn_due, ms, 0);
-}
-
-/* What is left of what came is looked at when others had their turn. */
-static void wait_for_turn(struct conn *conn)
-{
-	struct bridge *bridge = conn->bridge;
-	if (conn->state != CONN_OPEN)
-		return;
-	conn_pause(conn, PAUSE_TURN);
-	if (conn->has_turn)
-		return;
-	conn->has_turn = true;
-	TAILQ_INSERT_TAIL(&bridge->turns, conn, turn_link);
-	wake_for_turns(bridge);
-}
-
-void conn_turns(struct bridge *bridge)
-{
-	struct conn *conn;
-	if (TAILQ_EMPTY(&bridge->turns))
-		return;
-	uint64_t begin = uv_hrtime(), now = begin;
-	while ((conn = TAILQ_FIRST(&bridge->turns)) && now >= bridge->turn_at && now - begin < TURN_NS) {
-		TAILQ_REMOVE(&bridge->turns, conn, turn_link);
-		conn->has_turn = false;
-		conn_resume(conn, PAUSE_TURN);
-		now = uv_hrtime();
-	}
-	if (now >= bridge->turn_at)
-		bridge->turn_at = now + (now - begin) * TURN_REST;
-	if (!TAILQ_EMPTY(&bridge->turns))
-		wake_for_turns(bridge);
-}
-
 /* ---- sending ---- */
 
 static void mark_dirty(struct conn *conn)
@@ -236,7 +179,7 @@ bool conn_has_room(const struct conn *conn)
 	return conn->out.bytes <= (limit < EVENT_QUEUE ? limit : EVENT_QUEUE);
 }
 
-static void close_slow(struct conn *conn)
+void conn_close_slow(struct conn *conn)
 {
 	bounds_count(conn->bridge, LIMIT_QUEUE);
 	if (bounds_may_log(conn->bridge))
@@ -254,11 +197,10 @@ void conn_send(struct conn *conn, struct frame_buf *frame)
 		conn_pause(conn, PAUSE_QUEUE);
 	/* The frame that is being sent doesn't count: one message may be bigger than the queue. */
 	if (outq_waiting(&conn->out) > (size_t)conn->bridge->conf.ws_max_queue)
-		close_slow(conn);
+		conn_close_slow(conn);
 }
 
-/* Everything that was queued has left. half_close: nothing more is expected from the peer. */
-static void drained(struct conn *conn)
+void conn_drained(struct conn *conn)
 {
 	if (conn->state != CONN_CLOSING)
 		return;
@@ -295,7 +237,7 @@ static void flush(struct conn *conn)
 		outq_sent(&conn->out, (size_t)n);
 	}
 	if (conn->out.count == 0)
-		drained(conn);
+		conn_drained(conn);
 	if (conn->state == CONN_DEAD)
 		return;
 	watch(conn);
@@ -507,7 +449,7 @@ static void feed(struct conn *conn, uint8_t *data, size_t len)
 		if (conn->state == CONN_OPEN || ev.kind == FRAME_CLOSE)
 			on_event(conn, &ev);
 		if (ev.kind == FRAME_BUSY || ++frames == TURN_FRAMES)
-			wait_for_turn(conn);
+			turns_wait(conn);
 	} while (ev.kind != FRAME_NONE && conn->state != CONN_DEAD);
 }
 
@@ -553,119 +495,4 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 	}
 	if ((events & UV_WRITABLE) && conn->state != CONN_DEAD)
 		mark_dirty(conn);
-}
-
-/* ---- time ---- */
-
-static void ping(struct conn *conn, uint64_t now)
-{
-	if (conn->pings >= PINGS_MISSED) {
-		bounds_count(conn->bridge, LIMIT_SILENT);
-		if (bounds_may_log(conn->bridge))
-			log_info(conn->request_id, "client %llu doesn't answer pings",
-				 (unsigned long long)conn->serial);
-		conn_kill(conn);
-		return;
-	}
-	struct frame_buf *frame = frame_buf_new(FRAME_OP_PING, NULL, 0, NULL);
-	conn_send(conn, frame);
-	frame_buf_unref(frame);
-	/* last_heard is when the next ping's time starts to run. */
-	conn->pings++;
-	conn->last_heard = now;
-}
-
-static void refill_rate(struct conn *conn, uint64_t now)
-{
-	double rate = (double)conn->bridge->conf.ws_message_rate;
-	conn->rate_tokens += rate * (double)(now - conn->rate_at) / 1000;
-	conn->rate_at = now;
-	if (conn->rate_tokens > rate)
-		conn->rate_tokens = rate;
-	if (conn->rate_tokens >= 1)
-		conn_resume(conn, PAUSE_RATE);
-}
-
-/* Has it been unable to keep up for a while? */
-static bool is_slow(struct conn *conn, uint64_t now)
-{
-	if (outq_waiting(&conn->out) + conn->replies.held + conn->lag <= (size_t)conn->bridge->conf.ws_max_queue)
-		conn->slow_since = 0;
-	else if (!conn->slow_since)
-		conn->slow_since = now;
-	return conn->slow_since && now - conn->slow_since >= SLOW_MS;
-}
-
-/* Is a message under way that has hardly got on for so long that somebody must mean it? While we don't read it that is
- * our doing. */
-static bool is_stalled(struct conn *conn, uint64_t now)
-{
-	if (conn->paused || conn->progress >= PROGRESS || frame_reader_is_idle(&conn->reader)) {
-		conn->progress = 0;
-		conn->progress_at = now;
-	}
-	return now - conn->progress_at >= (uint64_t)conn->bridge->conf.ws_message_timeout;
-}
-
-static void tick_open(struct conn *conn, uint64_t now)
-{
-	if (is_stalled(conn, now)) {
-		bounds_count(conn->bridge, LIMIT_MESSAGE_TIME);
-		conn_cut_off(conn, FRAME_CLOSE_POLICY, "the message came too slowly", false);
-		return;
-	}
-	if (is_slow(conn, now)) {
-		close_slow(conn);
-		return;
-	}
-	if (conn->bridge->conf.ws_message_rate)
-		refill_rate(conn, now);
-	if (now > (uint64_t)conn->bridge->conf.ws_db_timeout)
-		replies_give_up(conn, now - (uint64_t)conn->bridge->conf.ws_db_timeout);
-	if (now - conn->last_heard >= (uint64_t)conn->bridge->conf.ws_ping_interval && conn->state == CONN_OPEN)
-		ping(conn, now);
-}
-
-static void end_lingering(struct conn *conn)
-{
-	conn->lingering = false;
-	if (conn->out.count == 0)
-		drained(conn);
-}
-
-static void tick(struct conn *conn, uint64_t now)
-{
-	uint64_t age = now > conn->since ? now - conn->since : 0;
-	switch (conn->state) {
-	case CONN_HTTP:
-		if (age <= (uint64_t)conn->bridge->conf.ws_handshake_timeout)
-			break;
-		bounds_count(conn->bridge, LIMIT_HANDSHAKE_TIME);
-		conn_refuse(conn, 408, "The request took too long to arrive");
-		break;
-	case CONN_JOINING:
-		if (age > (uint64_t)conn->bridge->conf.ws_db_timeout)
-			conn_refuse(conn, 503, "Database unavailable, try again");
-		break;
-	case CONN_OPEN:
-		tick_open(conn, now);
-		break;
-	case CONN_CLOSING:
-		if (age > CLOSE_LIMIT_MS)
-			conn_kill(conn);
-		else if (conn->lingering && now - conn->last_heard >= QUIET_MS)
-			end_lingering(conn);
-		break;
-	case CONN_DEAD:
-		break;
-	}
-}
-
-void conn_tick(struct bridge *bridge, uint64_t now)
-{
-	struct conn *conn, *next;
-	for (conn = TAILQ_FIRST(&bridge->conns); conn; conn = next) {
-		next = TAILQ_NEXT(conn, link);
-		tick(conn, now);
-	}
 }

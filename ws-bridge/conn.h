@@ -13,6 +13,8 @@
 #include "outq.h"
 #include "reply.h"
 
+#define CLOSE_LIMIT_MS 3000 /* for the peer's Close, and its end */
+
 enum conn_state { CONN_HTTP, CONN_JOINING, CONN_OPEN, CONN_CLOSING, CONN_DEAD };
 
 /* Why a connection isn't read at the moment. */
@@ -116,6 +118,10 @@ void conn_cut_off(struct conn *conn, uint16_t code, const char *reason, bool dis
 void conn_refuse(struct conn *conn, uint16_t status, const char *text);
 /* Sends 101: JOINING -> OPEN. What the client sends is read once conn_resume(conn, PAUSE_JOIN) is called. */
 void conn_accept(struct conn *conn);
+/* Closes a client that can't keep up, with 1013. */
+void conn_close_slow(struct conn *conn);
+/* Everything that was queued has left, or nothing more is awaited: a connection that is CLOSING gets on. */
+void conn_drained(struct conn *conn);
 /* Disconnects at once. */
 void conn_kill(struct conn *conn);
 
@@ -125,11 +131,7 @@ void conn_resume(struct conn *conn, enum conn_pause why);
 struct conn *conn_ref(struct conn *conn);
 void conn_unref(struct conn *conn);
 
-/* Deals with what is left of the bytes of those that sent much at once, as far as there is time in one turn of the
- * loop. */
-void conn_turns(struct bridge *bridge);
-
-/* Pings, timeouts, rate limits: call it a few times a second. */
+/* Pings, timeouts, rate limits: call it a few times a second (conn_tick.c). */
 void conn_tick(struct bridge *bridge, uint64_t now);
 
 #endif

@@ -3,7 +3,7 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/bounds.c ws-bridge/bounds.h \
 	ws-bridge/bridge.h \
 	ws-bridge/call.c ws-bridge/call.h \
-	ws-bridge/conn.c ws-bridge/conn.h \
+	ws-bridge/conn.c ws-bridge/conn.h ws-bridge/conn_tick.c \
 	ws-bridge/counts.c ws-bridge/counts.h \
 	ws-bridge/courier.c ws-bridge/courier.h \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
@@ -31,6 +31,7 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/session_cache.c ws-bridge/session_cache.h \
 	ws-bridge/statements.c ws-bridge/statements.h \
 	ws-bridge/sync.c ws-bridge/sync.h \
+	ws-bridge/turns.c ws-bridge/turns.h \
 	ws-bridge/upgrade.c ws-bridge/upgrade.h \
 	ws-bridge/watch.c ws-bridge/watch.h
 ws_bridge_craft_ws_bridge_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(ZLIB_CFLAGS) $(XXHASH_CFLAGS)

@@ -21,6 +21,7 @@
 #include "message_list.h"
 #include "sandbox_room.h"
 #include "session_cache.h"
+#include "turns.h"
 #include "watch.h"
 
 #define TICK_MS 100
@@ -59,7 +60,7 @@ static void end_of_turn(struct program *p)
 static void on_check(uv_check_t *check)
 {
 	struct program *p = check->data;
-	conn_turns(&p->bridge);
+	turns_run(&p->bridge);
 	bounds_relieve(&p->bridge);
 	end_of_turn(p);
 }
