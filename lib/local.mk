@@ -36,5 +36,6 @@ lib_libcraft_a_SOURCES = \
 	lib/tally.c lib/tally.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \
-	lib/uuid.c lib/uuid.h
+	lib/uuid.c lib/uuid.h \
+	lib/watch.c lib/watch.h
 lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS)
