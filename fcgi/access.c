@@ -1,20 +1,12 @@
 /* access.c: keys and signatures. */
 #include "access.h"
 
-#include <time.h>
-
 #include "api_key.h"
 #include "bounds.h"
+#include "clock.h"
 #include "handlers.h"
 #include "signature.h"
 #include "workspace_keys.h"
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- signatures ---- */
 
@@ -35,7 +27,7 @@ static enum signature_result check_signature(const struct request *req, struct d
 			buf_add_char(&path, '/');
 		buf_add_slice(&path, req->path.seg[i]);
 	}
-	enum signature_result result = signature_read(uri_query(req->target), (int64_t)time(NULL), &signature);
+	enum signature_result result = signature_read(uri_query(req->target), clock_wall_s(), &signature);
 	if (result != SIGNATURE_OK)
 		return result;
 	if (signature_is_ours(&req->service->keys, buf_slice(&path), &signature))
@@ -98,7 +90,7 @@ static enum status check_limits(struct request *req, const struct route_match *m
 {
 	const struct workspace_key *key = req->key;
 	if (key->per_minute && is_counted(req) &&
-	    !bounds_key(req->service->bounds, key->id, key->per_minute, now_ms())) {
+	    !bounds_key(req->service->bounds, key->id, key->per_minute, clock_ms())) {
 		int64_t wait = (60 + key->per_minute - 1) / key->per_minute;
 		(void)request_bad_field(req,
 					"Too many requests with this key, which may make %lld a minute: try "
@@ -120,7 +112,7 @@ static enum status find_key(struct request *req, struct database *db)
 {
 	(void)buf_reserve(&req->key_text, API_KEY_LENGTH + 1);
 	auth_given(req->authorization, uri_query(req->target), &req->key_text);
-	bool may_ask = bounds_may_try(req->service->bounds, request_param(req, "REMOTE_ADDR"), now_ms());
+	bool may_ask = bounds_may_try(req->service->bounds, request_param(req, "REMOTE_ADDR"), clock_ms());
 	enum status status =
 		workspace_keys_find(req->service->workspace_keys, db, buf_slice(&req->key_text), may_ask, &req->key);
 	if (status == STATUS_TOO_MANY_ATTEMPTS)
@@ -133,7 +125,7 @@ static enum status find_key(struct request *req, struct database *db)
 
 static enum status wrong_key(struct request *req)
 {
-	bool ok = bounds_wrong_key(req->service->bounds, request_param(req, "REMOTE_ADDR"), now_ms());
+	bool ok = bounds_wrong_key(req->service->bounds, request_param(req, "REMOTE_ADDR"), clock_ms());
 	return ok ? STATUS_UNAUTHORIZED : STATUS_TOO_MANY_ATTEMPTS;
 }
 

@@ -1,7 +1,7 @@
 /* sandbox_check.c: is everything there for a sandbox of a repository? (PROTOCOL section 6) */
-#include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "credential.h"
 #include "fields.h"
 #include "github.h"
@@ -69,7 +69,7 @@ static enum status confirm(struct request *req, struct database *db, const struc
 {
 	struct slice workspace = buf_slice(&w->workspace), repo_key = buf_slice(&w->repo_key);
 	struct github *github = service_github(req->service);
-	if (!found->usable || !github || (int64_t)time(NULL) * 1000 - found->checked_ms < CHECK_EVERY)
+	if (!found->usable || !github || clock_wall_s() * 1000 - found->checked_ms < CHECK_EVERY)
 		return STATUS_OK;
 	switch (github_repo(github, req->id, buf_slice(&found->token), repo_key, CHECK_TIMEOUT, NULL)) {
 	case GITHUB_OK:
@@ -95,7 +95,7 @@ static enum status answer_needs_auth(struct request *req, struct response *res, 
 	enum status status = origin_add(req, &url);
 	if (status != STATUS_OK)
 		return status;
-	if (!oauth_ticket_make(&req->service->seal_keys[0], &grant, (int64_t)time(NULL) + OAUTH_TICKET_TIME, &ticket)) {
+	if (!oauth_ticket_make(&req->service->seal_keys[0], &grant, clock_wall_s() + OAUTH_TICKET_TIME, &ticket)) {
 		log_error(req->id, "making an OAuth ticket failed");
 		return STATUS_INTERNAL;
 	}

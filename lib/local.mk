@@ -9,6 +9,7 @@ lib_libcraft_a_SOURCES = \
 	lib/buf.c lib/buf.h \
 	lib/cleanup.h \
 	lib/client_key.c lib/client_key.h \
+	lib/clock.c lib/clock.h \
 	lib/conf.c lib/conf.h \
 	lib/conf_keys.c lib/conf_keys.h \
 	lib/conf_value.c lib/conf_value.h \

@@ -44,6 +44,7 @@ unit_tests = \
 	tests/unit/test_api_key \
 	tests/unit/test_base64 \
 	tests/unit/test_client_key \
+	tests/unit/test_clock \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_deflate \
@@ -130,6 +131,8 @@ tests_unit_test_base64_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base64_LDADD = $(unit_ldadd)
 tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
+tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_clock_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = $(unit_ldadd)
 tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
@@ -266,3 +269,5 @@ tests_json_driver_LDADD = lib/libcraft.a $(XXHASH_LIBS)
 # A link between network namespaces that delays and loses packets, for tests/e2e/chaos-network.test.mjs.
 noinst_PROGRAMS += tests/bad_link
 tests_bad_link_SOURCES = tests/bad_link.c
+tests_bad_link_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_bad_link_LDADD = lib/libcraft.a
