@@ -4,7 +4,6 @@
 #include "api_key.h"
 #include "bounds.h"
 #include "clock.h"
-#include "handlers.h"
 #include "signature.h"
 #include "workspace_keys.h"
 
@@ -40,26 +39,6 @@ static enum signature_result check_signature(const struct request *req, struct d
 
 /* ---- a workspace's key ---- */
 
-enum access_scope access_scope_of(const struct route *route)
-{
-	const char *argument = strchr(route->pattern, ':');
-	if (argument && (strncmp(argument, ":slug", 5) == 0 || strncmp(argument, ":workspace", 10) == 0))
-		return ACCESS_ARGUMENT;
-	if (route->handler == health_get)
-		return ACCESS_ANY;
-	if (route->handler == oauth_start || route->handler == sandbox_check_post ||
-	    route->handler == sandbox_create_post)
-		return ACCESS_PARAMETER;
-	return ACCESS_NONE;
-}
-
-/* The start of OAuth leads to a credential that is stored; signing stores nothing. */
-bool access_reads(const struct route *route, enum method method)
-{
-	bool reads = method == METHOD_GET || method == METHOD_HEAD;
-	return route->handler == files_sign || (reads && route->handler != oauth_start);
-}
-
 enum status access_workspace(const struct request *req, struct slice workspace)
 {
 	bool opens = !req->key || slice_eq(workspace, buf_slice(&req->key->workspace));
@@ -68,13 +47,13 @@ enum status access_workspace(const struct request *req, struct slice workspace)
 
 static enum status check_scope(const struct request *req, const struct route_match *match)
 {
-	switch (access_scope_of(match->route)) {
-	case ACCESS_ARGUMENT:
+	switch (match->route->scope) {
+	case SCOPE_ARGUMENT:
 		return access_workspace(req, match->args[0]);
-	case ACCESS_ANY:
-	case ACCESS_PARAMETER:
+	case SCOPE_ANY:
+	case SCOPE_PARAMETER:
 		return STATUS_OK;
-	case ACCESS_NONE:
+	case SCOPE_NONE:
 		break;
 	}
 	return STATUS_OTHER_WORKSPACE;
@@ -102,7 +81,7 @@ static enum status check_limits(struct request *req, const struct route_match *m
 	if (!match->route)
 		return STATUS_OK;
 	enum status status = check_scope(req, match);
-	if (status == STATUS_OK && key->read_only && !access_reads(match->route, req->method))
+	if (status == STATUS_OK && key->read_only && match->route->effect != READS)
 		return STATUS_READ_ONLY;
 	return status;
 }
