@@ -21,11 +21,7 @@ static enum signature_result check_signature(const struct request *req, struct d
 	struct signature signature;
 	if (!has_files(&req->path))
 		return SIGNATURE_NONE;
-	for (size_t i = 0; i < req->path.count; i++) {
-		if (i)
-			buf_add_char(&path, '/');
-		buf_add_slice(&path, req->path.seg[i]);
-	}
+	uri_path_join(&req->path, 0, &path);
 	enum signature_result result = signature_read(uri_query(req->target), clock_wall_s(), &signature);
 	if (result != SIGNATURE_OK)
 		return result;

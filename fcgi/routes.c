@@ -145,3 +145,17 @@ void route_find(const struct uri_path *path, enum method method, struct route_ma
 		match->allowed = tried.allowed;
 	}
 }
+
+void route_take(const struct route_match *match, struct request *req)
+{
+	req->route = match->route;
+	req->arg_count = match->arg_count;
+	req->rest_from = match->rest_from;
+	memcpy(req->args, match->args, sizeof(req->args));
+	if (!req->rest_from)
+		return;
+	/* An empty one isn't NULL. */
+	(void)buf_reserve(&req->rest, 1);
+	uri_path_join(&req->path, req->rest_from, &req->rest);
+	req->args[req->arg_count++] = buf_slice(&req->rest);
+}

@@ -65,5 +65,8 @@ void routes_print(FILE *out);
 
 /* Looks up a decoded path. */
 void route_find(const struct uri_path *path, enum method method, struct route_match *match);
+/* The request's path (req->path) was found to match: gives it its route and its arguments, the segments of a "*name"
+ * joined to one more. */
+void route_take(const struct route_match *match, struct request *req);
 
 #endif
