@@ -1,9 +1,9 @@
 /* oauth.c: GitHub's consent: sending the user there, and what comes back (PROTOCOL section 5). */
-
 #include "access.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "credential.h"
+#include "fields.h"
 #include "github.h"
 #include "handlers.h"
 #include "log.h"
@@ -11,7 +11,6 @@
 #include "origin.h"
 #include "query.h"
 #include "redirect_uri.h"
-#include "repo_key.h"
 
 #define CALLBACK "/oauth/github/callback"
 #define MAX_CODE 512
@@ -69,8 +68,9 @@ static enum status check_start(struct request *req, const struct start *s)
 {
 	if (s->workspace.len > OAUTH_WORKSPACE_MAX)
 		return request_bad_field(req, "Invalid workspaceSlug: longer than %d bytes", OAUTH_WORKSPACE_MAX);
-	if (!repo_key_valid(buf_slice(&s->repo_key)))
-		return request_bad_field(req, "Invalid repoKey: must be owner/repo as GitHub names it");
+	enum status status = fields_check_repo_key(req, buf_slice(&s->repo_key));
+	if (status != STATUS_OK)
+		return status;
 	if (!redirect_uri_allowed(buf_slice(&s->redirect_uri), req->service->conf->oauth_redirect_allow))
 		return request_bad_field(req, "Invalid redirectUri: must be craft-agent://…, http://localhost…, "
 					      "http://127.0.0.1… or one that this server allows");

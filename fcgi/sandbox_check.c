@@ -1,5 +1,4 @@
 /* sandbox_check.c: is everything there for a sandbox of a repository? (PROTOCOL section 6) */
-
 #include "cleanup.h"
 #include "clock.h"
 #include "credential.h"
@@ -39,10 +38,10 @@ static enum status read_wish(struct request *req, struct wish *w)
 static enum status check_wish(struct request *req, const struct wish *w)
 {
 	enum status status = fields_check_workspace(req, buf_slice(&w->workspace));
+	if (status == STATUS_OK)
+		status = fields_check_repo_key(req, buf_slice(&w->repo_key));
 	if (status != STATUS_OK)
 		return status;
-	if (!repo_key_valid(buf_slice(&w->repo_key)))
-		return request_bad_field(req, "Invalid repoKey: must be owner/repo as GitHub names it");
 	if (w->repo_url.len > MAX_URL ||
 	    !repo_url_names(buf_slice(&w->repo_url), req->service->conf->github_url, buf_slice(&w->repo_key)))
 		return request_bad_field(req, "Invalid repoUrl: must be the https or ssh URL of that repository on %s",
