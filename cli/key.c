@@ -8,6 +8,7 @@
 
 #include "api_key.h"
 #include "cli.h"
+#include "clock.h"
 #include "seal.h"
 
 #define MAX_RATE 1000000
@@ -74,7 +75,7 @@ static bool parse_date(const char *text, int64_t *at)
 /* Milliseconds since 1970, as text. */
 static bool expiry(const char *text, struct buf *ms)
 {
-	int64_t now = (int64_t)time(NULL), at = 0, span = 0;
+	int64_t now = clock_wall_s(), at = 0, span = 0;
 	if (parse_span(text, &span))
 		at = now + span;
 	else if (!parse_date(text, &at))

@@ -1,20 +1,11 @@
 /* access.c: keys and signatures. */
 #include "access.h"
 
-#include <time.h>
-
 #include "api_key.h"
 #include "bounds.h"
-#include "handlers.h"
+#include "clock.h"
 #include "signature.h"
 #include "workspace_keys.h"
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- signatures ---- */
 
@@ -30,12 +21,8 @@ static enum signature_result check_signature(const struct request *req, struct d
 	struct signature signature;
 	if (!has_files(&req->path))
 		return SIGNATURE_NONE;
-	for (size_t i = 0; i < req->path.count; i++) {
-		if (i)
-			buf_add_char(&path, '/');
-		buf_add_slice(&path, req->path.seg[i]);
-	}
-	enum signature_result result = signature_read(uri_query(req->target), (int64_t)time(NULL), &signature);
+	uri_path_join(&req->path, 0, &path);
+	enum signature_result result = signature_read(uri_query(req->target), clock_wall_s(), &signature);
 	if (result != SIGNATURE_OK)
 		return result;
 	if (signature_is_ours(&req->service->keys, buf_slice(&path), &signature))
@@ -48,26 +35,6 @@ static enum signature_result check_signature(const struct request *req, struct d
 
 /* ---- a workspace's key ---- */
 
-enum access_scope access_scope_of(const struct route *route)
-{
-	const char *argument = strchr(route->pattern, ':');
-	if (argument && (strncmp(argument, ":slug", 5) == 0 || strncmp(argument, ":workspace", 10) == 0))
-		return ACCESS_ARGUMENT;
-	if (route->handler == health_get)
-		return ACCESS_ANY;
-	if (route->handler == oauth_start || route->handler == sandbox_check_post ||
-	    route->handler == sandbox_create_post)
-		return ACCESS_PARAMETER;
-	return ACCESS_NONE;
-}
-
-/* The start of OAuth leads to a credential that is stored; signing stores nothing. */
-bool access_reads(const struct route *route, enum method method)
-{
-	bool reads = method == METHOD_GET || method == METHOD_HEAD;
-	return route->handler == files_sign || (reads && route->handler != oauth_start);
-}
-
 enum status access_workspace(const struct request *req, struct slice workspace)
 {
 	bool opens = !req->key || slice_eq(workspace, buf_slice(&req->key->workspace));
@@ -76,13 +43,13 @@ enum status access_workspace(const struct request *req, struct slice workspace)
 
 static enum status check_scope(const struct request *req, const struct route_match *match)
 {
-	switch (access_scope_of(match->route)) {
-	case ACCESS_ARGUMENT:
+	switch (match->route->scope) {
+	case SCOPE_ARGUMENT:
 		return access_workspace(req, match->args[0]);
-	case ACCESS_ANY:
-	case ACCESS_PARAMETER:
+	case SCOPE_ANY:
+	case SCOPE_PARAMETER:
 		return STATUS_OK;
-	case ACCESS_NONE:
+	case SCOPE_NONE:
 		break;
 	}
 	return STATUS_OTHER_WORKSPACE;
@@ -98,7 +65,7 @@ static enum status check_limits(struct request *req, const struct route_match *m
 {
 	const struct workspace_key *key = req->key;
 	if (key->per_minute && is_counted(req) &&
-	    !bounds_key(req->service->bounds, key->id, key->per_minute, now_ms())) {
+	    !bounds_key(req->service->bounds, key->id, key->per_minute, clock_ms())) {
 		int64_t wait = (60 + key->per_minute - 1) / key->per_minute;
 		(void)request_bad_field(req,
 					"Too many requests with this key, which may make %lld a minute: try "
@@ -110,7 +77,7 @@ static enum status check_limits(struct request *req, const struct route_match *m
 	if (!match->route)
 		return STATUS_OK;
 	enum status status = check_scope(req, match);
-	if (status == STATUS_OK && key->read_only && !access_reads(match->route, req->method))
+	if (status == STATUS_OK && key->read_only && match->route->effect != READS)
 		return STATUS_READ_ONLY;
 	return status;
 }
@@ -120,7 +87,7 @@ static enum status find_key(struct request *req, struct database *db)
 {
 	(void)buf_reserve(&req->key_text, API_KEY_LENGTH + 1);
 	auth_given(req->authorization, uri_query(req->target), &req->key_text);
-	bool may_ask = bounds_may_try(req->service->bounds, request_param(req, "REMOTE_ADDR"), now_ms());
+	bool may_ask = bounds_may_try(req->service->bounds, request_param(req, "REMOTE_ADDR"), clock_ms());
 	enum status status =
 		workspace_keys_find(req->service->workspace_keys, db, buf_slice(&req->key_text), may_ask, &req->key);
 	if (status == STATUS_TOO_MANY_ATTEMPTS)
@@ -133,7 +100,7 @@ static enum status find_key(struct request *req, struct database *db)
 
 static enum status wrong_key(struct request *req)
 {
-	bool ok = bounds_wrong_key(req->service->bounds, request_param(req, "REMOTE_ADDR"), now_ms());
+	bool ok = bounds_wrong_key(req->service->bounds, request_param(req, "REMOTE_ADDR"), clock_ms());
 	return ok ? STATUS_UNAUTHORIZED : STATUS_TOO_MANY_ATTEMPTS;
 }
 

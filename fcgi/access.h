@@ -15,15 +15,4 @@ enum status access_check(struct request *req, struct database *db, const struct 
  * STATUS_OTHER_WORKSPACE. */
 enum status access_workspace(const struct request *req, struct slice workspace) __attribute__((warn_unused_result));
 
-/* What a workspace's key opens of a route. */
-enum access_scope {
-	ACCESS_NONE,	  /* nothing: it isn't for one workspace */
-	ACCESS_ANY,	  /* there is nothing of any workspace in it */
-	ACCESS_ARGUMENT,  /* that of its first argument */
-	ACCESS_PARAMETER, /* the handler calls access_workspace() */
-};
-enum access_scope access_scope_of(const struct route *route);
-/* Does it leave everything as it is, so that a key that is read-only may have it? */
-bool access_reads(const struct route *route, enum method method);
-
 #endif

@@ -1,8 +1,8 @@
 /* actions.c: the session actions that deep links of the app stand for (PROTOCOL section 3). */
 #include <stdlib.h>
-#include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "database.h"
 #include "handlers.h"
 #include "header.h"
@@ -59,16 +59,9 @@ static enum status session_id(struct request *req, struct buf *id)
 
 /* ---- new-chat ---- */
 
-static int64_t wall_clock_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void build_header(struct buf *header, const char *id, struct slice name, struct slice input)
 {
-	int64_t now = wall_clock_ms();
+	int64_t now = clock_wall_ms();
 	buf_addf(header, "{\"id\":\"%s\"", id);
 	if (name.ptr) {
 		buf_add_str(header, ",\"name\":");

@@ -4,7 +4,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
 pid_t child_start(void)
@@ -20,11 +19,4 @@ pid_t child_start(void)
 		exit(1);
 	(void)sigaction(SIGCHLD, &usual, NULL);
 	return 0;
-}
-
-int64_t child_clock(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }

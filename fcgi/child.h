@@ -2,7 +2,6 @@
 #ifndef CRAFT_FCGI_CHILD_H
 #define CRAFT_FCGI_CHILD_H
 
-#include <stdint.h>
 #include <sys/types.h>
 
 #define CHILD_KILL_TIME 10000 /* ms that a child has to end after SIGTERM */
@@ -10,8 +9,5 @@
 /* fork(2); returns twice as that. The child ends with the master, and SIGCHLD is as usual in it; all of the master's
  * signals stay blocked until it has set its own. */
 pid_t child_start(void);
-
-/* ms of the monotonic clock */
-int64_t child_clock(void);
 
 #endif

@@ -208,11 +208,10 @@ static void print_database(const struct counts_all *all, struct buf *out)
 {
 	metrics_begin(out, &metrics[M_DB_SECONDS]);
 	for (size_t i = SQL_NONE + 1; i < SQL_COUNT; i++) {
-		autobuf labels = { 0 };
 		struct histogram h = sum_histogram(all, offsetof(struct counts, statements) + i * sizeof(h));
-		metrics_label(&labels, "statement", slice_of(statements[i].name));
 		if (histogram_total(&h))
-			metrics_histogram(out, &metrics[M_DB_SECONDS], &labels, &metrics_short, &h);
+			metrics_labelled_histogram(out, &metrics[M_DB_SECONDS], "statement", statements[i].name,
+						   &metrics_short, &h);
 	}
 	metrics_begin(out, &metrics[M_DB_FAILURES]);
 	for (size_t i = SQL_NONE + 1; i < SQL_COUNT; i++)

@@ -1,8 +1,7 @@
 /* credential.c: GitHub credentials of projects. */
 #include "credential.h"
 
-#include <time.h>
-
+#include "clock.h"
 #include "github_token.h"
 #include "json.h"
 #include "log.h"
@@ -12,13 +11,6 @@ void credential_found_free(struct credential_found *f)
 {
 	buf_free(&f->sealed);
 	buf_wipe(&f->token);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* The plaintext that PROTOCOL section 5 names. */
@@ -37,7 +29,7 @@ enum status credential_store(struct request *req, struct database *db, const str
 {
 	bool stale;
 	PGresult *result;
-	int64_t at = now_ms();
+	int64_t at = clock_wall_ms();
 	autowiped plain = { 0 };
 	autobuf sealed = { 0 };
 	struct db_params params = { 0 };

@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <time.h>
 
+#include "clock.h"
 #include "counts.h"
 #include "log.h"
 
@@ -21,18 +21,6 @@
 /* Set once per connection. A change that waits for its workspace longer than lock_timeout is refused by PostgreSQL,
  * so that its outcome is known. It may have to wait twice: for its place in the queue, and then for the lock. */
 static const char setting[] = "set lock_timeout = '4s'";
-
-static int64_t now_us(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static int64_t now_ms(void)
-{
-	return now_us() / 1000;
-}
 
 void database_init(struct database *db, const char *url, struct counts *counts)
 {
@@ -59,7 +47,7 @@ static bool wait_socket(PGconn *conn, short events, int64_t deadline)
 {
 	struct pollfd p = { PQsocket(conn), events, 0 };
 	for (;;) {
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - clock_ms();
 		int n = left > 0 ? poll(&p, 1, (int)left) : 0;
 		if (n > 0)
 			return true;
@@ -135,7 +123,7 @@ static bool prepare(struct database *db, PGconn *conn)
 {
 	char line[256];
 	PGresult *first = NULL;
-	bool ok = send_preparations(conn) && read_to_sync(conn, now_ms() + PREPARE_WAIT, &first);
+	bool ok = send_preparations(conn) && read_to_sync(conn, clock_ms() + PREPARE_WAIT, &first);
 	if (!ok) {
 		log_error(db->request, "preparing statements failed: %s",
 			  db_error_line(PQerrorMessage(conn), line, sizeof(line)));
@@ -150,7 +138,7 @@ static bool prepare(struct database *db, PGconn *conn)
 
 static bool connect_now(struct database *db)
 {
-	int64_t start = now_ms();
+	int64_t start = clock_ms();
 	if (start < db->hold_until)
 		return false;
 	autobuf error = { 0 };
@@ -167,7 +155,7 @@ static bool connect_now(struct database *db)
 	}
 	PQfinish(conn);
 	/* While the server hangs, every request would wait for it in turn, also those that need no database. */
-	int64_t end = now_ms();
+	int64_t end = clock_ms();
 	if (end - start >= SLOW_CONNECT)
 		db->hold_until = end + HOLD_TIME;
 	return false;
@@ -289,11 +277,11 @@ enum status database_read(struct database *db, enum statement statement, const s
 			  const PGresult **row)
 {
 	bool was_connected = db->conn != NULL;
-	int64_t started = now_us(), deadline = started / 1000 + FIRST_WAIT;
+	int64_t started = clock_us(), deadline = started / 1000 + FIRST_WAIT;
 	enum status status = try_read(db, statement, params, deadline);
-	if (status == STATUS_DATABASE_AWAY && was_connected && now_ms() < deadline)
+	if (status == STATUS_DATABASE_AWAY && was_connected && clock_ms() < deadline)
 		status = try_read(db, statement, params, deadline);
-	counts_statement(db->counts, statement, status == STATUS_OK, (uint64_t)(now_us() - started));
+	counts_statement(db->counts, statement, status == STATUS_OK, (uint64_t)(clock_us() - started));
 	*row = db->row;
 	return status;
 }
@@ -303,7 +291,7 @@ enum status database_row(struct database *db, const PGresult **row)
 	*row = NULL;
 	if (!db->reading)
 		return STATUS_OK;
-	if (next_row(db, now_ms() + ROW_WAIT) != STATUS_OK) {
+	if (next_row(db, clock_ms() + ROW_WAIT) != STATUS_OK) {
 		char line[256];
 		log_error(db->request, "a read broke off: %s", reason(db, db->row, line, sizeof(line)));
 		database_close(db);
@@ -337,7 +325,8 @@ static bool send_announcement(struct database *db, struct slice workspace)
 /* Reads the change's outcome, and leaves the pipeline where nothing else is under way. */
 static bool read_outcome(struct database *db, PGresult **first)
 {
-	return read_to_sync(db->conn, now_ms() + FIRST_WAIT, first) && (db->announcing || PQexitPipelineMode(db->conn));
+	return read_to_sync(db->conn, clock_ms() + FIRST_WAIT, first) &&
+	       (db->announcing || PQexitPipelineMode(db->conn));
 }
 
 /* The change's transaction has ended: how? */
@@ -381,9 +370,9 @@ static enum status change(struct database *db, enum statement statement, const s
 enum status database_change(struct database *db, enum statement statement, const struct db_params *params,
 			    struct slice workspace, PGresult **result, bool *stale)
 {
-	int64_t started = now_us();
+	int64_t started = clock_us();
 	enum status status = change(db, statement, params, workspace, result, stale);
-	counts_statement(db->counts, statement, status == STATUS_OK, (uint64_t)(now_us() - started));
+	counts_statement(db->counts, statement, status == STATUS_OK, (uint64_t)(clock_us() - started));
 	return status;
 }
 
@@ -392,7 +381,7 @@ enum status database_change(struct database *db, enum statement statement, const
 static bool settle_announcement(struct database *db)
 {
 	PGresult *first = NULL;
-	bool ok = read_to_sync(db->conn, now_ms() + SETTLE_WAIT, &first);
+	bool ok = read_to_sync(db->conn, clock_ms() + SETTLE_WAIT, &first);
 	if (!ok || PQresultStatus(first) == PGRES_FATAL_ERROR) {
 		char line[256];
 		log_warn(db->request, "announcing a change failed: %s", reason(db, first, line, sizeof(line)));
@@ -405,7 +394,7 @@ static bool settle_announcement(struct database *db)
 /* The rest of a read whose rows nobody wants. */
 static bool skip_rows(struct database *db)
 {
-	int64_t deadline = now_ms() + SETTLE_WAIT;
+	int64_t deadline = clock_ms() + SETTLE_WAIT;
 	for (int i = 0; db->reading && i < SKIP_ROWS; i++) {
 		if (next_row(db, deadline) != STATUS_OK)
 			return false;

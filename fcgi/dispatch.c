@@ -21,20 +21,6 @@ static enum status check_names(struct request *req)
 	return STATUS_OK;
 }
 
-/* Segments from rest_from on become one more argument. */
-static void join_rest(struct request *req)
-{
-	if (!req->rest_from)
-		return;
-	(void)buf_reserve(&req->rest, 1);
-	for (size_t i = req->rest_from; i < req->path.count; i++) {
-		if (i > req->rest_from)
-			buf_add_char(&req->rest, '/');
-		buf_add_slice(&req->rest, req->path.seg[i]);
-	}
-	req->args[req->arg_count++] = buf_slice(&req->rest);
-}
-
 static enum status find_route(struct request *req, struct database *db, unsigned *allowed)
 {
 	bool parsed = uri_path_parse(req->target, &req->path);
@@ -50,11 +36,7 @@ static enum status find_route(struct request *req, struct database *db, unsigned
 	*allowed = match.allowed;
 	if (!match.route)
 		return match.allowed ? STATUS_WRONG_METHOD : STATUS_NOT_FOUND;
-	req->route = match.route;
-	req->arg_count = match.arg_count;
-	req->rest_from = match.rest_from;
-	memcpy(req->args, match.args, sizeof(req->args));
-	join_rest(req);
+	route_take(&match, req);
 	return STATUS_OK;
 }
 

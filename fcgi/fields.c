@@ -3,6 +3,7 @@
 
 #include "access.h"
 #include "json.h"
+#include "repo_key.h"
 
 static enum status read_field(struct request *req, struct slice object, const struct field *field)
 {
@@ -30,4 +31,11 @@ enum status fields_check_workspace(struct request *req, struct slice workspace)
 	if (workspace.len > REQUEST_MAX_NAME)
 		return request_bad_field(req, "Invalid workspaceSlug: longer than %d bytes", REQUEST_MAX_NAME);
 	return access_workspace(req, workspace);
+}
+
+enum status fields_check_repo_key(struct request *req, struct slice repo_key)
+{
+	if (!repo_key_valid(repo_key))
+		return request_bad_field(req, "Invalid repoKey: must be owner/repo as GitHub names it");
+	return STATUS_OK;
 }

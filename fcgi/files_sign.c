@@ -1,9 +1,9 @@
 /* files_sign.c: makes URLs that open one file or asset for a while without a key (PROTOCOL section 4). */
 #include <stdlib.h>
-#include <time.h>
 
 #include "body.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "database.h"
 #include "file_key.h"
 #include "handlers.h"
@@ -72,5 +72,5 @@ enum status files_sign(struct request *req, struct response *res, struct databas
 		status = lifetime(req, &seconds);
 	if (status == STATUS_OK)
 		status = file_key_find(&key, req, db, &row);
-	return status == STATUS_OK ? answer_signed(req, res, &key, (int64_t)time(NULL) + seconds) : status;
+	return status == STATUS_OK ? answer_signed(req, res, &key, clock_wall_s() + seconds) : status;
 }

@@ -10,6 +10,7 @@
 #include "bounds.h"
 #include "child.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "counts.h"
 #include "log.h"
 #include "notify.h"
@@ -267,23 +268,23 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 	m.slots = slots;
 	m.counts = counts_new(m.count);
 	assign_pools(&m, counts);
-	sweeper_init(&m.sweeper, conf, child_clock());
-	watcher_init(&m.watcher, conf, m.counts, m.bounds, child_clock());
+	sweeper_init(&m.sweeper, conf, clock_ms());
+	watcher_init(&m.watcher, conf, m.counts, m.bounds, clock_ms());
 	if (!block_signals(&m)) {
 		log_error(NULL, "can't block signals: %m");
 		return 1;
 	}
 	log_info(NULL, "serving with %zu workers, %zu for uploads and %zu for what may wait for GitHub",
 		 counts[POOL_QUICK], counts[POOL_UPLOAD], counts[POOL_GITHUB]);
-	tend(&m, child_clock());
+	tend(&m, clock_ms());
 	notify_ready();
 	while (!m.draining || anybody_left(&m)) {
-		tend(&m, child_clock());
-		int64_t left = time_left(&m, child_clock());
+		tend(&m, clock_ms());
+		int64_t left = time_left(&m, clock_ms());
 		int number = sigtimedwait(&m.signals, NULL, &(struct timespec){ left / 1000, left % 1000 * 1000000 });
 		if (number > 0)
-			handle_signal(&m, number, child_clock());
-		reap(&m, child_clock());
+			handle_signal(&m, number, clock_ms());
+		reap(&m, clock_ms());
 	}
 	watcher_stop(&m.watcher);
 	log_info(NULL, "ended");

@@ -1,9 +1,9 @@
 /* oauth.c: GitHub's consent: sending the user there, and what comes back (PROTOCOL section 5). */
-#include <time.h>
-
 #include "access.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "credential.h"
+#include "fields.h"
 #include "github.h"
 #include "handlers.h"
 #include "log.h"
@@ -11,7 +11,6 @@
 #include "origin.h"
 #include "query.h"
 #include "redirect_uri.h"
-#include "repo_key.h"
 
 #define CALLBACK "/oauth/github/callback"
 #define MAX_CODE 512
@@ -69,8 +68,9 @@ static enum status check_start(struct request *req, const struct start *s)
 {
 	if (s->workspace.len > OAUTH_WORKSPACE_MAX)
 		return request_bad_field(req, "Invalid workspaceSlug: longer than %d bytes", OAUTH_WORKSPACE_MAX);
-	if (!repo_key_valid(buf_slice(&s->repo_key)))
-		return request_bad_field(req, "Invalid repoKey: must be owner/repo as GitHub names it");
+	enum status status = fields_check_repo_key(req, buf_slice(&s->repo_key));
+	if (status != STATUS_OK)
+		return status;
 	if (!redirect_uri_allowed(buf_slice(&s->redirect_uri), req->service->conf->oauth_redirect_allow))
 		return request_bad_field(req, "Invalid redirectUri: must be craft-agent://…, http://localhost…, "
 					      "http://127.0.0.1… or one that this server allows");
@@ -86,7 +86,7 @@ static bool has_ticket(const struct request *req, const struct start *s)
 {
 	struct oauth_grant grant = grant_of(s);
 	return s->ticket.len && oauth_ticket_check(req->service->seal_keys, req->service->seal_key_count, &grant,
-						   buf_slice(&s->ticket), (int64_t)time(NULL));
+						   buf_slice(&s->ticket), clock_wall_s());
 }
 
 static enum status send_to_github(struct request *req, struct response *res, const struct start *s)
@@ -97,7 +97,7 @@ static enum status send_to_github(struct request *req, struct response *res, con
 	if (status != STATUS_OK)
 		return status;
 	buf_add_str(&callback, CALLBACK);
-	if (!oauth_state_make(&req->service->seal_keys[0], &grant, (int64_t)time(NULL) + OAUTH_STATE_TIME, &state)) {
+	if (!oauth_state_make(&req->service->seal_keys[0], &grant, clock_wall_s() + OAUTH_STATE_TIME, &state)) {
 		log_error(req->id, "making an OAuth state failed");
 		return STATUS_INTERNAL;
 	}
@@ -245,7 +245,7 @@ static enum status open_state(struct request *req, struct oauth_state *state)
 		return request_bad_field(req, "Invalid state parameter");
 	}
 	switch (oauth_state_open(req->service->seal_keys, req->service->seal_key_count, buf_slice(&text),
-				 (int64_t)time(NULL), state)) {
+				 clock_wall_s(), state)) {
 	case OAUTH_STATE_OK:
 		return STATUS_OK;
 	case OAUTH_STATE_EXPIRED:

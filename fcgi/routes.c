@@ -16,53 +16,53 @@
 /* One line is one route. */
 /* clang-format off */
 const struct route routes[] = {
-	{ READ, "/", KEY_IF_SENT, 0, health_get, SQL_NONE, SQL_NONE, false, NULL },
-	{ READ, W, KEY_REQUIRED, 0, health_upgrade, SQL_NONE, SQL_NONE, false, NULL },
+	{ READ, "/", KEY_IF_SENT, SCOPE_ANY, READS, 0, health_get, SQL_NONE, SQL_NONE, false, NULL },
+	{ READ, W, KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, health_upgrade, SQL_NONE, SQL_NONE, false, NULL },
 
-	{ READ, W "/sessions", KEY_REQUIRED, 0, documents_list, SQL_SESSIONS, SQL_WORKSPACE_TAG, true, NULL },
-	{ READ, W "/sessions/:id", KEY_REQUIRED, 0, sessions_get, SQL_SESSION_PARTS, SQL_SESSION_TAG, false, NULL },
-	{ READ, W "/sessions/:id/plans", KEY_REQUIRED, 0, documents_list, SQL_PLANS, SQL_WORKSPACE_TAG, true, NULL },
-	{ READ, W "/sessions/:id/plans/:fileName", KEY_REQUIRED, 0, plans_get, SQL_PLAN_PARTS, SQL_NONE, false, NULL },
-	{ READ, W "/sources", KEY_REQUIRED, 0, documents_list, SQL_SOURCES, SQL_WORKSPACE_TAG, true, NULL },
-	{ READ, W "/sources/:sourceSlug", KEY_REQUIRED, 0, documents_get, SQL_SOURCE, SQL_NONE, false, NULL },
-	{ READ, W "/statuses", KEY_REQUIRED, 0, documents_get, SQL_STATUSES, SQL_WORKSPACE_TAG, true, NULL },
-	{ READ, W "/labels", KEY_REQUIRED, 0, documents_get, SQL_LABELS, SQL_WORKSPACE_TAG, true, NULL },
-	{ READ, W "/skills", KEY_REQUIRED, 0, documents_list, SQL_SKILLS, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/sessions", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_list, SQL_SESSIONS, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/sessions/:id", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, sessions_get, SQL_SESSION_PARTS, SQL_SESSION_TAG, false, NULL },
+	{ READ, W "/sessions/:id/plans", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_list, SQL_PLANS, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/sessions/:id/plans/:fileName", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, plans_get, SQL_PLAN_PARTS, SQL_NONE, false, NULL },
+	{ READ, W "/sources", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_list, SQL_SOURCES, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/sources/:sourceSlug", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_get, SQL_SOURCE, SQL_NONE, false, NULL },
+	{ READ, W "/statuses", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_get, SQL_STATUSES, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/labels", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_get, SQL_LABELS, SQL_WORKSPACE_TAG, true, NULL },
+	{ READ, W "/skills", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_list, SQL_SKILLS, SQL_WORKSPACE_TAG, true, NULL },
 
-	{ READ, W "/projects", KEY_REQUIRED, 0, documents_list, SQL_PROJECTS, SQL_NONE, true, NULL },
-	{ READ, W "/projects/:repoKey", KEY_REQUIRED, 0, projects_get, SQL_PROJECT, SQL_NONE, false, NULL },
-	{ READ, W "/projects/:owner/:repo", KEY_REQUIRED, 0, projects_get, SQL_PROJECT, SQL_NONE, false, NULL },
-	{ METHOD_DELETE, W "/projects/:repoKey/credential", KEY_REQUIRED, 0, projects_delete_credential, SQL_CREDENTIAL_DELETE, SQL_NONE, false, NULL },
-	{ METHOD_DELETE, W "/projects/:owner/:repo/credential", KEY_REQUIRED, 0, projects_delete_credential, SQL_CREDENTIAL_DELETE, SQL_NONE, false, NULL },
+	{ READ, W "/projects", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_list, SQL_PROJECTS, SQL_NONE, true, NULL },
+	{ READ, W "/projects/:repoKey", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, projects_get, SQL_PROJECT, SQL_NONE, false, NULL },
+	{ READ, W "/projects/:owner/:repo", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, projects_get, SQL_PROJECT, SQL_NONE, false, NULL },
+	{ METHOD_DELETE, W "/projects/:repoKey/credential", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, projects_delete_credential, SQL_CREDENTIAL_DELETE, SQL_NONE, false, NULL },
+	{ METHOD_DELETE, W "/projects/:owner/:repo/credential", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, projects_delete_credential, SQL_CREDENTIAL_DELETE, SQL_NONE, false, NULL },
 
-	{ READ, W "/sandbox/sessions", KEY_REQUIRED, 0, documents_list, SQL_SANDBOXES, SQL_NONE, true, NULL },
-	{ READ, W "/sandbox/sessions/:sessionId", KEY_REQUIRED, 0, documents_get, SQL_SANDBOX, SQL_NONE, false, NULL },
+	{ READ, W "/sandbox/sessions", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_list, SQL_SANDBOXES, SQL_NONE, true, NULL },
+	{ READ, W "/sandbox/sessions/:sessionId", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_get, SQL_SANDBOX, SQL_NONE, false, NULL },
 
-	{ METHOD_POST, W "/actions/new-chat", KEY_REQUIRED, ACTION_BODY, actions_new_chat, SQL_SESSION_CREATE, SQL_NONE, false, NULL },
-	{ METHOD_POST, W "/actions/flag-session", KEY_REQUIRED, ACTION_BODY, actions_flag_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
-	{ METHOD_POST, W "/actions/unflag-session", KEY_REQUIRED, ACTION_BODY, actions_unflag_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
-	{ METHOD_POST, W "/actions/rename-session", KEY_REQUIRED, ACTION_BODY, actions_rename_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
-	{ METHOD_POST, W "/actions/delete-session", KEY_REQUIRED, ACTION_BODY, actions_delete_session, SQL_SESSION_DELETE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/new-chat", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, ACTION_BODY, actions_new_chat, SQL_SESSION_CREATE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/flag-session", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, ACTION_BODY, actions_flag_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/unflag-session", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, ACTION_BODY, actions_unflag_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/rename-session", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, ACTION_BODY, actions_rename_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/delete-session", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, ACTION_BODY, actions_delete_session, SQL_SESSION_DELETE, SQL_NONE, false, NULL },
 
-	{ METHOD_GET, "/oauth/github", KEY_IF_SENT, 0, oauth_start, SQL_NONE, SQL_NONE, false, NULL },
-	{ METHOD_GET, "/oauth/github/callback", KEY_NOT_ASKED, 0, oauth_callback, SQL_OAUTH_USE, SQL_NONE, false, NULL },
-	{ METHOD_POST, "/api/sandbox/check", KEY_REQUIRED, SMALL_BODY, sandbox_check_post, SQL_PROJECT_REMEMBER, SQL_NONE, false, NULL },
-	{ METHOD_POST, "/api/sandbox/create", KEY_REQUIRED, SMALL_BODY, sandbox_create_post, SQL_SANDBOX_CREATE, SQL_NONE, false, NULL },
-	{ READ, S "/status", KEY_REQUIRED, 0, sandbox_status_get, SQL_SANDBOX, SQL_NONE, false, NULL },
-	{ METHOD_DELETE, S, KEY_REQUIRED, 0, sandbox_delete, SQL_SANDBOX_DELETE, SQL_NONE, false, NULL },
-	{ METHOD_POST, S "/heartbeat", KEY_REQUIRED, 0, sandbox_heartbeat_post, SQL_SANDBOX_TOUCH, SQL_NONE, false, NULL },
+	{ METHOD_GET, "/oauth/github", KEY_IF_SENT, SCOPE_PARAMETER, CHANGES, 0, oauth_start, SQL_NONE, SQL_NONE, false, NULL },
+	{ METHOD_GET, "/oauth/github/callback", KEY_NOT_ASKED, SCOPE_NONE, CHANGES, 0, oauth_callback, SQL_OAUTH_USE, SQL_NONE, false, NULL },
+	{ METHOD_POST, "/api/sandbox/check", KEY_REQUIRED, SCOPE_PARAMETER, CHANGES, SMALL_BODY, sandbox_check_post, SQL_PROJECT_REMEMBER, SQL_NONE, false, NULL },
+	{ METHOD_POST, "/api/sandbox/create", KEY_REQUIRED, SCOPE_PARAMETER, CHANGES, SMALL_BODY, sandbox_create_post, SQL_SANDBOX_CREATE, SQL_NONE, false, NULL },
+	{ READ, S "/status", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, sandbox_status_get, SQL_SANDBOX, SQL_NONE, false, NULL },
+	{ METHOD_DELETE, S, KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, sandbox_delete, SQL_SANDBOX_DELETE, SQL_NONE, false, NULL },
+	{ METHOD_POST, S "/heartbeat", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, sandbox_heartbeat_post, SQL_SANDBOX_TOUCH, SQL_NONE, false, NULL },
 
-	{ METHOD_DELETE, "/files/:workspace/:session", KEY_REQUIRED, 0, files_delete_session, SQL_FILES_DELETE_SESSION, SQL_NONE, true, file_key_check },
-	{ READ, "/files/:workspace/:session/:type", KEY_REQUIRED, 0, files_list, SQL_FILES, SQL_NONE, true, file_key_check },
-	{ METHOD_PUT, F, KEY_REQUIRED, 0, files_put, SQL_FILE_PUT, SQL_NONE, false, upload_check },
-	{ READ, F, KEY_OR_SIGNATURE, 0, files_get, SQL_FILE_FIND, SQL_NONE, false, file_key_check },
-	{ METHOD_DELETE, F, KEY_REQUIRED, 0, files_delete, SQL_FILE_DELETE, SQL_NONE, false, file_key_check },
-	{ METHOD_POST, F "/sign", KEY_REQUIRED, 0, files_sign, SQL_FILE_FIND, SQL_NONE, false, files_sign_check },
+	{ METHOD_DELETE, "/files/:workspace/:session", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, files_delete_session, SQL_FILES_DELETE_SESSION, SQL_NONE, true, file_key_check },
+	{ READ, "/files/:workspace/:session/:type", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, files_list, SQL_FILES, SQL_NONE, true, file_key_check },
+	{ METHOD_PUT, F, KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, files_put, SQL_FILE_PUT, SQL_NONE, false, upload_check },
+	{ READ, F, KEY_OR_SIGNATURE, SCOPE_ARGUMENT, READS, 0, files_get, SQL_FILE_FIND, SQL_NONE, false, file_key_check },
+	{ METHOD_DELETE, F, KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, files_delete, SQL_FILE_DELETE, SQL_NONE, false, file_key_check },
+	{ METHOD_POST, F "/sign", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, files_sign, SQL_FILE_FIND, SQL_NONE, false, files_sign_check },
 
-	{ METHOD_PUT, A, KEY_REQUIRED, 0, files_put, SQL_FILE_PUT, SQL_NONE, false, upload_check },
-	{ READ, A, KEY_OR_SIGNATURE, 0, files_get, SQL_FILE_FIND, SQL_NONE, false, file_key_check },
-	{ METHOD_DELETE, A, KEY_REQUIRED, 0, files_delete, SQL_FILE_DELETE, SQL_NONE, false, file_key_check },
-	{ METHOD_POST, "/assets/:workspace/sign/*path", KEY_REQUIRED, 0, files_sign, SQL_FILE_FIND, SQL_NONE, false, files_sign_check },
+	{ METHOD_PUT, A, KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, files_put, SQL_FILE_PUT, SQL_NONE, false, upload_check },
+	{ READ, A, KEY_OR_SIGNATURE, SCOPE_ARGUMENT, READS, 0, files_get, SQL_FILE_FIND, SQL_NONE, false, file_key_check },
+	{ METHOD_DELETE, A, KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, files_delete, SQL_FILE_DELETE, SQL_NONE, false, file_key_check },
+	{ METHOD_POST, "/assets/:workspace/sign/*path", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, files_sign, SQL_FILE_FIND, SQL_NONE, false, files_sign_check },
 };
 /* clang-format on */
 const size_t routes_count = sizeof(routes) / sizeof(*routes);
@@ -144,4 +144,18 @@ void route_find(const struct uri_path *path, enum method method, struct route_ma
 		}
 		match->allowed = tried.allowed;
 	}
+}
+
+void route_take(const struct route_match *match, struct request *req)
+{
+	req->route = match->route;
+	req->arg_count = match->arg_count;
+	req->rest_from = match->rest_from;
+	memcpy(req->args, match->args, sizeof(req->args));
+	if (!req->rest_from)
+		return;
+	/* An empty one isn't NULL. */
+	(void)buf_reserve(&req->rest, 1);
+	uri_path_join(&req->path, req->rest_from, &req->rest);
+	req->args[req->arg_count++] = buf_slice(&req->rest);
 }

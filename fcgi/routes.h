@@ -23,11 +23,24 @@ enum route_key {
 	KEY_NOT_ASKED,	  /* the handler looks for something else; a key is not looked at */
 };
 
+/* What a workspace's key opens of a route. */
+enum route_scope {
+	SCOPE_NONE,	 /* nothing: it isn't for one workspace */
+	SCOPE_ANY,	 /* there is nothing of any workspace in it */
+	SCOPE_ARGUMENT,	 /* that of its first argument */
+	SCOPE_PARAMETER, /* the handler calls access_workspace() */
+};
+
+/* Does it leave everything as it is, so that a key that is read-only may have it? */
+enum route_effect { READS, CHANGES };
+
 struct route {
 	unsigned methods; /* enum method bits; HEAD goes with GET */
 	const char
 		*pattern; /* segments; ":name" takes any one that isn't empty, "*name" at the end all that are left */
 	enum route_key key;
+	enum route_scope scope;
+	enum route_effect effect;
 	size_t body_limit; /* bytes; 0: a body is not read. Else it must be a JSON object */
 	route_handler *handler;
 	enum statement statement;
@@ -52,5 +65,8 @@ void routes_print(FILE *out);
 
 /* Looks up a decoded path. */
 void route_find(const struct uri_path *path, enum method method, struct route_match *match);
+/* The request's path (req->path) was found to match: gives it its route and its arguments, the segments of a "*name"
+ * joined to one more. */
+void route_take(const struct route_match *match, struct request *req);
 
 #endif

@@ -7,7 +7,6 @@
 #include "json.h"
 #include "log.h"
 #include "origin.h"
-#include "repo_key.h"
 
 /* ---- create ---- */
 
@@ -30,10 +29,10 @@ static enum status read_wish(struct request *req, struct wish *w)
 	enum status status = fields_read(req, fields, 3);
 	if (status == STATUS_OK)
 		status = fields_check_workspace(req, buf_slice(&w->workspace));
+	if (status == STATUS_OK)
+		status = fields_check_repo_key(req, buf_slice(&w->repo_key));
 	if (status != STATUS_OK)
 		return status;
-	if (!repo_key_valid(buf_slice(&w->repo_key)))
-		return request_bad_field(req, "Invalid repoKey: must be owner/repo as GitHub names it");
 	if (!branch_valid(buf_slice(&w->branch)))
 		return request_bad_field(req,
 					 "Invalid branch: must be a branch's name as git takes it, of at most %d bytes",

@@ -1,7 +1,6 @@
 /* sandbox_check.c: is everything there for a sandbox of a repository? (PROTOCOL section 6) */
-#include <time.h>
-
 #include "cleanup.h"
+#include "clock.h"
 #include "credential.h"
 #include "fields.h"
 #include "github.h"
@@ -39,10 +38,10 @@ static enum status read_wish(struct request *req, struct wish *w)
 static enum status check_wish(struct request *req, const struct wish *w)
 {
 	enum status status = fields_check_workspace(req, buf_slice(&w->workspace));
+	if (status == STATUS_OK)
+		status = fields_check_repo_key(req, buf_slice(&w->repo_key));
 	if (status != STATUS_OK)
 		return status;
-	if (!repo_key_valid(buf_slice(&w->repo_key)))
-		return request_bad_field(req, "Invalid repoKey: must be owner/repo as GitHub names it");
 	if (w->repo_url.len > MAX_URL ||
 	    !repo_url_names(buf_slice(&w->repo_url), req->service->conf->github_url, buf_slice(&w->repo_key)))
 		return request_bad_field(req, "Invalid repoUrl: must be the https or ssh URL of that repository on %s",
@@ -69,7 +68,7 @@ static enum status confirm(struct request *req, struct database *db, const struc
 {
 	struct slice workspace = buf_slice(&w->workspace), repo_key = buf_slice(&w->repo_key);
 	struct github *github = service_github(req->service);
-	if (!found->usable || !github || (int64_t)time(NULL) * 1000 - found->checked_ms < CHECK_EVERY)
+	if (!found->usable || !github || clock_wall_s() * 1000 - found->checked_ms < CHECK_EVERY)
 		return STATUS_OK;
 	switch (github_repo(github, req->id, buf_slice(&found->token), repo_key, CHECK_TIMEOUT, NULL)) {
 	case GITHUB_OK:
@@ -95,7 +94,7 @@ static enum status answer_needs_auth(struct request *req, struct response *res, 
 	enum status status = origin_add(req, &url);
 	if (status != STATUS_OK)
 		return status;
-	if (!oauth_ticket_make(&req->service->seal_keys[0], &grant, (int64_t)time(NULL) + OAUTH_TICKET_TIME, &ticket)) {
+	if (!oauth_ticket_make(&req->service->seal_keys[0], &grant, clock_wall_s() + OAUTH_TICKET_TIME, &ticket)) {
 		log_error(req->id, "making an OAuth ticket failed");
 		return STATUS_INTERNAL;
 	}

@@ -8,7 +8,7 @@
 
 #include "conf.h"
 
-/* Times in ms of child_clock(). */
+/* Times in ms of clock_ms(). */
 struct sweeper {
 	const struct conf *conf;
 	pid_t pid;	  /* 0: none runs */

@@ -7,34 +7,23 @@
 #include <time.h>
 
 #include "child.h"
-#include "db_watch.h"
 #include "log.h"
-#include "monitor.h"
+#include "watch.h"
 
 #define AGAIN_MS 1000  /* after it ended by itself */
 #define STOP_STEPS 200 /* of 10 ms, until it is killed */
 
 /* ---- in the child ---- */
 
-static const struct db_watch_metrics database_metrics = {
-	.up = { "craft_fcgi_db_up", METRIC_GAUGE, "1 while the database answers and takes changes" },
-	.seconds = { "craft_fcgi_db_seconds", METRIC_HISTOGRAM, "How long the database takes for the least question" },
-	.lost = { "craft_fcgi_db_lost_total", METRIC_COUNTER, "Losses of the connection that asks it" },
-};
-
 struct telling {
-	const struct watcher *watcher;
-	struct db_watch *database;
-	struct monitor *monitor;
+	struct watch *watch;
 	uv_signal_t term;
 };
 
 static void print(void *user, struct buf *out)
 {
-	const struct telling *t = user;
-	counts_print(t->watcher->counts, t->watcher->bounds, out);
-	db_watch_print(t->database, &database_metrics, out);
-	metrics_process(out);
+	const struct watcher *w = user;
+	counts_print(w->counts, w->bounds, out);
 }
 
 /* Has every pool a worker? */
@@ -50,24 +39,22 @@ static bool have_workers(const struct counts_all *all)
 	return true;
 }
 
-static bool is_ready(void *user, struct buf *reason)
+static void look(void *user, const struct db_watch *database, struct buf *reason)
 {
-	const struct telling *t = user;
-	if (t->watcher->counts->draining)
+	const struct watcher *w = user;
+	if (w->counts->draining)
 		buf_add_str(reason, "draining");
-	else if (!have_workers(t->watcher->counts))
+	else if (!have_workers(w->counts))
 		buf_add_str(reason, "no worker runs");
 	else
-		(void)db_watch_ready(t->database, reason);
-	return !reason->len;
+		(void)db_watch_ready(database, reason);
 }
 
 static void on_term(uv_signal_t *handle, int number)
 {
 	struct telling *t = handle->data;
 	(void)number;
-	monitor_free(t->monitor);
-	db_watch_free(t->database);
+	watch_free(t->watch);
 	uv_close((uv_handle_t *)&t->term, NULL);
 }
 
@@ -82,20 +69,23 @@ static void take_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int run(const struct watcher *w)
+static int run(struct watcher *w)
 {
-	const struct conf *conf = w->conf;
-	struct telling t = { .watcher = w };
-	const struct monitor_source source = { print, is_ready, &t };
+	static const struct watch_program program = {
+		.key = "FCGI_METRICS_LISTEN",
+		.application = "craft-fcgi watch",
+		.database = DB_WATCH_METRICS("craft_fcgi"),
+		.print = print,
+		.look = look,
+	};
+	struct telling t = { 0 };
 	uv_loop_t loop;
 	(void)uv_loop_init(&loop);
 	(void)uv_signal_init(&loop, &t.term);
 	t.term.data = &t;
 	(void)uv_signal_start(&t.term, on_term, SIGTERM);
 	take_signals();
-	t.database = db_watch_new(&loop, conf->database_url, "craft-fcgi watch");
-	t.monitor = monitor_new(&loop, "FCGI_METRICS_LISTEN", conf->fcgi_metrics_listen, (mode_t)conf->socket_mode,
-				&source);
+	t.watch = watch_new(&loop, &program, w->conf, w->conf->fcgi_metrics_listen, w);
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	(void)uv_loop_close(&loop);
 	return 0;

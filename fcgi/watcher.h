@@ -19,7 +19,7 @@ void watcher_init(struct watcher *w, const struct conf *conf, const struct count
 		  const struct bounds *bounds, int64_t now);
 /* Starts it when it is due. */
 void watcher_tend(struct watcher *w, int64_t now);
-/* ms of child_clock() when watcher_tend() has something to do; INT64_MAX: nothing. */
+/* ms of clock_ms() when watcher_tend() has something to do; INT64_MAX: nothing. */
 int64_t watcher_due(const struct watcher *w);
 /* A child of the master's ended; it may have been this one. */
 void watcher_ended(struct watcher *w, pid_t pid, int64_t now);

@@ -8,10 +8,10 @@
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "bucket.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "counts.h"
 #include "database.h"
 #include "dispatch.h"
@@ -33,13 +33,6 @@ struct worker {
 	bool leaving;
 	struct bucket refusals; /* lines of the log about them */
 };
-
-static int64_t clock_us(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 /* SIGTERM stays blocked and is read: libfcgi takes an interrupted read or write for the end of the connection, so a
  * signal in the middle of a request would lose it, and one just before accept() would be slept through. */
@@ -78,9 +71,8 @@ static enum log_level level_for(struct worker *w, const struct request *req, con
 	/* A key that makes too many requests makes many. */
 	if (!refused || (req->has_key && !req->retry_after))
 		return LOG_INFO;
-	return bucket_take(&w->refusals, REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, (uint64_t)(clock_us() / 1000))
-		       ? LOG_INFO
-		       : LOG_DEBUG;
+	bool may = bucket_take(&w->refusals, REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, (uint64_t)clock_ms());
+	return may ? LOG_INFO : LOG_DEBUG;
 }
 
 static void log_access(struct worker *w, const struct request *req, const struct response *res, int64_t started)

@@ -2,9 +2,9 @@
 #include "workspace_keys.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "bucket.h"
+#include "clock.h"
 #include "log.h"
 #include "map.h"
 
@@ -36,13 +36,6 @@ struct workspace_keys {
 	struct map signers;	/* workspace -> struct signers */
 	struct bucket unknown;
 };
-
-static int64_t clock_ms(clockid_t clock)
-{
-	struct timespec t;
-	(void)clock_gettime(clock, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 struct workspace_keys *workspace_keys_new(const struct seal_key *seal_keys, size_t seal_key_count)
 {
@@ -110,7 +103,7 @@ static bool may_ask_unknown(struct workspace_keys *keys, int64_t now)
 
 static bool has_expired(int64_t expires_ms)
 {
-	return expires_ms && clock_ms(CLOCK_REALTIME) >= expires_ms;
+	return expires_ms && clock_wall_ms() >= expires_ms;
 }
 
 /* ---- by id ---- */
@@ -194,7 +187,7 @@ static enum status ask_new(struct workspace_keys *keys, struct database *db, str
 static enum status look_up(struct workspace_keys *keys, struct database *db, struct slice id, bool may_ask,
 			   struct workspace_key **found)
 {
-	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	int64_t now = clock_ms();
 	struct workspace_key *key = map_get(&keys->known, id);
 	*found = key;
 	if (key)
@@ -278,7 +271,7 @@ static bool ask_signers(const struct workspace_keys *keys, struct signers *s, st
 bool workspace_keys_signed(struct workspace_keys *keys, struct database *db, struct slice workspace, struct slice path,
 			   const struct signature *signature)
 {
-	int64_t now = clock_ms(CLOCK_MONOTONIC);
+	int64_t now = clock_ms();
 	struct signers *s = signers_of(keys, workspace);
 	if (!is_fresh(s->asked_at, now) &&
 	    ((!s->count && !may_ask_unknown(keys, now)) || !ask_signers(keys, s, db, workspace, now)))

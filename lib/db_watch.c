@@ -113,7 +113,6 @@ void db_watch_print(const struct db_watch *w, const struct db_watch_metrics *nam
 {
 	autobuf reason = { 0 };
 	metrics_single(out, &names->up, db_watch_ready(w, &reason));
-	metrics_begin(out, &names->seconds);
-	metrics_histogram(out, &names->seconds, NULL, &metrics_short, &w->seconds);
+	metrics_single_histogram(out, &names->seconds, &metrics_short, &w->seconds);
 	metrics_single(out, &names->lost, counter_read(&w->lost));
 }

@@ -21,6 +21,13 @@ bool db_watch_ready(const struct db_watch *watch, struct buf *reason);
 struct db_watch_metrics {
 	struct metric up, seconds, lost;
 };
+/* Their names in a program whose metrics begin with this. */
+/* clang-format off */
+#define DB_WATCH_METRICS(prefix) { \
+	.up = { prefix "_db_up", METRIC_GAUGE, "1 while the database answers and takes changes" }, \
+	.seconds = { prefix "_db_seconds", METRIC_HISTOGRAM, "How long the database takes for the least question" }, \
+	.lost = { prefix "_db_lost_total", METRIC_COUNTER, "Losses of the connection that asks it" } }
+/* clang-format on */
 void db_watch_print(const struct db_watch *watch, const struct db_watch_metrics *names, struct buf *out);
 
 #endif

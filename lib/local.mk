@@ -9,6 +9,7 @@ lib_libcraft_a_SOURCES = \
 	lib/buf.c lib/buf.h \
 	lib/cleanup.h \
 	lib/client_key.c lib/client_key.h \
+	lib/clock.c lib/clock.h \
 	lib/conf.c lib/conf.h \
 	lib/conf_keys.c lib/conf_keys.h \
 	lib/conf_value.c lib/conf_value.h \
@@ -36,5 +37,6 @@ lib_libcraft_a_SOURCES = \
 	lib/tally.c lib/tally.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \
-	lib/uuid.c lib/uuid.h
+	lib/uuid.c lib/uuid.h \
+	lib/watch.c lib/watch.h
 lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS)

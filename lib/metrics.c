@@ -135,6 +135,21 @@ void metrics_labelled(struct buf *out, const struct metric *m, const char *label
 	metrics_value(out, m, &labels, n);
 }
 
+void metrics_single_histogram(struct buf *out, const struct metric *m, const struct histogram_scale *scale,
+			      const struct histogram *h)
+{
+	metrics_begin(out, m);
+	metrics_histogram(out, m, NULL, scale, h);
+}
+
+void metrics_labelled_histogram(struct buf *out, const struct metric *m, const char *label, const char *value,
+				const struct histogram_scale *scale, const struct histogram *h)
+{
+	autobuf labels = { 0 };
+	metrics_label(&labels, label, slice_of(value));
+	metrics_histogram(out, m, &labels, scale, h);
+}
+
 /* ---- the process ---- */
 
 static const struct metric build_info = { "craft_build_info", METRIC_GAUGE, "1, with the version that runs" };

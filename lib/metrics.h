@@ -79,6 +79,10 @@ void metrics_histogram(struct buf *out, const struct metric *m, const struct buf
 /* A metric with one sample without labels, and one with a sample for one label's value. */
 void metrics_single(struct buf *out, const struct metric *m, uint64_t value);
 void metrics_labelled(struct buf *out, const struct metric *m, const char *label, const char *value, uint64_t n);
+void metrics_single_histogram(struct buf *out, const struct metric *m, const struct histogram_scale *scale,
+			      const struct histogram *h);
+void metrics_labelled_histogram(struct buf *out, const struct metric *m, const char *label, const char *value,
+				const struct histogram_scale *scale, const struct histogram *h);
 
 /* What every program tells of its process: build, memory, CPU time. */
 void metrics_process(struct buf *out);

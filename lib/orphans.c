@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "blob_rows.h"
 #include "cleanup.h"
+#include "clock.h"
 
 #define SHARDS 256
 
@@ -79,7 +79,7 @@ static bool take_entry(struct shard *s, const char *name, struct buf *error)
 		s->o->foreign++;
 		return true;
 	}
-	if (s->o->min_age != ORPHANS_ANY_AGE && (int64_t)time(NULL) - (int64_t)st.st_mtime < s->o->min_age)
+	if (s->o->min_age != ORPHANS_ANY_AGE && clock_wall_s() - (int64_t)st.st_mtime < s->o->min_age)
 		return true;
 	memcpy(s->batch.ids[s->batch.count++], name, UUID_SIZE);
 	return s->batch.count < BLOB_BATCH || judge_batch(s, error);

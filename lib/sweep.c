@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "blob_rows.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "orphans.h"
 
 struct sweep {
@@ -98,7 +98,7 @@ static bool sweep_stray(struct sweep *s, const char *name, struct buf *error)
 		s->result->foreign++;
 		return true;
 	}
-	if ((int64_t)time(NULL) - (int64_t)st.st_mtime < s->options->stray_age)
+	if (clock_wall_s() - (int64_t)st.st_mtime < s->options->stray_age)
 		return true;
 	if (!s->options->dry_run && unlinkat(s->blobs->incoming, name, 0)) {
 		if (errno == ENOENT)

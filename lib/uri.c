@@ -116,6 +116,15 @@ void uri_path_free(struct uri_path *path)
 	buf_free(&path->text);
 }
 
+void uri_path_join(const struct uri_path *path, size_t from, struct buf *out)
+{
+	for (size_t i = from; i < path->count; i++) {
+		if (i > from)
+			buf_add_char(out, '/');
+		buf_add_slice(out, path->seg[i]);
+	}
+}
+
 struct slice uri_query(struct slice target)
 {
 	struct slice before = until(target, "?#");

@@ -21,6 +21,9 @@ bool uri_decode(struct slice in, struct buf *out);
  * slash, a malformed escape, NUL or invalid UTF-8 in a segment, or more than URI_MAX_SEGMENTS. Free it in any case. */
 bool uri_path_parse(struct slice target, struct uri_path *path);
 void uri_path_free(struct uri_path *path);
+/* Appends the segments from this one on, decoded as they are, with slashes between them; nothing when there are none.
+ */
+void uri_path_join(const struct uri_path *path, size_t from, struct buf *out);
 
 /* The query of a target, without the '?'; empty when there is none. */
 struct slice uri_query(struct slice target);

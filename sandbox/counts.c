@@ -78,11 +78,6 @@ void counts_job(struct counts *c, enum job_kind kind, const char *outcome, uint6
 
 /* ---- telling ---- */
 
-static void single(struct buf *out, int which, uint64_t value)
-{
-	metrics_single(out, &metrics[which], value);
-}
-
 static uint64_t count_status(const struct daemon *d, const char *status)
 {
 	const struct sandbox *sb;
@@ -101,16 +96,15 @@ static void print_sandboxes(const struct daemon *d, struct buf *out)
 	metrics_begin(out, &metrics[M_SANDBOXES]);
 	for (size_t i = 0; i < sizeof(statuses) / sizeof(*statuses); i++)
 		metrics_labelled(out, &metrics[M_SANDBOXES], "status", statuses[i], count_status(d, statuses[i]));
-	single(out, M_SANDBOXES_MAX, (uint64_t)d->conf.sandbox_max);
+	metrics_single(out, &metrics[M_SANDBOXES_MAX], (uint64_t)d->conf.sandbox_max);
 	metrics_begin(out, &metrics[M_BEGUN]);
 	metrics_labelled(out, &metrics[M_BEGUN], "how", "made", counter_read(&c->made));
 	metrics_labelled(out, &metrics[M_BEGUN], "how", "adopted", counter_read(&c->adopted));
 	metrics_begin(out, &metrics[M_ENDED]);
 	for (size_t i = 0; i < COUNTS_REASONS; i++)
 		metrics_labelled(out, &metrics[M_ENDED], "reason", reasons[i], counter_read(&c->ended[i]));
-	metrics_begin(out, &metrics[M_CLONE_SECONDS]);
-	metrics_histogram(out, &metrics[M_CLONE_SECONDS], NULL, &metrics_long, &c->clone_seconds);
-	single(out, M_CLONE_FAILURES, counter_read(&c->failed_clones));
+	metrics_single_histogram(out, &metrics[M_CLONE_SECONDS], &metrics_long, &c->clone_seconds);
+	metrics_single(out, &metrics[M_CLONE_FAILURES], counter_read(&c->failed_clones));
 }
 
 static void print_ended_jobs(const struct counts *c, struct buf *out)
@@ -125,11 +119,9 @@ static void print_ended_jobs(const struct counts *c, struct buf *out)
 		}
 	}
 	metrics_begin(out, &metrics[M_JOB_SECONDS]);
-	for (size_t kind = 0; kind < COUNTS_KINDS; kind++) {
-		autobuf labels = { 0 };
-		metrics_label(&labels, "kind", slice_of(kinds[kind]));
-		metrics_histogram(out, &metrics[M_JOB_SECONDS], &labels, &metrics_long, &c->job_seconds[kind]);
-	}
+	for (size_t kind = 0; kind < COUNTS_KINDS; kind++)
+		metrics_labelled_histogram(out, &metrics[M_JOB_SECONDS], "kind", kinds[kind], &metrics_long,
+					   &c->job_seconds[kind]);
 }
 
 static void print_work(const struct daemon *d, struct buf *out)
@@ -148,10 +140,10 @@ static void print_work(const struct daemon *d, struct buf *out)
 	metrics_begin(out, &metrics[M_JOBS_NOW]);
 	for (size_t kind = 0; kind < COUNTS_KINDS; kind++)
 		metrics_labelled(out, &metrics[M_JOBS_NOW], "kind", kinds[kind], now[kind]);
-	single(out, M_MESSAGES, counter_read(&d->counts->messages));
-	single(out, M_MESSAGE_BYTES, counter_read(&d->counts->message_bytes));
-	single(out, M_QUEUE_BYTES, queued);
-	single(out, M_EGRESS, counter_read(&d->counts->egress_refused));
+	metrics_single(out, &metrics[M_MESSAGES], counter_read(&d->counts->messages));
+	metrics_single(out, &metrics[M_MESSAGE_BYTES], counter_read(&d->counts->message_bytes));
+	metrics_single(out, &metrics[M_QUEUE_BYTES], queued);
+	metrics_single(out, &metrics[M_EGRESS], counter_read(&d->counts->egress_refused));
 }
 
 void counts_print(const struct daemon *d, struct buf *out)
@@ -162,5 +154,5 @@ void counts_print(const struct daemon *d, struct buf *out)
 	metrics_begin(out, &metrics[M_STORE_QUEUE]);
 	metrics_labelled(out, &metrics[M_STORE_QUEUE], "connection", "state", store_waiting(d->state));
 	metrics_labelled(out, &metrics[M_STORE_QUEUE], "connection", "messages", store_waiting(d->streams));
-	single(out, M_DRAINING, d->draining);
+	metrics_single(out, &metrics[M_DRAINING], d->draining);
 }

@@ -397,6 +397,11 @@ void host_tick(struct host *host, uint64_t now)
 	}
 }
 
+const struct daemon *host_daemon(const struct host *host)
+{
+	return host->daemon;
+}
+
 bool host_serves(const struct host *host)
 {
 	return host->begun && !host->daemon->draining;

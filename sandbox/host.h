@@ -16,6 +16,8 @@ void host_tick(struct host *host, uint64_t now);
 /* For struct store_events; user is the host. */
 void host_connected(void *user);
 void host_notified(void *user, const char *payload);
+/* The one that it was made with. */
+const struct daemon *host_daemon(const struct host *host);
 /* Does it take sandboxes and jobs? */
 bool host_serves(const struct host *host);
 /* Signs off: no sandbox is given to this host any more. */

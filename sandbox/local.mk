@@ -52,7 +52,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/store.c sandbox/store.h \
 	sandbox/stream.c sandbox/stream.h \
 	sandbox/tree.c sandbox/tree.h \
-	sandbox/watch.c sandbox/watch.h
+	sandbox/watched.c sandbox/watched.h
 sandbox_libsandbox_a_CPPFLAGS = $(sandbox_cppflags)
 
 pkglibexec_PROGRAMS += sandbox/craft-sandbox-launch

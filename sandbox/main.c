@@ -24,7 +24,7 @@
 #include "sandbox.h"
 #include "seccomp.h"
 #include "store.h"
-#include "watch.h"
+#include "watched.h"
 
 #define TICK_MS 250
 #define LEAVE_LIMIT_MS 8000 /* for what is being stopped, and for the database to learn of it */
@@ -264,7 +264,7 @@ static int run(struct program *p)
 	d->state = store_new(&loop, &d->conf, "craft-sandboxd", true, &state_events, p);
 	d->streams = store_new(&loop, &d->conf, "craft-sandboxd messages", false, &stream_events, p);
 	p->host = host_new(d, buf_cstr(&protection));
-	p->watch = watch_new(d, p->host);
+	p->watch = watched_new(p->host);
 	start_handles(p);
 	notify_ready();
 	(void)uv_run(&loop, UV_RUN_DEFAULT);

@@ -51,14 +51,19 @@ check_only() {
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
 
-# Prints the start time of a live process; false for a zombie or none.
-start_time() {
+# Sets the array field to what /proc/PID/stat says from the state on: STATE PPID PGRP SESSION ..., and START as 19.
+read_stat() {
 	local stat
 	{ read -r -d '' stat || [[ $stat ]]; } 2>/dev/null <"/proc/$1/stat" || return 1
 	# The name in parentheses may hold anything: fields are counted from its end.
 	# shellcheck disable=SC2206
-	local -a field=(${stat##*) })
-	[[ ${field[0]} != [ZX] ]] && printf '%s' "${field[19]}"
+	field=(${stat##*) })
+}
+
+# Prints the start time of a live process; false for a zombie or none.
+start_time() {
+	local -a field
+	read_stat "$1" && [[ ${field[0]} != [ZX] ]] && printf '%s' "${field[19]}"
 }
 
 record_pid() {
@@ -92,6 +97,30 @@ descendants() {
 	done
 }
 
+# Has this process a file below DIR open? Root that may not look (many containers lack CAP_SYS_PTRACE) looks as its user.
+uses_dir() {
+	local -a look=(find "/proc/$1/fd" -lname "$DIR/*" -print -quit) user
+	[[ ! $("${look[@]}" 2>/dev/null) ]] || return 0
+	((EUID == 0)) && read -r -a user < <(stat -c '--reuid=%u --regid=%g' "/proc/$1" 2>/dev/null) &&
+		[[ $(setpriv "${user[@]}" --clear-groups "${look[@]}" 2>/dev/null) ]]
+}
+
+# Prints "PID START" of what is left of the process in the record file $1, which has ended itself. It had a session of
+# its own, whose number is nobody else's while somebody is in it, and all of it writes to a log below DIR.
+leftovers() {
+	local pid start boot each
+	local -a field
+	read -r pid start boot 2>/dev/null <"$1" && [[ $boot == "$(boot_id)" ]] || return 0
+	# Who has the number now could only get it after the last of the session.
+	! read_stat "$pid" || [[ ${field[19]} == "$start" ]] || return 0
+	for each in /proc/[0-9]*; do
+		each=${each##*/}
+		read_stat "$each" && [[ ${field[3]} == "$pid" && ${field[0]} != [ZX] ]] && ((field[19] >= start)) &&
+			uses_dir "$each" && printf '%s %s\n' "$each" "${field[19]}"
+	done
+	return 0
+}
+
 # Prints those of the "PID START" lines on stdin that still live.
 still_living() {
 	local pid start
@@ -100,18 +129,25 @@ still_living() {
 	done
 }
 
-# stop_recorded SIGNAL SECONDS NAME...: signals these, waits for them and their children, kills what stays.
+# stop_recorded SIGNAL SECONDS NAME...: signals these, or what is left of one that has ended (the workers of an nginx
+# whose master was killed), waits for them and their children, kills what stays.
 stop_recorded() {
 	local signal=$1 end=$((SECONDS + $2)) name pid left family=
-	local -a files=()
+	local -a files=() pids
 	shift 2
 	for name; do
 		[[ ! -e $DIR/pids/$name ]] || mv "$DIR/pids/$name" "$DIR/pids/$name.stopping"
 		[[ -e $DIR/pids/$name.stopping ]] || continue
 		files+=("$DIR/pids/$name.stopping")
-		pid=$(recorded_pid "$DIR/pids/$name.stopping") || continue
-		family+="$pid $(start_time "$pid")"$'\n'$(descendants "$pid")$'\n'
-		kill -s "$signal" "$pid" 2>/dev/null || true
+		if pid=$(recorded_pid "$DIR/pids/$name.stopping"); then
+			family+="$pid $(start_time "$pid")"$'\n'$(descendants "$pid")$'\n'
+			pids=("$pid")
+		else
+			left=$(leftovers "$DIR/pids/$name.stopping")
+			family+=$left$'\n'
+			mapfile -t pids < <(still_living <<<"$left")
+		fi
+		[[ ${#pids[@]} == 0 ]] || kill -s "$signal" "${pids[@]}" 2>/dev/null || true
 	done
 	while left=$(still_living <<<"$family") && [[ $left ]] && ((SECONDS < end)); do sleep 0.05; done
 	for pid in $left; do

@@ -1,30 +1,31 @@
-/* agent_driver.c: Claude Code in a box with a gateway, as the daemon has them, for tests/e2e/agent.test.mjs. Commands
- * on stdin, a line each; TEXT is a JSON string: dir DIR, libexec DIR, agent PATH, model URL, mode NAME     settings box
- * makes an instance below DIR, and starts its gateway and box key WORD, oauth WORD    the credential that the gateway
- * has start api_key|oauth     starts the agent, with that kind of placeholder turn TEXT, interrupt, stop, pause,
- * resume, errors shell TEXT              runs a shell command in the box Answers on stdout, a JSON object a line:
- * {"failed":text}, {"ready":true}, {"line":text}, {"result":{...}},
+/* agent_driver.c: Claude Code in a box with a gateway, as the daemon has them, for tests/e2e/agent.test.mjs.
+ * Commands on stdin, a line each; TEXT is a JSON string:
+ *   dir DIR, libexec DIR, agent PATH, model URL, mode NAME     settings
+ *   box                      makes an instance below DIR, and starts its gateway and box
+ *   key WORD, oauth WORD     the credential that the gateway has
+ *   start api_key|oauth      starts the agent, with that kind of placeholder
+ *   turn TEXT, interrupt, stop, pause, resume, errors
+ *   shell TEXT               runs a shell command in the box
+ * Answers on stdout, a JSON object a line: {"failed":text}, {"ready":true}, {"line":text}, {"result":{...}},
  * {"ended":code}, {"errors":text}, {"shell":code,"output":text}, {"refused":host or path} by the gateway. The end of
  * stdin is the end of all. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "driver.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/log.h"
 #include "sandbox/agent.h"
-#include "sandbox/disk.h"
 #include "sandbox/gateway.h"
 #include "sandbox/message.h"
-#include "sandbox/reach.h"
 #include "sandbox/seccomp.h"
 
 #define SESSION "5a5a5a5a-0000-4000-8000-000000000001"
 
 static struct driver {
 	uv_loop_t *loop;
-	uv_pipe_t input;
-	struct buf unread;
+	struct driver_input input;
 	struct conf conf;
 	struct instance instance;
 	int seccomp_fd;
@@ -158,16 +159,10 @@ static bool start_box(struct buf *error)
 	return driver.box != NULL;
 }
 
-/* The tree may lie where only root may enter: as the daemon does it. */
-static bool reach(struct buf *error)
-{
-	return geteuid() != 0 || (disk_own_mounts(error) && reach_prepare(&driver.conf, error));
-}
-
 static void make_box(void)
 {
 	autobuf error = { 0 };
-	if (!reach(&error)) {
+	if (!driver_reach(&driver.conf, &error)) {
 		say_text("failed", buf_slice(&error));
 		return;
 	}
@@ -211,24 +206,14 @@ static void run_shell(const char *command)
 
 static bool set(const char *name, const char *value)
 {
-	const struct setting {
-		const char *name;
-		char **place;
-	} settings[] = {
+	const struct driver_setting settings[] = {
 		{ "dir", &driver.conf.sandbox_dir },
 		{ "libexec", &driver.conf.sandbox_libexec },
 		{ "agent", &driver.conf.sandbox_agent },
 		{ "model", &driver.conf.anthropic_base_url },
 		{ "mode", &driver.conf.sandbox_permission_mode },
 	};
-	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
-		if (strcmp(name, settings[i].name) != 0)
-			continue;
-		free(*settings[i].place);
-		*settings[i].place = xstrdup(value);
-		return true;
-	}
-	return false;
+	return driver_set(settings, sizeof(settings) / sizeof(*settings), name, value);
 }
 
 static bool tell_agent(const char *name, const char *value)
@@ -258,11 +243,7 @@ static bool tell_agent(const char *name, const char *value)
 static void obey(char *line)
 {
 	autobuf text = { 0 };
-	char *value = strchr(line, ' ');
-	if (value)
-		*value++ = '\0';
-	else
-		value = line + strlen(line);
+	const char *value = driver_value(line);
 	if (strcmp(line, "box") == 0) {
 		make_box();
 	} else if (strcmp(line, "start") == 0) {
@@ -277,30 +258,12 @@ static void obey(char *line)
 	}
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+static void on_input_end(void)
 {
-	static char bytes[65536];
-	(void)handle;
-	(void)suggested;
-	*out = uv_buf_init(bytes, sizeof(bytes));
-}
-
-static void on_input(uv_stream_t *stream, ssize_t n, const uv_buf_t *data)
-{
-	if (n < 0) {
-		if (driver.box)
-			box_kill(driver.box);
-		else if (driver.gateway)
-			gateway_stop(driver.gateway);
-		uv_close((uv_handle_t *)stream, NULL);
-		return;
-	}
-	buf_add(&driver.unread, data->base, (size_t)n);
-	for (char *end; driver.unread.len && (end = memchr(driver.unread.data, '\n', driver.unread.len));) {
-		*end = '\0';
-		obey(driver.unread.data);
-		buf_drop_front(&driver.unread, (size_t)(end - driver.unread.data) + 1);
-	}
+	if (driver.box)
+		box_kill(driver.box);
+	else if (driver.gateway)
+		gateway_stop(driver.gateway);
 }
 
 static void free_all(void)
@@ -314,7 +277,7 @@ static void free_all(void)
 	free(driver.conf.sandbox_agent);
 	free(driver.conf.anthropic_base_url);
 	free(driver.conf.sandbox_permission_mode);
-	buf_free(&driver.unread);
+	driver_free(&driver.input);
 	buf_free(&driver.output);
 }
 
@@ -326,8 +289,9 @@ int main(void)
 	driver.conf.sandbox_pids = 512;
 	driver.conf.github_url = (char[]){ "http://127.0.0.1:9" };
 	driver.conf.sandbox_permission_mode = xstrdup("bypassPermissions");
-	if (uv_pipe_init(driver.loop, &driver.input, 0) < 0 || uv_pipe_open(&driver.input, STDIN_FILENO) < 0 ||
-	    uv_read_start((uv_stream_t *)&driver.input, on_alloc, on_input) < 0)
+	driver.input.obey = obey;
+	driver.input.end = on_input_end;
+	if (!driver_read(&driver.input, driver.loop))
 		return 1;
 	(void)uv_run(driver.loop, UV_RUN_DEFAULT);
 	free_all();

@@ -19,8 +19,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/queue.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "lib/clock.h"
 
 #define MTU_MAX 65536
 #define QUEUE_MAX 4096 /* packets under way; what comes beyond them is lost, as in a router */
@@ -39,13 +40,6 @@ static size_t count;
 static int64_t delay, jitter, loss; /* ms, ms, of 10,000 */
 static uint64_t passed, lost;
 static uint64_t seed = 88172645463325252U;
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* xorshift64: 0 <= result < below. */
 static int64_t chance(int64_t below)
@@ -88,7 +82,7 @@ static void put(int to, const unsigned char *bytes, size_t len)
 	struct packet *p = malloc(sizeof(*p) + len), *after;
 	if (!p)
 		die("malloc");
-	p->due = now_ms() + delay + (jitter ? chance(2 * jitter + 1) - jitter : 0);
+	p->due = clock_ms() + delay + (jitter ? chance(2 * jitter + 1) - jitter : 0);
 	p->to = to;
 	p->len = len;
 	memcpy(p->bytes, bytes, len);
@@ -118,7 +112,7 @@ static void take_in(int from, int to)
 static void hand_over(void)
 {
 	struct packet *p;
-	int64_t now = now_ms();
+	int64_t now = clock_ms();
 	while ((p = TAILQ_FIRST(&under_way)) && p->due <= now) {
 		if (write(p->to, p->bytes, p->len) == (ssize_t)p->len)
 			passed++;
@@ -152,7 +146,7 @@ static bool obey(void)
 static int until_due(void)
 {
 	const struct packet *first = TAILQ_FIRST(&under_way);
-	int64_t left = first ? first->due - now_ms() : 1000;
+	int64_t left = first ? first->due - clock_ms() : 1000;
 	return left < 0 ? 0 : (int)left;
 }
 

@@ -9,17 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "driver.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/log.h"
-#include "sandbox/disk.h"
 #include "sandbox/gateway.h"
-#include "sandbox/reach.h"
 
 static struct driver {
 	uv_loop_t *loop;
-	uv_pipe_t input;
-	struct buf line;
+	struct driver_input input;
 	struct conf conf;
 	struct instance instance;
 	char *repo, *token;
@@ -69,14 +67,7 @@ static void on_end(void *user, int exit_code)
 	driver.gateway = NULL;
 	buf_addf(&line, "{\"ended\":%d}", exit_code);
 	say(&line);
-	if (!uv_is_closing((uv_handle_t *)&driver.input))
-		uv_close((uv_handle_t *)&driver.input, NULL);
-}
-
-/* The tree may lie where only root may enter: as the daemon does it. */
-static bool reach(struct buf *error)
-{
-	return geteuid() != 0 || (disk_own_mounts(error) && reach_prepare(&driver.conf, error));
+	driver_close(&driver.input);
 }
 
 static void start(void)
@@ -89,7 +80,7 @@ static void start(void)
 						 .head_timeout = driver.head_timeout,
 						 .on_event = on_event,
 						 .on_end = on_end };
-	if (reach(&text) && gateway_check(&driver.conf, &text))
+	if (driver_reach(&driver.conf, &text) && gateway_check(&driver.conf, &text))
 		driver.gateway = gateway_start(driver.loop, &options, &text);
 	if (!driver.gateway) {
 		say_error(buf_slice(&text));
@@ -101,10 +92,7 @@ static void start(void)
 
 static void set(const char *name, const char *value)
 {
-	const struct setting {
-		const char *name;
-		char **place;
-	} settings[] = {
+	const struct driver_setting settings[] = {
 		{ "run", &driver.instance.run },
 		{ "libexec", &driver.conf.sandbox_libexec },
 		{ "model", &driver.conf.anthropic_base_url },
@@ -115,23 +103,13 @@ static void set(const char *name, const char *value)
 		{ "repo", &driver.repo },
 		{ "token", &driver.token },
 	};
-	for (size_t i = 0; i < sizeof(settings) / sizeof(*settings); i++) {
-		if (strcmp(name, settings[i].name) != 0)
-			continue;
-		free(*settings[i].place);
-		*settings[i].place = xstrdup(value);
-		return;
-	}
-	say_error(slice_of(name));
+	if (!driver_set(settings, sizeof(settings) / sizeof(*settings), name, value))
+		say_error(slice_of(name));
 }
 
 static void obey(char *line)
 {
-	char *value = strchr(line, ' ');
-	if (value)
-		*value++ = '\0';
-	else
-		value = line + strlen(line);
+	const char *value = driver_value(line);
 	if (strcmp(line, "start") == 0)
 		start();
 	else if (strcmp(line, "head-timeout") == 0)
@@ -144,28 +122,10 @@ static void obey(char *line)
 		set(line, value);
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out)
+static void on_input_end(void)
 {
-	static char bytes[65536];
-	(void)handle;
-	(void)suggested;
-	*out = uv_buf_init(bytes, sizeof(bytes));
-}
-
-static void on_input(uv_stream_t *stream, ssize_t n, const uv_buf_t *data)
-{
-	if (n < 0) {
-		if (driver.gateway)
-			gateway_stop(driver.gateway);
-		uv_close((uv_handle_t *)stream, NULL);
-		return;
-	}
-	buf_add(&driver.line, data->base, (size_t)n);
-	for (char *end; driver.line.len && (end = memchr(driver.line.data, '\n', driver.line.len));) {
-		*end = '\0';
-		obey(driver.line.data);
-		buf_drop_front(&driver.line, (size_t)(end - driver.line.data) + 1);
-	}
+	if (driver.gateway)
+		gateway_stop(driver.gateway);
 }
 
 int main(void)
@@ -174,8 +134,9 @@ int main(void)
 	driver.loop = uv_default_loop();
 	driver.conf.sandbox_uid_base = 700000;
 	(void)snprintf(driver.instance.session, sizeof(driver.instance.session), "a-session");
-	if (uv_pipe_init(driver.loop, &driver.input, 0) < 0 || uv_pipe_open(&driver.input, STDIN_FILENO) < 0 ||
-	    uv_read_start((uv_stream_t *)&driver.input, on_alloc, on_input) < 0)
+	driver.input.obey = obey;
+	driver.input.end = on_input_end;
+	if (!driver_read(&driver.input, driver.loop))
 		return 1;
 	(void)uv_run(driver.loop, UV_RUN_DEFAULT);
 	return uv_loop_close(driver.loop) < 0;

@@ -1,8 +1,8 @@
 /* git_driver.c: sandbox/git_clone.c and git_diff.c on an event loop, told by lines on stdin what to do; for
  * tests/e2e/git*.test.mjs. The configuration comes from the environment. Fields have tabs between them:
  *
- *   create SLOT | clone SLOT OWNER/REPO BRANCH TOKEN | cancel-clone SLOT | diff SLOT FILE | cancel-diff SLOT | remove
- * SLOT
+ *   create SLOT | clone SLOT OWNER/REPO BRANCH TOKEN | cancel-clone SLOT | diff SLOT FILE | cancel-diff SLOT |
+ *   remove SLOT
  *
  * It answers, in the order in which they end:
  *
@@ -13,15 +13,12 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "driver.h"
 #include "lib/cleanup.h"
-#include "lib/conf.h"
 #include "lib/log.h"
-#include "sandbox/disk.h"
 #include "sandbox/git_clone.h"
 #include "sandbox/git_diff.h"
-#include "sandbox/reach.h"
 
 #define SLOTS 1024
 #define FIELDS 6
@@ -37,8 +34,6 @@ struct slot {
 
 static struct conf conf;
 static uv_loop_t *loop;
-static uv_pipe_t input;
-static struct buf unread;
 static struct slot slots[SLOTS];
 
 static unsigned number_of(const struct slot *s)
@@ -182,31 +177,9 @@ static void obey(char *line)
 		say("failed", s, SLICE_LIT("what?"));
 }
 
-static void on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
-{
-	static char chunk[65536];
-	(void)handle;
-	(void)suggested;
-	*buf = uv_buf_init(chunk, sizeof(chunk));
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *data)
-{
-	if (n < 0) {
-		uv_close((uv_handle_t *)stream, NULL);
-		return;
-	}
-	buf_add(&unread, data->base, (size_t)n);
-	for (char *eol; (eol = memchr(unread.data, '\n', unread.len));) {
-		*eol = '\0';
-		autofree char *line = xstrdup(unread.data);
-		buf_drop_front(&unread, (size_t)(eol - unread.data) + 1);
-		obey(line);
-	}
-}
-
 int main(void)
 {
+	struct driver_input input = { .obey = obey };
 	autobuf error = { 0 };
 	log_init("git_driver");
 	if (!conf_load(&conf, CONF_SANDBOX, "/dev/null", &error)) {
@@ -214,19 +187,18 @@ int main(void)
 		return 1;
 	}
 	log_set_level((enum log_level)conf.log_level);
-	if (geteuid() == 0 && (!disk_own_mounts(&error) || !reach_prepare(&conf, &error)))
+	if (!driver_reach(&conf, &error))
 		(void)fprintf(stderr, "%s\n", buf_cstr(&error));
 	loop = uv_default_loop();
-	(void)uv_pipe_init(loop, &input, 0);
-	(void)uv_pipe_open(&input, STDIN_FILENO);
-	(void)uv_read_start((uv_stream_t *)&input, on_alloc, on_read);
+	if (!driver_read(&input, loop))
+		return 1;
 	(void)uv_run(loop, UV_RUN_DEFAULT);
 	for (size_t i = 0; i < SLOTS; i++) {
 		if (slots[i].made)
 			remove_it(&slots[i]);
 		free(slots[i].file);
 	}
-	buf_free(&unread);
+	driver_free(&input);
 	conf_free(&conf);
 	(void)uv_loop_close(loop);
 	return 0;

@@ -44,6 +44,7 @@ unit_tests = \
 	tests/unit/test_api_key \
 	tests/unit/test_base64 \
 	tests/unit/test_client_key \
+	tests/unit/test_clock \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_deflate \
@@ -130,6 +131,8 @@ tests_unit_test_base64_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base64_LDADD = $(unit_ldadd)
 tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
+tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_clock_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = $(unit_ldadd)
 tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
@@ -241,19 +244,19 @@ tests_unit_test_gateway_dial_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getaddrinfo,--wr
 
 # Starts a gateway as the daemon does, for tests/e2e/gateway*.test.mjs.
 noinst_PROGRAMS += tests/gateway_driver
-tests_gateway_driver_SOURCES = tests/gateway_driver.c
+tests_gateway_driver_SOURCES = tests/gateway_driver.c tests/driver.c tests/driver.h
 tests_gateway_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(UV_CFLAGS)
 tests_gateway_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS)
 
 # An agent in a box, as the daemon has it, for tests/e2e/agent.test.mjs.
 noinst_PROGRAMS += tests/agent_driver
-tests_agent_driver_SOURCES = tests/agent_driver.c
+tests_agent_driver_SOURCES = tests/agent_driver.c tests/driver.c tests/driver.h
 tests_agent_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(UV_CFLAGS)
 tests_agent_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(SECCOMP_LIBS)
 
 # Clones and diffs on an event loop, told what to do by lines, for tests/e2e/git.test.mjs.
 noinst_PROGRAMS += tests/git_driver
-tests_git_driver_SOURCES = tests/git_driver.c
+tests_git_driver_SOURCES = tests/git_driver.c tests/driver.c tests/driver.h
 tests_git_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(PQ_CFLAGS) $(UV_CFLAGS)
 tests_git_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(XXHASH_LIBS)
 
@@ -266,3 +269,5 @@ tests_json_driver_LDADD = lib/libcraft.a $(XXHASH_LIBS)
 # A link between network namespaces that delays and loses packets, for tests/e2e/chaos-network.test.mjs.
 noinst_PROGRAMS += tests/bad_link
 tests_bad_link_SOURCES = tests/bad_link.c
+tests_bad_link_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_bad_link_LDADD = lib/libcraft.a

@@ -89,19 +89,14 @@ void counts_close(struct bridge *bridge, uint16_t code)
 	counter_add(&bridge->counts->closes[i], 1);
 }
 
-static void single(struct buf *out, int which, uint64_t value)
-{
-	metrics_single(out, &metrics[which], value);
-}
-
 static void print_connections(const struct bridge *b, struct buf *out)
 {
 	const struct counts *c = b->counts;
-	single(out, M_CONNECTIONS, b->client_count);
-	single(out, M_HANDSHAKES, b->conn_count - b->client_count);
-	single(out, M_CONNECTIONS_MAX, (uint64_t)b->conf.ws_max_connections);
-	single(out, M_ACCEPTED, counter_read(&c->accepted));
-	single(out, M_REFUSED, counter_read(&c->refused));
+	metrics_single(out, &metrics[M_CONNECTIONS], b->client_count);
+	metrics_single(out, &metrics[M_HANDSHAKES], b->conn_count - b->client_count);
+	metrics_single(out, &metrics[M_CONNECTIONS_MAX], (uint64_t)b->conf.ws_max_connections);
+	metrics_single(out, &metrics[M_ACCEPTED], counter_read(&c->accepted));
+	metrics_single(out, &metrics[M_REFUSED], counter_read(&c->refused));
 	metrics_begin(out, &metrics[M_DISCONNECTS]);
 	for (size_t i = 0; i < COUNTS_CLOSES; i++)
 		metrics_labelled(out, &metrics[M_DISCONNECTS], "code", closes[i].name, counter_read(&c->closes[i]));
@@ -115,11 +110,9 @@ static void print_messages(const struct counts *c, struct buf *out)
 		metrics_labelled(out, &metrics[M_MESSAGES], "type", type->name, counter_read(&c->messages[i]));
 	metrics_labelled(out, &metrics[M_MESSAGES], "type", "unknown", counter_read(&c->bad_messages));
 	metrics_begin(out, &metrics[M_MESSAGE_SECONDS]);
-	for (size_t i = 0; (type = message_type_at(i)); i++) {
-		autobuf labels = { 0 };
-		metrics_label(&labels, "type", slice_of(type->name));
-		metrics_histogram(out, &metrics[M_MESSAGE_SECONDS], &labels, &metrics_short, &c->message_seconds[i]);
-	}
+	for (size_t i = 0; (type = message_type_at(i)); i++)
+		metrics_labelled_histogram(out, &metrics[M_MESSAGE_SECONDS], "type", type->name, &metrics_short,
+					   &c->message_seconds[i]);
 	metrics_begin(out, &metrics[M_SANDBOX_REQUESTS]);
 	for (int kind = SANDBOX_BAD; kind <= SANDBOX_DIFF; kind++)
 		metrics_labelled(out, &metrics[M_SANDBOX_REQUESTS], "kind",
@@ -149,8 +142,7 @@ static void print_lanes(const struct bridge *b, struct buf *out)
 		add_lane(&labels, i);
 		metrics_histogram(out, &metrics[M_COMMIT_SECONDS], &labels, &metrics_short, &c->commit_seconds[i]);
 	}
-	metrics_begin(out, &metrics[M_BATCH_SIZE]);
-	metrics_histogram(out, &metrics[M_BATCH_SIZE], NULL, &metrics_count, &c->batch_size);
+	metrics_single_histogram(out, &metrics[M_BATCH_SIZE], &metrics_count, &c->batch_size);
 	metrics_begin(out, &metrics[M_BATCH_FAILURES]);
 	metrics_labelled(out, &metrics[M_BATCH_FAILURES], "outcome", "rolled_back", counter_read(&c->failed_batches));
 	metrics_labelled(out, &metrics[M_BATCH_FAILURES], "outcome", "unknown", counter_read(&c->unknown_batches));
@@ -171,16 +163,15 @@ static void print_lanes(const struct bridge *b, struct buf *out)
 static void print_events(const struct bridge *b, struct buf *out)
 {
 	const struct counts *c = b->counts;
-	single(out, M_EVENTS, counter_read(&c->events));
-	single(out, M_FANOUT_FRAMES, counter_read(&c->frames));
-	single(out, M_FANOUT_BYTES, counter_read(&c->frame_bytes));
-	metrics_begin(out, &metrics[M_FANOUT_LISTENERS]);
-	metrics_histogram(out, &metrics[M_FANOUT_LISTENERS], NULL, &metrics_count, &c->listeners);
-	single(out, M_LOG_PAGES, counter_read(&c->pages));
+	metrics_single(out, &metrics[M_EVENTS], counter_read(&c->events));
+	metrics_single(out, &metrics[M_FANOUT_FRAMES], counter_read(&c->frames));
+	metrics_single(out, &metrics[M_FANOUT_BYTES], counter_read(&c->frame_bytes));
+	metrics_single_histogram(out, &metrics[M_FANOUT_LISTENERS], &metrics_count, &c->listeners);
+	metrics_single(out, &metrics[M_LOG_PAGES], counter_read(&c->pages));
 	metrics_begin(out, &metrics[M_ROOMS]);
 	metrics_labelled(out, &metrics[M_ROOMS], "kind", "workspace", b->hub->rooms[ROOM_WORKSPACE].count);
 	metrics_labelled(out, &metrics[M_ROOMS], "kind", "sandbox", b->hub->rooms[ROOM_SANDBOX].count);
-	single(out, M_RING_BYTES, b->hub->ring_bytes);
+	metrics_single(out, &metrics[M_RING_BYTES], b->hub->ring_bytes);
 }
 
 static void print_memory(const struct bridge *b, struct buf *out)
@@ -192,12 +183,12 @@ static void print_memory(const struct bridge *b, struct buf *out)
 		all += conn->out.bytes;
 		most = conn->out.bytes > most ? conn->out.bytes : most;
 	}
-	single(out, M_SEND_QUEUE, all);
-	single(out, M_SEND_QUEUE_MAX, most);
-	single(out, M_HELD_BYTES, b->bounds->bytes + frame_buf_bytes());
-	single(out, M_HELD_BYTES_MAX, (uint64_t)b->conf.ws_max_memory);
-	single(out, M_RECEIVED_BYTES, counter_read(&b->counts->received_bytes));
-	single(out, M_SENT_BYTES, counter_read(&b->counts->sent_bytes));
+	metrics_single(out, &metrics[M_SEND_QUEUE], all);
+	metrics_single(out, &metrics[M_SEND_QUEUE_MAX], most);
+	metrics_single(out, &metrics[M_HELD_BYTES], b->bounds->bytes + frame_buf_bytes());
+	metrics_single(out, &metrics[M_HELD_BYTES_MAX], (uint64_t)b->conf.ws_max_memory);
+	metrics_single(out, &metrics[M_RECEIVED_BYTES], counter_read(&b->counts->received_bytes));
+	metrics_single(out, &metrics[M_SENT_BYTES], counter_read(&b->counts->sent_bytes));
 }
 
 void counts_print(const struct bridge *b, struct buf *out)
@@ -210,5 +201,5 @@ void counts_print(const struct bridge *b, struct buf *out)
 	metrics_begin(out, &metrics[M_LIMITS]);
 	for (size_t i = 0; i < LIMIT_COUNT; i++)
 		metrics_labelled(out, &metrics[M_LIMITS], "limit", limit_rows[i].name, b->bounds->counters[i]);
-	single(out, M_DRAINING, b->draining);
+	metrics_single(out, &metrics[M_DRAINING], b->draining);
 }

@@ -286,13 +286,6 @@ static const struct pglink_events events = { on_ready, on_lost, on_result, on_sy
 
 /* ---- time ---- */
 
-/* Since when the database hasn't said anything, to us or the feed. */
-static uint64_t heard_at(const struct courier *c)
-{
-	uint64_t heard = pglink_heard_at(c->link), feed = feed_heard_at(c->bridge->feed);
-	return feed > heard ? feed : heard;
-}
-
 static void expire_queue(struct courier *c, uint64_t now, uint64_t limit)
 {
 	struct request_list old;
@@ -317,8 +310,8 @@ void courier_tick(struct courier *c, uint64_t now)
 	const struct errand *oldest = STAILQ_FIRST(&c->sent);
 	if (!c->link)
 		return;
-	/* A server that answers others is slow, not away: a big request may take its time. */
-	bool silent = now - heard_at(c) > limit / 2;
+	/* A big request may take its time. */
+	bool silent = now - feed_heard_at(c->bridge->feed, c->link) > limit / 2;
 	if (oldest && now - oldest->sent_at > limit && silent)
 		pglink_drop(c->link);
 	if (silent || (c->away_since && now - c->away_since > limit / 2))

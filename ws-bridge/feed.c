@@ -343,9 +343,10 @@ static void on_notify(struct pglink *link, void *user, const char *channel, cons
 
 static const struct pglink_events events = { on_ready, on_lost, on_result, on_sync, on_notify };
 
-uint64_t feed_heard_at(const struct feed *feed)
+uint64_t feed_heard_at(const struct feed *feed, const struct pglink *link)
 {
-	return pglink_heard_at(feed->link);
+	uint64_t own = pglink_heard_at(feed->link), other = pglink_heard_at(link);
+	return own > other ? own : other;
 }
 
 void feed_tick(struct feed *feed, uint64_t now)

@@ -4,6 +4,7 @@
 #define CRAFT_FEED_H
 
 #include "bridge.h"
+#include "lib/pglink.h"
 
 struct room;
 
@@ -23,8 +24,9 @@ void feed_open_sandbox(struct feed *feed, struct conn *conn);
  * otherwise. */
 void feed_find_key(struct feed *feed, struct conn *conn);
 
-/* When the database last answered on this connection (uv_now's clock). */
-uint64_t feed_heard_at(const struct feed *feed);
+/* When the database last said something on this link or on the feed's (uv_now's clock): a server that answers others is
+ * slow, not away. */
+uint64_t feed_heard_at(const struct feed *feed, const struct pglink *link);
 bool feed_is_connected(const struct feed *feed);
 
 /* Once a second: sweep, and now and then pruning. */

@@ -2,11 +2,11 @@
 #include "keys.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #include "bounds.h"
 #include "conn.h"
 #include "feed.h"
+#include "lib/clock.h"
 #include "lib/db.h"
 #include "lib/log.h"
 #include "lib/map.h"
@@ -201,13 +201,6 @@ void keys_live(struct keys *keys, const PGresult *r)
 	map_each(&keys->by_id, judge, keys);
 }
 
-static int64_t today_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 struct moment {
 	struct keys *keys;
 	uint64_t now;  /* ms, the loop's */
@@ -229,6 +222,6 @@ static void tick(void *value, void *arg)
 
 void keys_tick(struct keys *keys, uint64_t now)
 {
-	struct moment m = { keys, now, today_ms() };
+	struct moment m = { keys, now, clock_wall_ms() };
 	map_each(&keys->by_id, tick, &m);
 }

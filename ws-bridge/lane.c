@@ -582,10 +582,8 @@ void lane_tick(struct lane *lane, uint64_t now)
 {
 	struct op *op;
 	uint64_t limit = (uint64_t)lane->bridge->conf.ws_db_timeout;
-	uint64_t heard = pglink_heard_at(lane->link), feed = feed_heard_at(lane->bridge->feed);
-	if (feed > heard)
-		heard = feed;
-	/* A server that answers others is slow, not away: a big save may take its time. */
+	uint64_t heard = feed_heard_at(lane->bridge->feed, lane->link);
+	/* A big save may take its time. */
 	if (lane->state != LANE_IDLE && now - lane->sent_at > limit && now - heard > limit / 2)
 		pglink_drop(lane->link);
 	while (now > limit && (op = op_queue_take_old(&lane->queue, now - limit)))

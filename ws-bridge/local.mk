@@ -33,6 +33,6 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/sync.c ws-bridge/sync.h \
 	ws-bridge/turns.c ws-bridge/turns.h \
 	ws-bridge/upgrade.c ws-bridge/upgrade.h \
-	ws-bridge/watch.c ws-bridge/watch.h
+	ws-bridge/watched.c ws-bridge/watched.h
 ws_bridge_craft_ws_bridge_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(ZLIB_CFLAGS) $(XXHASH_CFLAGS)
 ws_bridge_craft_ws_bridge_LDADD = lib/libcraft.a $(PQ_LIBS) $(UV_LIBS) $(SSL_LIBS) $(ZLIB_LIBS) $(XXHASH_LIBS)

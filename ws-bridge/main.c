@@ -22,7 +22,7 @@
 #include "sandbox_room.h"
 #include "session_cache.h"
 #include "turns.h"
-#include "watch.h"
+#include "watched.h"
 
 #define TICK_MS 100
 #define SESSION_CACHE_BYTES (64u << 20)
@@ -283,7 +283,7 @@ static int run(struct program *p)
 		return 1;
 	}
 	start_handles(p);
-	p->watch = watch_new(&p->bridge);
+	p->watch = watched_new(&p->bridge);
 	log_info(NULL, "listening on %s", p->bridge.conf.ws_listen);
 	notify_ready();
 	(void)uv_run(&loop, UV_RUN_DEFAULT);

@@ -1,9 +1,9 @@
 /* message_types.c: the table of the messages that change something, and the parameters of their statements. */
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
 #include <xxhash.h>
 
+#include "lib/clock.h"
 #include "lib/json.h"
 #include "op.h"
 #include "room.h"
@@ -22,13 +22,6 @@ static struct session_cache *cache_of(const struct op *op)
 static struct slice workspace_of(const struct op *op)
 {
 	return room_name(op->room);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 /* Random numbers are taken from the kernel by the dozen. */
@@ -75,7 +68,7 @@ static void create_session(struct op *op, struct db_params *p)
 	static const struct buf no_hashes = { 0 };
 	autobuf times = { 0 };
 	if (!op->event.len) {
-		int64_t now = now_ms();
+		int64_t now = clock_wall_ms();
 		buf_addf(&times, "{\"createdAt\":%lld,\"lastUsedAt\":%lld}", (long long)now, (long long)now);
 		json_merge(&op->event, op->data, buf_slice(&times));
 	}

@@ -14,11 +14,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "buf.h"
 #include "cleanup.h"
+#include "clock.h"
 
 #define MAX_PAIRS 256
 #define PIPE_SIZE 65536
@@ -50,13 +50,6 @@ struct forwarder {
 static char usual_egress[] = "3128=/run/sbx/egress.sock", usual_api[] = "3129=/run/sbx/api.sock",
 	    usual_git[] = "3130=/run/sbx/git.sock";
 char *forward_usual[] = { usual_egress, usual_api, usual_git, NULL };
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- listening ---- */
 
@@ -118,7 +111,7 @@ static bool try_connect(struct pair *p)
 		p->server = steal_fd(&fd);
 		return true;
 	}
-	return now_ms() < p->give_up;
+	return clock_ms() < p->give_up;
 }
 
 static void fill(struct flow *f, int from)
@@ -186,7 +179,7 @@ static void accept_one(struct forwarder *f, size_t listener)
 	p->client = fd;
 	p->server = -1;
 	p->path = f->listeners->paths[listener];
-	p->give_up = now_ms() + GIVE_UP_MS;
+	p->give_up = clock_ms() + GIVE_UP_MS;
 	f->pairs[f->count++] = p;
 	if (!try_connect(p)) {
 		free_pair(p);

@@ -12,10 +12,10 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "forward.h"
 #include "request.h"
 #include "supervise.h"
@@ -36,7 +36,7 @@ struct init {
 	size_t count;
 	struct forward_listeners listeners;
 	pid_t forwarder; /* 0: to be started, when it wasn't just now */
-	time_t forwarder_began;
+	int64_t forwarder_began;
 	pid_t stray_killer; /* 0: none */
 	bool more_strays;   /* they came while it was at work */
 };
@@ -165,9 +165,9 @@ static void reap(struct init *in)
 
 static void start_forwarder(struct init *in)
 {
-	if (in->forwarder || in->stray_killer || in->listeners.count == 0 || time(NULL) == in->forwarder_began)
+	if (in->forwarder || in->stray_killer || in->listeners.count == 0 || clock_wall_s() == in->forwarder_began)
 		return;
-	in->forwarder_began = time(NULL);
+	in->forwarder_began = clock_wall_s();
 	pid_t pid = fork();
 	if (pid == 0)
 		forward_run(&in->listeners);

@@ -14,6 +14,7 @@
 
 #include "buf.h"
 #include "cleanup.h"
+#include "clock.h"
 
 /* A process that waits for the disk, or for its child of vfork(), doesn't stop: it is killed all the same. */
 #define STOP_PASSES 50
@@ -123,13 +124,6 @@ static size_t signal_doomed(const struct table *t, int signal)
 	return sent;
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void nap(void)
 {
 	(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
@@ -138,9 +132,9 @@ static void nap(void)
 bool tree_kill(pid_t root, const pid_t *spared, size_t count)
 {
 	autocall(free_table) struct table table = { 0 };
-	int64_t deadline = now_ms() + TREE_KILL_MS;
+	int64_t deadline = clock_ms() + TREE_KILL_MS;
 	size_t alive = 1;
-	for (unsigned pass = 0; alive && now_ms() < deadline; pass++) {
+	for (unsigned pass = 0; alive && clock_ms() < deadline; pass++) {
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 		read_table(&table);

@@ -1,6 +1,8 @@
 /* body.c: reads the bodies of requests. */
 #include "body.h"
 
+#include "lib/clock.h"
+
 /* Between two bytes, and for all of it. */
 #define IDLE_MS 60000
 #define TOTAL_MS 900000

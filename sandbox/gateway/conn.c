@@ -5,8 +5,9 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "lib/clock.h"
 
 /* An agent that is held up doesn't read for as long as the database takes. */
 #define WRITE_IDLE_MS 600000
@@ -18,13 +19,6 @@ void conn_free(struct conn *c)
 	free(c->buffer);
 	c->buffer = NULL;
 	c->start = c->end = 0;
-}
-
-int64_t clock_ms(void)
-{
-	struct timespec now;
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 bool conn_wait(int fd, short events, int64_t deadline)

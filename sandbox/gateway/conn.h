@@ -18,9 +18,6 @@ struct conn {
 
 void conn_free(struct conn *c);
 
-/* Milliseconds of a clock that only goes forward. */
-int64_t clock_ms(void);
-
 /* Waits until fd is ready for the events (poll(2)) or the deadline (clock_ms()) has passed: false. */
 bool conn_wait(int fd, short events, int64_t deadline);
 

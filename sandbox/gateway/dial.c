@@ -9,6 +9,7 @@
 
 #include "conn.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #define CONNECT_MS 6000
 #define MAX_ADDRESSES 8

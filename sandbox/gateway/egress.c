@@ -8,6 +8,7 @@
 #include "dial.h"
 #include "exchange.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "tunnel.h"
 
 #define IDLE_MS 600000

@@ -1,6 +1,8 @@
 /* exchange.c: the loop over a connection's requests. */
 #include "exchange.h"
 
+#include "lib/clock.h"
+
 /* An agent thinks for a while between two calls of the model. */
 #define KEEP_ALIVE_MS 300000
 

@@ -18,6 +18,7 @@
 #include "egress.h"
 #include "git.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/log.h"
 #include "sandbox/gateway_wire.h"
 #include "serve.h"

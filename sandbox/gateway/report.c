@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "conn.h"
+#include "lib/clock.h"
 #include "sandbox/gateway_wire.h"
 
 #define MAX_DECISIONS 128

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "exchange.h"
+#include "lib/clock.h"
 
 #define STACK (1U << 20)
 #define PAUSE_NS 100000000

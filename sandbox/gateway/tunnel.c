@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
 #define CHUNK 65536
 

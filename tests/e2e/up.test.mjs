@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, readlinkSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -12,20 +12,35 @@ import { WebSocket } from "ws";
 
 const base = mkdtempSync(path.join(tmpdir(), "craft-up-"));
 chmodSync(base, 0o755);
-after(() => rmSync(base, { recursive: true, force: true }));
+after(() => {
+	// A test that failed has left its own running.
+	for (const name of readdirSync(base)) spawnSync(path.join(ROOT, "script/down"), ["--dir", `${base}/${name}`]);
+	rmSync(base, { recursive: true, force: true });
+});
 
 const pidsOf = (server) => Object.values(server.ready.pids).flat();
 
-// All processes whose command line names the directory, whoever started them.
+const tried = (look) => {
+	try {
+		return look();
+	} catch {
+		return undefined; // it ended meanwhile
+	}
+};
+
+// The paths of a process's open files.
+const filesOf = (pid) => (tried(() => readdirSync(`/proc/${pid}/fd`)) ?? []).map((fd) => tried(() => readlinkSync(`/proc/${pid}/fd/${fd}`)) ?? "");
+
+// All processes whose command line names the directory, or that have a file in it open, whoever started them.
 function processesOf(dir) {
-	return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((pid) => {
-		try {
-			return alive(Number(pid)) && readFileSync(`/proc/${pid}/cmdline`, "utf8").includes(dir);
-		} catch {
-			return false;
-		}
-	}).map((pid) => `${pid} ${readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")}`);
+	return readdirSync("/proc").filter((name) => /^\d+$/.test(name)).map((pid) => {
+		const command = tried(() => readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ")) ?? "";
+		const ours = command.includes(dir) || filesOf(pid).some((file) => file.startsWith(`${dir}/`));
+		return ours && alive(Number(pid)) ? `${pid} ${command}` : "";
+	}).filter(Boolean);
 }
+
+const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ").filter(Boolean).map(Number);
 
 test("help and bad usage", async () => {
 	for (const name of ["up", "down", "bootstrap", "test"]) {
@@ -187,12 +202,34 @@ test("in the foreground: Ctrl-C, script/down, and a component that dies", async 
 test("after a crash of everything the next up starts again", async () => {
 	const server = await startServer({ dir: `${base}/crash` });
 	await server.request("/workspace/w/actions/new-chat", { method: "POST", body: { name: "acknowledged" } });
-	for (const name of Object.keys(server.ready.pids)) server.kill(name, "SIGKILL");
-	await waitFor(() => !pidsOf(server).some(alive), { what: "the crash" });
+	const crash = async () => {
+		const workers = childrenOf(server.ready.pids.nginx[0]);
+		for (const name of Object.keys(server.ready.pids)) server.kill(name, "SIGKILL");
+		await waitFor(() => !pidsOf(server).some(alive), { what: "the crash" });
+		// Nobody tells them that their master has gone.
+		assert.ok(workers.length && workers.every(alive), "workers of nginx stay");
+		return workers;
+	};
+	const old = await crash();
 	await server.up(0);
+	assert.ok(!old.some(alive), "the next script/up ends them");
 	assert.equal((await server.request("/workspace/w/sessions")).json[0].name, "acknowledged");
+	await crash();
 	await server.stop();
-	assert.deepEqual(processesOf(`${base}/crash`), []);
+	assert.deepEqual(processesOf(`${base}/crash`), [], "and so does script/down");
+});
+
+test("nginx alone starts again on its port after its master was killed", async () => {
+	const server = await startServer({ dir: `${base}/master` });
+	const workers = childrenOf(server.ready.pids.nginx[0]);
+	server.kill("nginx", "SIGKILL");
+	await waitFor(() => !pidsOf(server).every(alive), { what: "the master's end" });
+	const { code, stderr } = await script("up", ["--dir", server.dir, "--only", "nginx"]);
+	assert.equal(code, 0, stderr);
+	assert.ok(!workers.some(alive));
+	await waitFor(async () => (await server.request("/")).status === 200, { what: "an answer" });
+	await server.stop();
+	assert.deepEqual(processesOf(`${base}/master`), []);
 });
 
 test("a pid on record that belongs to somebody else is not signalled", async () => {
@@ -204,6 +241,24 @@ test("a pid on record that belongs to somebody else is not signalled", async () 
 	assert.equal((await script("down", ["--dir", dir])).code, 0);
 	assert.ok(alive(stranger.pid));
 	stranger.kill();
+});
+
+test("nor is somebody in a session with the number of a pid on record", async () => {
+	const dir = `${base}/session`;
+	mkdirSync(`${dir}/pids`, { recursive: true });
+	const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+	// The first of the session ends at once.
+	const { stdout } = spawnSync("setsid", ["--wait", "sh", "-c", "sleep 60 >/dev/null 2>&1 & echo $$ $!"], { encoding: "utf8" });
+	const [session, stranger] = stdout.trim().split(" ").map(Number);
+	try {
+		assert.ok(!alive(session) && alive(stranger));
+		writeFileSync(`${dir}/pids/nginx`, `${session} 1 ${boot}\n`);
+		assert.equal((await script("down", ["--dir", dir])).code, 0);
+		assert.ok(alive(stranger));
+		assert.ok(!existsSync(`${dir}/pids/nginx`));
+	} finally {
+		process.kill(stranger, "SIGKILL");
+	}
 });
 
 test("the database goes and comes back under the daemons", async () => {

@@ -25,19 +25,7 @@ static bool find_file(struct request *req, struct slice target, struct file_key 
 	route_find(&req->path, req->method, &match);
 	if (!match.route || match.route->key != KEY_OR_SIGNATURE)
 		return false;
-	req->route = match.route;
-	req->arg_count = match.arg_count;
-	req->rest_from = match.rest_from;
-	memcpy(req->args, match.args, sizeof(req->args));
-	if (req->rest_from) {
-		(void)buf_reserve(&req->rest, 1);
-		for (size_t i = req->rest_from; i < req->path.count; i++) {
-			if (i > req->rest_from)
-				buf_add_char(&req->rest, '/');
-			buf_add_slice(&req->rest, req->path.seg[i]);
-		}
-		req->args[req->arg_count++] = buf_slice(&req->rest);
-	}
+	route_take(&match, req);
 	if (match.route->check(req, NULL) != STATUS_OK)
 		return false;
 	*key = file_key_of(req);

@@ -7,6 +7,7 @@
 //	host.say(session, { type: "stream", data: "x" })
 //	await client.waitFor(1)                                       // client.messages: [{ raw, type, seq, … }]
 
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import path from "node:path";
@@ -197,4 +198,35 @@ export class PlayedHost {
 	ended(job, outcome = "success") {
 		this.server.psql(`select api.sandbox_job_end(${job.job}, '${outcome}', 0, 0)`);
 	}
+}
+
+// ---- what the tests of it say in one word ----
+
+let counter = 0;
+export const slugOf = () => `stream-${process.pid}-${++counter}`;
+export const range = (n, from = 1) => Array.from({ length: n }, (_, i) => from + i);
+export const stream = (n) => ({ type: "stream", data: `line ${n}` });
+export const numbers = (client) => client.messages.map((m) => m.seq);
+export const datas = (client) => client.messages.map((m) => m.data);
+
+// A played host's sandbox, and a way to open clients of it that go when the case t is over.
+export function place(t, host) {
+	const slug = slugOf();
+	const session = host.sandbox(slug);
+	const open = async (more) => {
+		const client = await openSandbox(host.server, slug, session, more);
+		t.after(() => client.kill());
+		return client;
+	};
+	return { slug, session, open };
+}
+
+// The answer to an upgrade that has to fail.
+export async function refused(promise) {
+	const error = await promise.then(
+		(client) => client.kill().then(() => assert.fail("let in")),
+		(e) => e,
+	);
+	assert.ok(error.response, error);
+	return { status: error.response.status, json: JSON.parse(error.response.body), headers: error.response.headers };
 }

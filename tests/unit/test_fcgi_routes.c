@@ -7,7 +7,6 @@
 
 #include <cmocka.h>
 
-#include "access.h"
 #include "handlers.h"
 #include "routes.h"
 
@@ -109,24 +108,32 @@ static void test_files(void **state)
 	expect_allowed(METHOD_PUT, "/files/w/s/t", "GET, HEAD");
 }
 
-/* The argument of "*path" is put together later, from the segment on that the match names. */
-static void expect_rest(enum method method, const char *target, const char *pattern, size_t from)
+/* The argument of "*path" is put together later, from the segment on that the match names: it is the last one then. */
+static void expect_rest(enum method method, const char *target, const char *pattern, size_t from, const char *rest)
 {
+	struct request req = { 0 };
 	autofound f;
 	find(&f, method, target);
 	assert_non_null(f.match.route);
 	assert_string_equal(f.match.route->pattern, pattern);
 	assert_int_equal(f.match.rest_from, from);
+	req.path = f.path;
+	route_take(&f.match, &req);
+	assert_ptr_equal(req.route, f.match.route);
+	assert_int_equal(req.arg_count, f.match.arg_count + 1);
+	assert_true(slice_eq_str(req.args[0], "w") && slice_eq_str(req.args[req.arg_count - 1], rest));
+	assert_non_null(req.args[req.arg_count - 1].ptr);
+	buf_free(&req.rest);
 }
 
 static void test_assets(void **state)
 {
 	(void)state;
-	expect_rest(METHOD_PUT, "/assets/w/a", "/assets/:workspace/*path", 2);
-	expect_rest(METHOD_GET, "/assets/w/a/b/c.svg", "/assets/:workspace/*path", 2);
-	expect_rest(METHOD_GET, "/assets/w/sign/c.svg", "/assets/:workspace/*path", 2);
-	expect_rest(METHOD_PUT, "/assets/w/", "/assets/:workspace/*path", 2);
-	expect_rest(METHOD_POST, "/assets/w/sign/a/b", "/assets/:workspace/sign/*path", 3);
+	expect_rest(METHOD_PUT, "/assets/w/a", "/assets/:workspace/*path", 2, "a");
+	expect_rest(METHOD_GET, "/assets/w/a/b%20/c.svg", "/assets/:workspace/*path", 2, "a/b /c.svg");
+	expect_rest(METHOD_GET, "/assets/w/sign/c.svg", "/assets/:workspace/*path", 2, "sign/c.svg");
+	expect_rest(METHOD_PUT, "/assets/w/", "/assets/:workspace/*path", 2, "");
+	expect_rest(METHOD_POST, "/assets/w/sign/a/b", "/assets/:workspace/sign/*path", 3, "a/b");
 	expect_none(METHOD_GET, "/assets/w");
 	expect_allowed(METHOD_POST, "/assets/w/a", "GET, HEAD, PUT, DELETE");
 }
@@ -234,18 +241,19 @@ static void test_scopes(void **state)
 			     strncmp(r->pattern, "/assets/", 8) == 0 || strncmp(r->pattern, "/api/sandbox/:", 14) == 0;
 		bool asked = r->handler == oauth_start || r->handler == sandbox_check_post ||
 			     r->handler == sandbox_create_post;
-		enum access_scope want = ACCESS_NONE;
+		enum route_scope want = SCOPE_NONE;
 		if (named)
-			want = ACCESS_ARGUMENT;
+			want = SCOPE_ARGUMENT;
 		else if (asked)
-			want = ACCESS_PARAMETER;
+			want = SCOPE_PARAMETER;
 		else if (r->handler == health_get)
-			want = ACCESS_ANY;
-		assert_int_equal(access_scope_of(r), want);
-		assert_true(want != ACCESS_NONE || r->key == KEY_NOT_ASKED);
-		assert_int_equal(access_reads(r, METHOD_GET), r->handler != oauth_start);
-		assert_int_equal(access_reads(r, METHOD_POST), r->handler == files_sign);
-		assert_int_equal(access_reads(r, METHOD_DELETE), r->handler == files_sign);
+			want = SCOPE_ANY;
+		assert_int_equal(r->scope, want);
+		assert_true(want != SCOPE_NONE || r->key == KEY_NOT_ASKED);
+		/* OAuth leads to a credential that is stored; signing stores nothing. */
+		bool visit = r->handler == oauth_start || r->handler == oauth_callback;
+		bool reads = r->handler == files_sign || ((r->methods & METHOD_GET) && !visit);
+		assert_int_equal(r->effect, reads ? READS : CHANGES);
 	}
 }
 

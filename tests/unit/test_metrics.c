@@ -68,14 +68,13 @@ static void scales_ascend(void **state)
 static void histograms_add_up(void **state)
 {
 	struct histogram a = { 0 }, b = { 0 };
-	autobuf out = { 0 }, labels = { 0 };
+	autobuf out = { 0 }, single = { 0 };
 	(void)state;
 	histogram_add(&a, &metrics_short, 200);
 	histogram_add(&a, &metrics_short, 300);
 	histogram_add(&b, &metrics_short, 20000000);
 	histogram_merge(&a, &b);
-	metrics_label(&labels, "k", SLICE_LIT("v"));
-	metrics_histogram(&out, &times, &labels, &metrics_short, &a);
+	metrics_labelled_histogram(&out, &times, "k", "v", &metrics_short, &a);
 	const char *text = buf_cstr(&out);
 	assert_ptr_equal(strstr(text, "x_seconds_bucket{k=\"v\",le=\"0.00025\"} 1\n"
 				      "x_seconds_bucket{k=\"v\",le=\"0.0005\"} 2\n"
@@ -83,6 +82,12 @@ static void histograms_add_up(void **state)
 			 text);
 	assert_non_null(strstr(text, "x_seconds_bucket{k=\"v\",le=\"10\"} 2\nx_seconds_bucket{k=\"v\",le=\"+Inf\"} 3\n"
 				     "x_seconds_sum{k=\"v\"} 20.0005\nx_seconds_count{k=\"v\"} 3\n"));
+	metrics_single_histogram(&single, &times, &metrics_short, &a);
+	text = buf_cstr(&single);
+	assert_ptr_equal(strstr(text, "# HELP x_seconds h\n# TYPE x_seconds histogram\n"
+				      "x_seconds_bucket{le=\"0.00025\"} 1\n"),
+			 text);
+	assert_non_null(strstr(text, "x_seconds_sum 20.0005\nx_seconds_count 3\n"));
 }
 
 static void of_the_process(void **state)

@@ -34,6 +34,25 @@ static void splits_first_and_decodes_once(void **state)
 	expect_path("https://host/", 0, NULL, true);
 }
 
+static void expect_joined(const char *target, size_t from, const char *joined)
+{
+	struct uri_path p;
+	autobuf out = { 0 };
+	assert_true(uri_path_parse(slice_of(target), &p));
+	uri_path_join(&p, from, &out);
+	assert_true(slice_eq_str(buf_slice(&out), joined));
+	uri_path_free(&p);
+}
+
+static void joins_what_was_decoded(void **state)
+{
+	(void)state;
+	expect_joined("/files/w/a%20b/c%2Fd?x=/y", 0, "files/w/a b/c/d");
+	expect_joined("/assets/w//b/", 2, "/b");
+	expect_joined("/assets/w", 2, "");
+	expect_joined("/", 0, "");
+}
+
 static void refuses_malformed_paths(void **state)
 {
 	static const char *const bad[] = { "",
@@ -163,6 +182,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(splits_first_and_decodes_once),
+		cmocka_unit_test(joins_what_was_decoded),
 		cmocka_unit_test(refuses_malformed_paths),
 		cmocka_unit_test(bounds_the_segments),
 		cmocka_unit_test(encodes_all_but_the_unreserved),
