@@ -40,9 +40,11 @@ static void hash_end(struct tar *t, char hex[TAR_HEX_SIZE])
 
 void tar_close(struct tar *t)
 {
-	if (t->archive && t->writing)
+	if (t->archive && t->writing) {
+		/* Else what was broken off gets the end of an archive. */
+		(void)archive_write_fail(t->archive);
 		(void)archive_write_free(t->archive);
-	else if (t->archive)
+	} else if (t->archive)
 		(void)archive_read_free(t->archive);
 	EVP_MD_CTX_free(t->hash);
 	free(t->name);
