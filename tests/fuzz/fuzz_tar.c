@@ -105,13 +105,14 @@ static void write_entry(struct tar *t, const char *name, struct slice contents, 
 	buf_add_slice(seen, contents);
 }
 
-/* Each piece of data, as long as its first byte says, becomes an entry. */
+/* Each piece of data, as long as its first byte says, becomes an entry behind a manifest, which is always there. */
 static void write_archive(struct slice data, struct buf *archive, struct buf *seen)
 {
 	autoclose int fd = file_of(slice_make("", 0));
 	autobuf error = { 0 };
 	autotar t = { 0 };
 	assert(tar_write_open(&t, fd, &error));
+	write_entry(&t, "manifest.json", SLICE_LIT("{}"), seen);
 	for (size_t at = 0, i = 0; at < data.len && i < 40; i++) {
 		size_t length = (size_t)(uint8_t)data.ptr[at] * 5, rest = data.len - at - 1;
 		autobuf name = { 0 };
