@@ -4,6 +4,8 @@
 
 #include "cli.h"
 
+#define INSUFFICIENT_PRIVILEGE "42501"
+
 /* roles.sql needs "create schema if not exists" and friends to be quiet; warnings are for people. */
 static void print_notice(void *arg, const PGresult *r)
 {
@@ -19,6 +21,9 @@ PGconn *cli_connect(const char *url)
 	autobuf error = { 0 };
 	PGconn *conn = db_connect(url, "craft-cloud", NULL, 0, &error);
 	if (!conn) {
+		/* "Peer", mostly: the role goes with the user that asks. */
+		if (strstr(buf_cstr(&error), "authentication failed"))
+			buf_add_str(&error, "; run this as the daemons' user, or correct the URL");
 		(void)cli_fail("can't connect to PostgreSQL: %s", buf_cstr(&error));
 		return NULL;
 	}
@@ -46,6 +51,12 @@ PGresult *cli_query(PGconn *conn, const char *sql, int params, const char *const
 	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
 	char line[512];
 	buf_add_str(error, text ? text : db_error_line(PQerrorMessage(conn), line, sizeof(line)));
+	if (strcmp(db_sqlstate(r), INSUFFICIENT_PRIVILEGE) == 0)
+		buf_addf(error,
+			 ": it takes the rights of craft_daemon (DATABASE_URL), for migrate an owner's "
+			 "(DATABASE_OWNER_URL), "
+			 "which %s lacks here",
+			 PQuser(conn));
 	PQclear(r);
 	return NULL;
 }

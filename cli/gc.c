@@ -11,6 +11,16 @@ static void print_count(const char *title, const char *verb, const struct sweep_
 	(void)printf("%-18s %s %" PRId64 ", %" PRId64 " bytes\n", title, verb, c->files, c->bytes);
 }
 
+static void print_json(const struct sweep_result *r, bool dry_run)
+{
+	static const char format[] =
+		"{\"dryRun\":%s,\"deleted\":{\"files\":%" PRId64 ",\"bytes\":%" PRId64
+		"},\"strays\":{\"files\":%" PRId64 ",\"bytes\":%" PRId64 "},\"orphans\":{\"files\":%" PRId64
+		",\"bytes\":%" PRId64 "},\"foreign\":%" PRId64 "}\n";
+	(void)printf(format, dry_run ? "true" : "false", r->gone.files, r->gone.bytes, r->strays.files, r->strays.bytes,
+		     r->orphans.files, r->orphans.bytes, r->foreign);
+}
+
 static void print_result(const struct sweep_result *r, bool dry_run)
 {
 	const char *verb = dry_run ? "would remove" : "removed";
@@ -35,7 +45,10 @@ enum cli_exit cli_gc(const struct conf *conf, const struct cli_options *options)
 	sweep.orphan_age = options->orphan_age;
 	sweep.dry_run = options->dry_run;
 	bool ok = sweep_run(&blobs, conn, &sweep, &result, &error);
-	print_result(&result, options->dry_run);
+	if (options->json)
+		print_json(&result, options->dry_run);
+	else
+		print_result(&result, options->dry_run);
 	if (ok)
 		return CLI_OK;
 	blob_dir_explain(conf, &error);

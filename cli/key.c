@@ -22,6 +22,45 @@ static const char sql_list[] =
 	"else 'live' end, case when read_only then 'read-only' else 'all' end, coalesce(per_minute::text, "
 	"'-'), " SHOWN_TIME("created_at") ", " SHOWN_TIME("expires_at") ", " SHOWN_TIME(
 		"last_used_at") " from api.keys($1)";
+static const char sql_list_json
+	[] = "select coalesce(json_agg(json_build_object('id', id, 'workspace', workspace, 'name', name, 'state', case "
+	     "when "
+	     "revoked_at is not null then 'revoked' when expired then 'expired' else 'live' end, 'readOnly', "
+	     "read_only, "
+	     "'perMinute', per_minute, 'createdAt', " SHOWN_TIME("created_at") ", 'expiresAt', " SHOWN_TIME(
+		     "expires_at") ", 'lastUsedAt', " SHOWN_TIME("last_used_at") ", 'revokedAt', " SHOWN_TIME("revoked_"
+													      "at") ") "
+														    "or"
+														    "de"
+														    "r "
+														    "by"
+														    " w"
+														    "or"
+														    "ks"
+														    "pa"
+														    "ce"
+														    ", "
+														    "cr"
+														    "ea"
+														    "te"
+														    "d_"
+														    "at"
+														    ", "
+														    "id"
+														    "),"
+														    " '"
+														    "[]"
+														    "')"
+														    " f"
+														    "ro"
+														    "m "
+														    "ap"
+														    "i."
+														    "ke"
+														    "ys"
+														    "($"
+														    "1"
+														    ")";
 enum column { ID, WORKSPACE, NAME, STATE, MAY, RATE, CREATED, EXPIRES, LAST_USED };
 static const char sql_revoke[] = "select api.key_revoke($1, $2)";
 
@@ -166,16 +205,8 @@ enum cli_exit cli_key_add(const struct conf *conf, const struct cli_options *o)
 
 /* ---- list ---- */
 
-enum cli_exit cli_key_list(const struct conf *conf, const struct cli_options *o)
+static void print_list(const PGresult *r)
 {
-	autobuf error = { 0 };
-	autoconn *conn = cli_connect(conf->database_url);
-	if (!conn)
-		return CLI_FAILED;
-	const char *const values[] = { o->workspace };
-	autoresult *r = cli_query(conn, sql_list, 1, values, &error);
-	if (!r)
-		return cli_fail("%s", buf_cstr(&error));
 	(void)printf("%-16s  %-24s %-24s %-8s %-9s %8s  %-20s  %-20s  %s\n", "ID", "WORKSPACE", "NAME", "STATE", "MAY",
 		     "A MINUTE", "CREATED", "EXPIRES", "LAST USED (HOUR)");
 	for (int i = 0; i < PQntuples(r); i++) {
@@ -188,6 +219,22 @@ enum cli_exit cli_key_list(const struct conf *conf, const struct cli_options *o)
 			     PQgetisnull(r, i, EXPIRES) ? "-" : PQgetvalue(r, i, EXPIRES),
 			     PQgetisnull(r, i, LAST_USED) ? "-" : PQgetvalue(r, i, LAST_USED));
 	}
+}
+
+enum cli_exit cli_key_list(const struct conf *conf, const struct cli_options *o)
+{
+	autobuf error = { 0 };
+	autoconn *conn = cli_connect(conf->database_url);
+	if (!conn)
+		return CLI_FAILED;
+	const char *const values[] = { o->workspace };
+	autoresult *r = cli_query(conn, o->json ? sql_list_json : sql_list, 1, values, &error);
+	if (!r)
+		return cli_fail("%s", buf_cstr(&error));
+	if (o->json)
+		(void)puts(PQgetvalue(r, 0, 0));
+	else
+		print_list(r);
 	return CLI_OK;
 }
 

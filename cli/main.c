@@ -87,11 +87,12 @@ static const struct command commands[] = {
 		      "craft-cloud check --blobs\n",
 	  .run = cli_check },
 	{ .name = "gc",
-	  .options = { OPT_DRY_RUN, OPT_ORPHAN_AGE },
+	  .options = { OPT_DRY_RUN, OPT_ORPHAN_AGE, OPT_JSON },
 	  .help = "remove files' contents (blobs) that no file names any more",
 	  .examples = "craft-cloud gc --dry-run\ncraft-cloud gc --orphan-age 3600\n",
 	  .run = cli_gc },
 	{ .name = "rekey",
+	  .options = { OPT_JSON },
 	  .help = "encrypt credentials of ENCRYPTION_KEY_PREVIOUS with ENCRYPTION_KEY; exit code 1 when one opens with "
 		  "neither",
 	  .examples = "craft-cloud rekey\n",
@@ -142,9 +143,10 @@ static const struct command commands[] = {
 		      "craft-cloud key add --workspace team --name guest --read-only --expires 30d --rate 600\n",
 	  .run = cli_key_add },
 	{ .name = "key list",
-	  .options = { OPT_WORKSPACE },
+	  .options = { OPT_WORKSPACE, OPT_JSON },
 	  .help = "list the keys of a workspace, or of all",
-	  .examples = "craft-cloud key list --workspace team\n",
+	  .examples = "craft-cloud key list --workspace team\n"
+		      "craft-cloud key list --json | jq -r '.[] | select(.state == \"live\") | .name'\n",
 	  .run = cli_key_list },
 	{ .name = "key revoke",
 	  .options = { OPT_WORKSPACE, OPT_NAME },
@@ -199,7 +201,7 @@ static int print_help(void)
 		     "  --blobs              check: the blobs\n"
 		     "  --url URL            check: where clients reach the server (default: PUBLIC_URL)\n"
 		     "  --ca-file FILE       check: PEM file of who may have signed its certificate\n"
-		     "  --json               status, check, list, show: one JSON value, for scripts\n"
+		     "  --json               status, check, gc, rekey, list, show: one JSON value, for scripts\n"
 		     "  --yes                workspace delete: really\n"
 		     "  --as NAME            workspace import: into the workspace NAME\n"
 		     "  --replace            workspace import: instead of what is in it\n"

@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "cli.h"
+#include "json.h"
 #include "seal.h"
 
 #define PAGE "500"
@@ -24,14 +25,17 @@ struct rekey {
 	struct seal_key current, previous;
 	bool has_previous;
 	int64_t already, changed, lost, overtaken;
+	bool json;
+	struct buf neither; /* json: elements of the array */
 };
 
-static void wipe_keys(struct rekey *r)
+static void rekey_end(struct rekey *r)
 {
 	OPENSSL_cleanse(&r->current, sizeof(r->current));
 	OPENSSL_cleanse(&r->previous, sizeof(r->previous));
+	buf_free(&r->neither);
 }
-#define autorekey autocall(wipe_keys) struct rekey
+#define autorekey autocall(rekey_end) struct rekey
 
 static bool load_keys(struct rekey *r, const struct conf *conf)
 {
@@ -77,9 +81,23 @@ static bool replace(struct rekey *r, const char *sql, int count, const char *con
 	return true;
 }
 
-static void print_lost(const char *what, const char *workspace, const char *name)
+/* what: repository or key */
+static void add_lost(struct buf *list, const char *what, const char *workspace, const char *name)
 {
-	(void)printf("neither %s", what);
+	buf_addf(list, "%s{\"workspace\":", list->len ? "," : "");
+	json_encode(list, slice_of(workspace));
+	buf_addf(list, ",\"%s\":", what);
+	json_encode(list, slice_of(name));
+	buf_add_char(list, '}');
+}
+
+static void tell_lost(struct rekey *r, const char *what, const char *workspace, const char *name)
+{
+	if (r->json) {
+		add_lost(&r->neither, what, workspace, name);
+		return;
+	}
+	(void)printf("neither %s", strcmp(what, "key") == 0 ? "key " : "");
 	cli_print_text(workspace, 0);
 	(void)putchar(' ');
 	cli_print_text(name, 0);
@@ -91,7 +109,7 @@ static bool rekey_row(struct rekey *r, const PGresult *page, int row, struct buf
 	autobuf sealed = { 0 };
 	enum verdict verdict = reseal(r, PQgetvalue(page, row, SEALED), &sealed, error);
 	if (verdict == LOST)
-		print_lost("", PQgetvalue(page, row, WORKSPACE), PQgetvalue(page, row, REPO));
+		tell_lost(r, "repository", PQgetvalue(page, row, WORKSPACE), PQgetvalue(page, row, REPO));
 	if (verdict != RESEALED)
 		return verdict != BROKEN;
 	const char *const values[] = { PQgetvalue(page, row, WORKSPACE_ID), PQgetvalue(page, row, REPO),
@@ -104,7 +122,7 @@ static bool rekey_key(struct rekey *r, const PGresult *page, int row, struct buf
 	autobuf sealed = { 0 };
 	enum verdict verdict = reseal(r, PQgetvalue(page, row, KEY_SEALED), &sealed, error);
 	if (verdict == LOST)
-		print_lost("key ", PQgetvalue(page, row, KEY_WORKSPACE), PQgetvalue(page, row, KEY_NAME));
+		tell_lost(r, "key", PQgetvalue(page, row, KEY_WORKSPACE), PQgetvalue(page, row, KEY_NAME));
 	if (verdict != RESEALED)
 		return verdict != BROKEN;
 	const char *const values[] = { PQgetvalue(page, row, KEY_ID), PQgetvalue(page, row, KEY_SEALED),
@@ -154,8 +172,15 @@ static bool rekey_keys(struct rekey *r, struct buf *error)
 	}
 }
 
-static void print_counts(const struct rekey *r)
+static void print_counts(struct rekey *r)
 {
+	if (r->json) {
+		(void)printf("{\"already\":%" PRId64 ",\"reencrypted\":%" PRId64 ",\"changedMeanwhile\":%" PRId64
+			     ",\"neither\":[%s]}\n",
+			     r->already, r->changed, r->overtaken, buf_cstr(&r->neither));
+		(void)fflush(stdout);
+		return;
+	}
 	(void)printf("%-18s %" PRId64 "\n%-18s %" PRId64 "\n%-18s %" PRId64 "\n", "already", r->already, "re-encrypted",
 		     r->changed, "neither", r->lost);
 	if (r->overtaken)
@@ -166,9 +191,8 @@ static void print_counts(const struct rekey *r)
 
 enum cli_exit cli_rekey(const struct conf *conf, const struct cli_options *options)
 {
-	(void)options;
 	autobuf error = { 0 };
-	autorekey r = { 0 };
+	autorekey r = { .json = options->json };
 	if (!load_keys(&r, conf))
 		return CLI_USAGE;
 	autoconn *conn = cli_connect(conf->database_url);

@@ -40,9 +40,11 @@ static void hash_end(struct tar *t, char hex[TAR_HEX_SIZE])
 
 void tar_close(struct tar *t)
 {
-	if (t->archive && t->writing)
+	if (t->archive && t->writing) {
+		/* Else what was broken off gets the end of an archive. */
+		(void)archive_write_fail(t->archive);
 		(void)archive_write_free(t->archive);
-	else if (t->archive)
+	} else if (t->archive)
 		(void)archive_read_free(t->archive);
 	EVP_MD_CTX_free(t->hash);
 	free(t->name);
@@ -153,11 +155,12 @@ bool tar_read_open(struct tar *t, int fd, struct buf *error)
 	return true;
 }
 
+/* One with holes would be a few bytes that read as terabytes. */
 static bool enter(struct tar *t, struct archive_entry *entry, struct buf *error)
 {
 	const char *name = archive_entry_pathname(entry);
 	if (!name || archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) ||
-	    !archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0)
+	    !archive_entry_size_is_set(entry) || archive_entry_size(entry) < 0 || archive_entry_sparse_count(entry) > 0)
 		return damaged(error, "it holds something that is no file");
 	if (t->given.len)
 		return damaged(error, "something follows " TAR_SUMS);

@@ -16,6 +16,16 @@ enum {
 	M_DB_SECONDS,
 	M_DB_FAILURES,
 	M_DB_CONNECTS,
+	M_ANSWERS,
+	M_ANSWER_EVICTIONS,
+	M_ANSWERS_KEPT,
+	M_ANSWER_BYTES,
+	M_GITHUB_CALLS,
+	M_GITHUB_SECONDS,
+	M_SWEEPS,
+	M_SWEPT_FILES,
+	M_SWEPT_BYTES,
+	M_SWEEP_AT,
 	M_LIMITS,
 	M_DRAINING
 };
@@ -33,6 +43,16 @@ static const struct metric metrics[] = {
 	[M_DB_SECONDS] = { "craft_fcgi_db_statement_seconds", METRIC_HISTOGRAM, "From asking the database until a read's first row or a change's outcome" },
 	[M_DB_FAILURES] = { "craft_fcgi_db_failures_total", METRIC_COUNTER, "Statements that failed" },
 	[M_DB_CONNECTS] = { "craft_fcgi_db_connects_total", METRIC_COUNTER, "Attempts to connect to the database" },
+	[M_ANSWERS] = { "craft_fcgi_answer_cache_lookups_total", METRIC_COUNTER, "Lists and sessions that were asked for: hit (sent from the worker's memory), stale (it had an older state), miss" },
+	[M_ANSWER_EVICTIONS] = { "craft_fcgi_answer_cache_evictions_total", METRIC_COUNTER, "Answers that were dropped to make room; many: raise FCGI_ANSWER_CACHE" },
+	[M_ANSWERS_KEPT] = { "craft_fcgi_answer_cache_answers", METRIC_GAUGE, "Answers that all workers together keep" },
+	[M_ANSWER_BYTES] = { "craft_fcgi_answer_cache_bytes", METRIC_GAUGE, "Bytes of them; FCGI_ANSWER_CACHE bounds each worker's" },
+	[M_GITHUB_CALLS] = { "craft_fcgi_github_calls_total", METRIC_COUNTER, "Calls of GitHub by kind and outcome; unreachable: no answer in time, or one that makes no sense" },
+	[M_GITHUB_SECONDS] = { "craft_fcgi_github_call_seconds", METRIC_HISTOGRAM, "How long GitHub took" },
+	[M_SWEEPS] = { "craft_fcgi_sweeps_total", METRIC_COUNTER, "Runs of housekeeping in BLOB_DIR" },
+	[M_SWEPT_FILES] = { "craft_fcgi_swept_files_total", METRIC_COUNTER, "Files that it removed: contents of deleted files, strays of broken uploads, orphans" },
+	[M_SWEPT_BYTES] = { "craft_fcgi_swept_bytes_total", METRIC_COUNTER, "Bytes of them" },
+	[M_SWEEP_AT] = { "craft_fcgi_sweep_last_success_timestamp_seconds", METRIC_GAUGE, "When the last run that went well ended, since 1970; 0: none did since the start" },
 	[M_LIMITS] = { "craft_fcgi_limits_total", METRIC_COUNTER, "What limits refused, by limit" },
 	[M_DRAINING] = { "craft_fcgi_draining", METRIC_GAUGE, "1 from SIGTERM on" },
 };
@@ -222,11 +242,84 @@ static void print_database(const struct counts_all *all, struct buf *out)
 	metrics_labelled(out, &metrics[M_DB_CONNECTS], "outcome", "failed", SUM(all, failed_connects));
 }
 
+/* Workers that are gone keep nothing. */
+static void print_answers(const struct counts_all *all, struct buf *out)
+{
+	static const char *const names[ANSWER_LOOKUPS] = {
+		[ANSWER_HIT] = "hit", [ANSWER_STALE] = "stale", [ANSWER_MISS] = "miss"
+	};
+	uint64_t kept = 0, bytes = 0;
+	for (size_t i = 0; i < all->count; i++) {
+		kept += all->parts[i].running ? all->parts[i].answers.answers : 0;
+		bytes += all->parts[i].running ? all->parts[i].answers.bytes : 0;
+	}
+	metrics_begin(out, &metrics[M_ANSWERS]);
+	for (size_t i = 0; i < ANSWER_LOOKUPS; i++)
+		metrics_labelled(out, &metrics[M_ANSWERS], "outcome", names[i],
+				 sum(all, offsetof(struct counts, answers.lookups) + i * sizeof(struct counter)));
+	metrics_single(out, &metrics[M_ANSWER_EVICTIONS], SUM(all, answers.evictions));
+	metrics_single(out, &metrics[M_ANSWERS_KEPT], kept);
+	metrics_single(out, &metrics[M_ANSWER_BYTES], bytes);
+}
+
+static void print_github_calls(const struct counts_all *all, enum github_call call, struct buf *out)
+{
+	static const char *const names[GITHUB_RESULTS] = { [GITHUB_OK] = "ok",
+							   [GITHUB_REFUSED] = "refused",
+							   [GITHUB_NO_ACCESS] = "no_access",
+							   [GITHUB_UNREACHABLE] = "unreachable" };
+	for (size_t i = 0; i < GITHUB_RESULTS; i++) {
+		autobuf labels = { 0 };
+		metrics_label(&labels, "call", slice_of(github_call_names[call]));
+		metrics_label(&labels, "outcome", slice_of(names[i]));
+		metrics_value(out, &metrics[M_GITHUB_CALLS], &labels,
+			      sum(all, offsetof(struct counts, github.results) +
+					       (call * GITHUB_RESULTS + i) * sizeof(struct counter)));
+	}
+}
+
+static void print_github(const struct counts_all *all, struct buf *out)
+{
+	metrics_begin(out, &metrics[M_GITHUB_CALLS]);
+	for (size_t i = 0; i < GITHUB_CALLS; i++)
+		print_github_calls(all, (enum github_call)i, out);
+	metrics_begin(out, &metrics[M_GITHUB_SECONDS]);
+	for (size_t i = 0; i < GITHUB_CALLS; i++) {
+		autobuf labels = { 0 };
+		struct histogram h = sum_histogram(all, offsetof(struct counts, github.seconds) + i * sizeof(h));
+		metrics_label(&labels, "call", slice_of(github_call_names[i]));
+		metrics_histogram(out, &metrics[M_GITHUB_SECONDS], &labels, &metrics_short, &h);
+	}
+}
+
+static void print_swept(const struct counter *counts, const struct metric *m, struct buf *out)
+{
+	static const char *const names[SWEEP_KINDS] = {
+		[SWEEP_DELETED] = "deleted", [SWEEP_STRAY] = "stray", [SWEEP_ORPHAN] = "orphan"
+	};
+	metrics_begin(out, m);
+	for (size_t i = 0; i < SWEEP_KINDS; i++)
+		metrics_labelled(out, m, "kind", names[i], counter_read(&counts[i]));
+}
+
+static void print_sweeps(const struct sweep_counts *sweeps, struct buf *out)
+{
+	metrics_begin(out, &metrics[M_SWEEPS]);
+	metrics_labelled(out, &metrics[M_SWEEPS], "outcome", "ok", counter_read(&sweeps->ok));
+	metrics_labelled(out, &metrics[M_SWEEPS], "outcome", "failed", counter_read(&sweeps->failed));
+	print_swept(sweeps->files, &metrics[M_SWEPT_FILES], out);
+	print_swept(sweeps->bytes, &metrics[M_SWEPT_BYTES], out);
+	metrics_single(out, &metrics[M_SWEEP_AT], (uint64_t)sweeps->ok_at);
+}
+
 void counts_print(const struct counts_all *all, const struct bounds *bounds, struct buf *out)
 {
 	print_requests(all, out);
 	print_workers(all, out);
 	print_database(all, out);
+	print_answers(all, out);
+	print_github(all, out);
+	print_sweeps(&all->sweeps, out);
 	metrics_begin(out, &metrics[M_LIMITS]);
 	for (int i = 0; i < LIMIT_COUNT; i++)
 		metrics_labelled(out, &metrics[M_LIMITS], "limit", limit_rows[i].name,

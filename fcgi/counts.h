@@ -4,12 +4,15 @@
 #ifndef CRAFT_FCGI_COUNTS_H
 #define CRAFT_FCGI_COUNTS_H
 
+#include "answer_cache.h"
 #include "bounds.h"
+#include "github.h"
 #include "metrics.h"
 #include "request.h"
 #include "routes.h"
 #include "statements.h"
 #include "status.h"
+#include "sweeper.h"
 
 #define COUNTS_ROUTES 64 /* at least routes_count */
 #define COUNTS_METHODS 6 /* of requests without a route */
@@ -24,6 +27,8 @@ struct counts {
 	struct histogram statements[SQL_COUNT];
 	struct counter failed_statements[SQL_COUNT];
 	struct counter connects, failed_connects;
+	struct answer_counts answers;
+	struct github_counts github;
 	_Atomic bool busy;
 	/* The master's. */
 	_Atomic bool running;
@@ -34,6 +39,7 @@ struct counts_all {
 	size_t count;
 	struct counter starts, crashes;
 	_Atomic bool draining;
+	struct sweep_counts sweeps;
 	struct counts parts[]; /* a worker each */
 };
 

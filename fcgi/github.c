@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <time.h>
 
 #include "cleanup.h"
 #include "json.h"
@@ -19,14 +20,21 @@
 #define MAX_NAME 256	      /* bytes of a login, a branch or a scope */
 #define MAX_ERROR 64
 
+const char *const github_call_names[GITHUB_CALLS] = { [GITHUB_ACCESS_TOKEN] = "access_token",
+						      [GITHUB_USER] = "user",
+						      [GITHUB_REPOSITORY] = "repository",
+						      [GITHUB_REVOKE] = "revoke" };
+
 struct github {
 	const struct conf *conf;
+	struct github_counts *counts;
 	CURL *curl;
 };
 
 /* One exchange of request and answer. */
 struct call {
-	const char *method, *what; /* what: for the log */
+	enum github_call kind;
+	const char *method;
 	struct buf url;
 	struct slice token;  /* empty: none */
 	bool as_application; /* with id and secret by basic authentication */
@@ -51,10 +59,11 @@ void github_grant_free(struct github_grant *grant)
 	buf_free(&grant->error);
 }
 
-struct github *github_new(const struct conf *conf)
+struct github *github_new(const struct conf *conf, struct github_counts *counts)
 {
 	struct github *g = xcalloc(1, sizeof(*g));
 	g->conf = conf;
+	g->counts = counts;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK)
 		g->curl = curl_easy_init();
 	if (g->curl)
@@ -150,7 +159,7 @@ static bool send_once(struct github *g, const char *request_id, struct call *c)
 	(void)curl_easy_getinfo(g->curl, CURLINFO_RESPONSE_CODE, &c->http);
 	if (code == CURLE_OK)
 		return true;
-	log_warn(request_id, "asking GitHub (%s) failed: %s", c->what,
+	log_warn(request_id, "asking GitHub (%s) failed: %s", github_call_names[c->kind],
 		 code == CURLE_WRITE_ERROR ? "the answer is too large" : curl_easy_strerror(code));
 	return false;
 }
@@ -192,7 +201,7 @@ static bool next_url(struct github *g, struct call *c)
 	return true;
 }
 
-static enum github_result send_call(struct github *g, const char *request_id, struct call *c)
+static enum github_result exchange(struct github *g, const char *request_id, struct call *c)
 {
 	for (int i = 0; i <= MAX_REDIRECTS; i++) {
 		if (!send_once(g, request_id, c))
@@ -202,15 +211,39 @@ static enum github_result send_call(struct github *g, const char *request_id, st
 	}
 	if (c->http >= 200 && c->http < 300)
 		return GITHUB_OK;
-	log_info(request_id, "GitHub answers %ld (%s)", c->http, c->what);
+	log_info(request_id, "GitHub answers %ld (%s)", c->http, github_call_names[c->kind]);
 	return c->http == 401 ? GITHUB_REFUSED : GITHUB_NO_ACCESS;
+}
+
+static uint64_t clock_us(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+static enum github_result send_call(struct github *g, const char *request_id, struct call *c)
+{
+	uint64_t began = clock_us();
+	enum github_result result = exchange(g, request_id, c);
+	if (g->counts)
+		histogram_add(&g->counts->seconds[c->kind], &metrics_short, clock_us() - began);
+	return result;
+}
+
+/* The end of each call: its outcome, once it is known what the answer is worth. */
+static enum github_result counted(struct github *g, const struct call *c, enum github_result result)
+{
+	if (g->counts)
+		counter_add(&g->counts->results[c->kind][result], 1);
+	return result;
 }
 
 /* ---- answers ---- */
 
 static enum github_result misunderstood(const char *request_id, const struct call *c)
 {
-	log_warn(request_id, "GitHub's answer can't be understood (%s)", c->what);
+	log_warn(request_id, "GitHub's answer can't be understood (%s)", github_call_names[c->kind]);
 	return GITHUB_UNREACHABLE;
 }
 
@@ -281,7 +314,7 @@ static enum github_result read_grant(const char *request_id, const struct call *
 enum github_result github_exchange(struct github *g, const char *request_id, struct slice code,
 				   struct slice redirect_uri, struct github_grant *grant)
 {
-	autocalled c = { .method = "POST", .what = "access_token", .timeout = GITHUB_TIMEOUT };
+	autocalled c = { .method = "POST", .kind = GITHUB_ACCESS_TOKEN, .timeout = GITHUB_TIMEOUT };
 	buf_addf(&c.url, "%s/login/oauth/access_token", g->conf->github_url);
 	add_member(&c.body, "client_id", slice_of(g->conf->github_client_id));
 	add_member(&c.body, "client_secret", slice_of(g->conf->github_client_secret));
@@ -289,52 +322,60 @@ enum github_result github_exchange(struct github *g, const char *request_id, str
 	add_member(&c.body, "redirect_uri", redirect_uri);
 	buf_add_char(&c.body, '}');
 	enum github_result result = send_call(g, request_id, &c);
-	return result == GITHUB_OK ? read_grant(request_id, &c, grant) : result;
+	return counted(g, &c, result == GITHUB_OK ? read_grant(request_id, &c, grant) : result);
+}
+
+static enum github_result read_user(const char *request_id, const struct call *c, struct buf *login, int64_t *user_id)
+{
+	struct slice object, id;
+	if (!answer_object(c, &object) || !get_text(object, "login", MAX_NAME, login) || !json_get(object, "id", &id) ||
+	    json_kind_of(id) != JSON_NUMBER)
+		return misunderstood(request_id, c);
+	autofree char *text = slice_dup(id);
+	char *end;
+	errno = 0;
+	*user_id = strtoll(text, &end, 10);
+	return errno || *end || *user_id <= 0 ? misunderstood(request_id, c) : GITHUB_OK;
 }
 
 enum github_result github_user(struct github *g, const char *request_id, struct slice token, struct buf *login,
 			       int64_t *user_id)
 {
-	struct slice object, id;
-	autocalled c = { .method = "GET", .what = "user", .token = token, .timeout = GITHUB_TIMEOUT };
+	autocalled c = { .method = "GET", .kind = GITHUB_USER, .token = token, .timeout = GITHUB_TIMEOUT };
 	buf_addf(&c.url, "%s/user", g->conf->github_api_url);
 	enum github_result result = send_call(g, request_id, &c);
-	if (result != GITHUB_OK)
-		return result;
-	if (!answer_object(&c, &object) || !get_text(object, "login", MAX_NAME, login) ||
-	    !json_get(object, "id", &id) || json_kind_of(id) != JSON_NUMBER)
-		return misunderstood(request_id, &c);
-	autofree char *text = slice_dup(id);
-	char *end;
-	errno = 0;
-	*user_id = strtoll(text, &end, 10);
-	return errno || *end || *user_id <= 0 ? misunderstood(request_id, &c) : GITHUB_OK;
+	return counted(g, &c, result == GITHUB_OK ? read_user(request_id, &c, login, user_id) : result);
 }
 
-enum github_result github_repo(struct github *g, const char *request_id, struct slice token, struct slice repo_key,
-			       int64_t timeout, struct buf *branch)
+static enum github_result read_repo(const char *request_id, const struct call *c, struct buf *branch)
 {
 	struct slice object;
-	autocalled c = { .method = "GET", .what = "repository", .token = token, .timeout = timeout };
-	buf_addf(&c.url, "%s/repos/", g->conf->github_api_url);
-	buf_add_slice(&c.url, repo_key);
-	enum github_result result = send_call(g, request_id, &c);
-	if (result != GITHUB_OK || !branch)
-		return result;
-	if (!answer_object(&c, &object))
-		return misunderstood(request_id, &c);
+	if (!branch)
+		return GITHUB_OK;
+	if (!answer_object(c, &object))
+		return misunderstood(request_id, c);
 	if (!get_text(object, "default_branch", MAX_NAME, branch))
 		buf_clear(branch);
 	return GITHUB_OK;
 }
 
+enum github_result github_repo(struct github *g, const char *request_id, struct slice token, struct slice repo_key,
+			       int64_t timeout, struct buf *branch)
+{
+	autocalled c = { .method = "GET", .kind = GITHUB_REPOSITORY, .token = token, .timeout = timeout };
+	buf_addf(&c.url, "%s/repos/", g->conf->github_api_url);
+	buf_add_slice(&c.url, repo_key);
+	enum github_result result = send_call(g, request_id, &c);
+	return counted(g, &c, result == GITHUB_OK ? read_repo(request_id, &c, branch) : result);
+}
+
 enum github_result github_revoke(struct github *g, const char *request_id, struct slice token)
 {
-	autocalled c = { .method = "DELETE", .what = "revoking", .as_application = true, .timeout = GITHUB_TIMEOUT };
+	autocalled c = { .method = "DELETE", .kind = GITHUB_REVOKE, .as_application = true, .timeout = GITHUB_TIMEOUT };
 	buf_addf(&c.url, "%s/applications/", g->conf->github_api_url);
 	uri_encode(&c.url, slice_of(g->conf->github_client_id));
 	buf_add_str(&c.url, "/token");
 	add_member(&c.body, "access_token", token);
 	buf_add_char(&c.body, '}');
-	return send_call(g, request_id, &c);
+	return counted(g, &c, send_call(g, request_id, &c));
 }

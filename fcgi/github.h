@@ -6,15 +6,12 @@
 
 #include "buf.h"
 #include "conf.h"
+#include "metrics.h"
 
 #define GITHUB_TIMEOUT 15000 /* ms for a whole request; 5,000 of them for the connection */
 #define GITHUB_MAX_TOKEN 512 /* bytes */
 
 struct github;
-
-/* conf must outlive it. NULL: libcurl can't be used. */
-struct github *github_new(const struct conf *conf);
-void github_free(struct github *g);
 
 /* Can users be sent to GitHub: are id and secret of the OAuth application configured? */
 bool github_configured(const struct conf *conf);
@@ -25,6 +22,21 @@ enum github_result {
 	GITHUB_NO_ACCESS,   /* another answer than 2xx */
 	GITHUB_UNREACHABLE, /* no answer, a broken one, or none that can be understood; logged */
 };
+
+#define GITHUB_RESULTS (GITHUB_UNREACHABLE + 1)
+
+enum github_call { GITHUB_ACCESS_TOKEN, GITHUB_USER, GITHUB_REPOSITORY, GITHUB_REVOKE, GITHUB_CALLS };
+extern const char *const github_call_names[GITHUB_CALLS];
+
+/* What is counted of the calls. */
+struct github_counts {
+	struct counter results[GITHUB_CALLS][GITHUB_RESULTS];
+	struct histogram seconds[GITHUB_CALLS]; /* metrics_short, redirections included */
+};
+
+/* Both must outlive it; counts may be NULL: nothing is counted. NULL: libcurl can't be used. */
+struct github *github_new(const struct conf *conf, struct github_counts *counts);
+void github_free(struct github *g);
 
 struct github_grant {
 	struct buf token; /* wiped by github_grant_free() */

@@ -22,14 +22,19 @@ static struct slice cache_key(const struct request *req, struct buf *key)
 enum status kept_answer(struct request *req, struct response *res, struct database *db, const char *type, bool *done)
 {
 	autobuf key = { 0 }, tag = { 0 };
-	struct slice kept_tag, body = answer_cache_get(req->service->answers, cache_key(req, &key), &kept_tag);
+	struct answer_cache *answers = req->service->answers;
+	struct slice name = cache_key(req, &key), kept_tag, body = answer_cache_get(answers, name, &kept_tag);
 	*done = false;
-	if (!body.ptr)
+	if (!body.ptr) {
+		if (name.len)
+			answer_cache_count(answers, ANSWER_MISS);
 		return conditional_by_tag(req, res, db, type, done);
+	}
 	enum status status = conditional_tag(req, db, &tag);
 	if (status != STATUS_OK)
 		return status;
 	*done = etag_matches(req->if_none_match, buf_slice(&tag)) || slice_eq(kept_tag, buf_slice(&tag));
+	answer_cache_count(answers, *done ? ANSWER_HIT : ANSWER_STALE);
 	if (*done && conditional_begin(req, res, buf_slice(&tag), type))
 		(void)response_write(res, body);
 	return STATUS_OK;

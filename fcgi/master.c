@@ -268,7 +268,7 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 	m.slots = slots;
 	m.counts = counts_new(m.count);
 	assign_pools(&m, counts);
-	sweeper_init(&m.sweeper, conf, clock_ms());
+	sweeper_init(&m.sweeper, conf, m.counts ? &m.counts->sweeps : NULL, clock_ms());
 	watcher_init(&m.watcher, conf, m.counts, m.bounds, clock_ms());
 	if (!block_signals(&m)) {
 		log_error(NULL, "can't block signals: %m");

@@ -78,6 +78,7 @@ static enum status make(struct request *req, struct database *db, const struct w
 	db_add_text(&params, buf_slice(&w->branch));
 	db_add_i64(&params, req->service->conf->sandbox_idle_timeout);
 	db_add_i64(&params, req->service->conf->sandbox_workspace_max);
+	db_add_text(&params, *req->id ? slice_of(req->id) : slice_make(NULL, 0));
 	enum status status = database_change(db, req->route->statement, &params, slice_make(NULL, 0), &result, &stale);
 	if (status == STATUS_OK && slice_eq_str(db_get(result, 0, 0), "ok"))
 		buf_add_slice(session, db_get(result, 0, 1));
@@ -121,7 +122,7 @@ enum status sandbox_create_post(struct request *req, struct response *res, struc
 		status = make(req, db, &wish, &session);
 	if (status != STATUS_OK)
 		return status;
-	/* craft-sandboxd's lines about it carry its id. */
+	/* craft-sandboxd's lines about it carry both ids. */
 	log_info(req->id, "sandbox %s is asked for", buf_cstr(&session));
 	answer_made(res, buf_slice(&origin), &wish, buf_slice(&session));
 	return STATUS_OK;

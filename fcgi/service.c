@@ -5,18 +5,20 @@
 
 #include <openssl/crypto.h>
 
-#include "github.h"
 #include "answer_cache.h"
+#include "counts.h"
+#include "github.h"
 #include "log.h"
 #include "workspace_keys.h"
 
-void service_init(struct service *s, const struct conf *conf, struct bounds *bounds)
+void service_init(struct service *s, const struct conf *conf, struct bounds *bounds, struct counts *counts)
 {
 	*s = (struct service){ .conf = conf,
 			       .bounds = bounds,
+			       .counts = counts,
 			       .keys = { .current = conf->api_key, .previous = conf->api_key_previous },
 			       .blobs = { .root = -1, .incoming = -1 } };
-	s->answers = answer_cache_new((size_t)conf->fcgi_answer_cache);
+	s->answers = answer_cache_new((size_t)conf->fcgi_answer_cache, counts ? &counts->answers : NULL);
 	/* The configuration has checked both. */
 	s->seal_key_count = seal_key_parse(conf->encryption_key, &s->seal_keys[0]);
 	if (s->seal_key_count && conf->encryption_key_previous)
@@ -36,7 +38,7 @@ void service_free(struct service *s)
 struct github *service_github(struct service *s)
 {
 	if (!s->github)
-		s->github = github_new(s->conf);
+		s->github = github_new(s->conf, s->counts ? &s->counts->github : NULL);
 	if (!s->github)
 		log_error(NULL, "libcurl can't be used");
 	return s->github;

@@ -10,11 +10,13 @@
 struct github;
 struct answer_cache;
 struct bounds;
+struct counts;
 struct workspace_keys;
 
 struct service {
 	const struct conf *conf;
 	struct bounds *bounds; /* the workers' common ones; NULL: none */
+	struct counts *counts; /* where it counts; NULL: nowhere */
 	struct auth_keys keys;
 	struct seal_key seal_keys[2]; /* ENCRYPTION_KEY, and the one before it */
 	size_t seal_key_count;
@@ -24,7 +26,7 @@ struct service {
 	struct blobs blobs; /* not open: see service_blobs() */
 };
 
-void service_init(struct service *s, const struct conf *conf, struct bounds *bounds);
+void service_init(struct service *s, const struct conf *conf, struct bounds *bounds, struct counts *counts);
 void service_free(struct service *s);
 
 /* Opens the directory of blobs where that has failed so far. False: it can't be used now, logged. */

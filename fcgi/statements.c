@@ -39,7 +39,7 @@ const struct db_statement statements[SQL_COUNT] = {
 	[SQL_CREDENTIAL_CHECKED] = { "credential_checked", "select api.credential_checked($1::text, $2::text, $3::text, $4::boolean)", 4 },
 	[SQL_CREDENTIAL_DELETE] = { "credential_delete", "select api.credential_delete($1::text, $2::text)", 2 },
 	[SQL_SANDBOX_CREATE] = { "sandbox_create",
-		"select status, session, in_use::bigint from api.sandbox_create($1::text, $2::text, $3::text, $4::bigint, $5::bigint::integer)", 5 },
+		"select status, session, in_use::bigint from api.sandbox_create($1::text, $2::text, $3::text, $4::bigint, $5::bigint::integer, $6::text)", 6 },
 	[SQL_SANDBOX_DELETE] = { "sandbox_delete", "select api.sandbox_delete($1::text, $2::text)", 2 },
 	[SQL_SANDBOX_TOUCH] = { "sandbox_touch", "select api.sandbox_touch($1::text, $2::text, $3::bigint)", 3 },
 	[SQL_KEY_FIND] = { "key_find", "select workspace, sha256, read_only, per_minute::bigint, expires_ms from api.key_find($1::text)", 1 },

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "blobs.h"
 #include "child.h"
@@ -51,12 +52,27 @@ static void report(const struct sweep_result *r)
 			 r->spared.files, r->spared.bytes);
 }
 
+static void count(struct sweep_counts *counts, enum sweep_kind kind, const struct sweep_count *n)
+{
+	counter_add(&counts->files[kind], (uint64_t)n->files);
+	counter_add(&counts->bytes[kind], (uint64_t)n->bytes);
+}
+
+static void count_all(struct sweep_counts *counts, const struct sweep_result *r)
+{
+	if (!counts)
+		return;
+	count(counts, SWEEP_DELETED, &r->gone);
+	count(counts, SWEEP_STRAY, &r->strays);
+	count(counts, SWEEP_ORPHAN, &r->orphans);
+}
+
 static void close_connection(PGconn **conn)
 {
 	PQfinish(*conn);
 }
 
-static bool sweep(const struct conf *conf, struct blobs *blobs, struct buf *error)
+static bool sweep(const struct conf *conf, struct sweep_counts *counts, struct blobs *blobs, struct buf *error)
 {
 	struct sweep_options options = SWEEP_DEFAULTS;
 	struct sweep_result result;
@@ -67,15 +83,16 @@ static bool sweep(const struct conf *conf, struct blobs *blobs, struct buf *erro
 	(void)PQsetNoticeReceiver(conn, ignore_notice, NULL);
 	bool ok = sweep_run(blobs, conn, &options, &result, error);
 	report(&result);
+	count_all(counts, &result);
 	return ok;
 }
 
-static int run(const struct conf *conf)
+static int run(const struct conf *conf, struct sweep_counts *counts)
 {
 	autobuf error = { 0 };
 	autocall(blobs_close) struct blobs blobs;
 	take_signals();
-	bool ok = blobs_open(&blobs, conf->blob_dir, &error) && sweep(conf, &blobs, &error);
+	bool ok = blobs_open(&blobs, conf->blob_dir, &error) && sweep(conf, counts, &blobs, &error);
 	if (!ok)
 		log_warn(NULL, "housekeeping: %s", buf_cstr(&error));
 	return ok ? 0 : 1;
@@ -83,17 +100,19 @@ static int run(const struct conf *conf)
 
 /* ---- in the master ---- */
 
-void sweeper_init(struct sweeper *s, const struct conf *conf, int64_t now)
+void sweeper_init(struct sweeper *s, const struct conf *conf, struct sweep_counts *counts, int64_t now)
 {
 	int64_t first = conf->sweep_interval < FIRST_RUN ? conf->sweep_interval : FIRST_RUN;
-	*s = (struct sweeper){ .conf = conf, .start_at = now + first * 1000, .stopped = conf->sweep_interval == 0 };
+	*s = (struct sweeper){
+		.conf = conf, .counts = counts, .start_at = now + first * 1000, .stopped = conf->sweep_interval == 0
+	};
 }
 
 static void start(struct sweeper *s, int64_t now)
 {
 	pid_t pid = child_start();
 	if (pid == 0)
-		exit(run(s->conf));
+		exit(run(s->conf, s->counts));
 	s->start_at = now + s->conf->sweep_interval * 1000;
 	if (pid < 0)
 		log_warn(NULL, "no process for housekeeping: %m");
@@ -119,12 +138,24 @@ int64_t sweeper_due(const struct sweeper *s)
 	return s->stopped ? INT64_MAX : s->start_at;
 }
 
+/* One that was told to leave is neither. */
+static void note_end(const struct sweeper *s, int status)
+{
+	struct sweep_counts *counts = s->counts;
+	if (!counts || s->kill_at)
+		return;
+	counter_add(status == 0 ? &counts->ok : &counts->failed, 1);
+	if (status == 0)
+		counts->ok_at = (int64_t)time(NULL);
+}
+
 void sweeper_ended(struct sweeper *s, pid_t pid, int status, int64_t now)
 {
 	if (s->pid != pid)
 		return;
 	if (WIFSIGNALED(status) && !s->kill_at)
 		log_warn(NULL, "housekeeping was ended by signal %d", WTERMSIG(status));
+	note_end(s, status);
 	s->pid = 0;
 	s->kill_at = 0;
 	s->start_at = now + s->conf->sweep_interval * 1000;

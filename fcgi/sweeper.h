@@ -7,6 +7,17 @@
 #include <sys/types.h>
 
 #include "conf.h"
+#include "metrics.h"
+
+enum sweep_kind { SWEEP_DELETED, SWEEP_STRAY, SWEEP_ORPHAN, SWEEP_KINDS };
+
+/* What is counted of the runs, in memory that the child shares: what it removes is its to count, how it ended the
+ * master's. */
+struct sweep_counts {
+	struct counter files[SWEEP_KINDS], bytes[SWEEP_KINDS];
+	struct counter ok, failed;
+	_Atomic int64_t ok_at; /* when the last one that went well ended, seconds since 1970; 0: none did */
+};
 
 /* Times in ms of clock_ms(). */
 struct sweeper {
@@ -15,9 +26,11 @@ struct sweeper {
 	int64_t start_at; /* when the next one is due */
 	int64_t kill_at;  /* 0: not told to leave */
 	bool stopped;	  /* no further runs */
+	struct sweep_counts *counts;
 };
 
-void sweeper_init(struct sweeper *s, const struct conf *conf, int64_t now);
+/* counts: shared memory; NULL: nothing is counted. */
+void sweeper_init(struct sweeper *s, const struct conf *conf, struct sweep_counts *counts, int64_t now);
 /* Starts the run that is due, kills one that was told to leave and overstays. */
 void sweeper_tend(struct sweeper *s, int64_t now);
 /* When sweeper_tend() has something to do; INT64_MAX: never. */

@@ -195,7 +195,7 @@ int worker_run(const struct conf *conf, struct bounds *bounds, struct counts *co
 	w.counts = counts;
 	/* For the files that it makes: nginx reads them, by its group where it is another user. */
 	(void)umask(027);
-	service_init(&w.service, conf, bounds);
+	service_init(&w.service, conf, bounds, counts);
 	(void)service_blobs(&w.service, NULL);
 	database_init(&w.db, conf->database_url, counts);
 	bool ok = work(&w);

@@ -4,8 +4,11 @@
 #include <ctype.h>
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "cleanup.h"
 #include "conf_value.h"
@@ -118,6 +121,15 @@ static bool load_lines(struct conf *conf, FILE *f, const char *path, struct buf 
 	return ok;
 }
 
+/* Whose it is, where that is somebody else's. */
+static void add_owner(const char *path, struct buf *error)
+{
+	struct stat st;
+	const struct passwd *owner = stat(path, &st) == 0 && st.st_uid != geteuid() ? getpwuid(st.st_uid) : NULL;
+	if (owner)
+		buf_addf(error, " (it belongs to %s: run this as that user, or as root)", owner->pw_name);
+}
+
 static bool load_file(struct conf *conf, const char *path, bool must_exist, struct buf *error)
 {
 	FILE *f = fopen(path, "re");
@@ -125,7 +137,10 @@ static bool load_file(struct conf *conf, const char *path, bool must_exist, stru
 		return true;
 	bool ok = f && load_lines(conf, f, path, error);
 	if (!f || (ok && ferror(f))) {
-		buf_addf(error, "can't read the configuration %s: %s", path, strerror(errno));
+		int why = errno;
+		buf_addf(error, "can't read the configuration %s: %s", path, strerror(why));
+		if (why == EACCES)
+			add_owner(path, error);
 		ok = false;
 	}
 	if (f)

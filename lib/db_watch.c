@@ -8,13 +8,16 @@
 #define EVERY_MS 1000
 #define PATIENCE_MS 5000 /* without an answer it is away, and the connection of no use */
 
-static const struct db_statement statements[] = { { "watch", "select pg_is_in_recovery()", 0 } };
+static const struct db_statement statements[] = {
+	{ "watch", "select pg_is_in_recovery(), current_setting('transaction_read_only')::boolean", 0 }
+};
 
 struct db_watch {
 	struct pglink *link;
 	uv_timer_t timer;
-	bool asked, answered, read_only; /* a question is under way; one was answered on this connection */
-	uint64_t asked_at;		 /* ms of the loop's clock */
+	bool asked, answered; /* a question is under way; one was answered on this connection */
+	bool standby, read_only;
+	uint64_t asked_at; /* ms of the loop's clock */
 	uint64_t asked_ns;
 	struct histogram seconds;
 	struct counter lost;
@@ -51,7 +54,8 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 	struct db_watch *w = user;
 	(void)link;
 	w->answered = PQresultStatus(r) == PGRES_TUPLES_OK && PQntuples(r) == 1;
-	w->read_only = w->answered && db_get_bool(r, 0, 0);
+	w->standby = w->answered && db_get_bool(r, 0, 0);
+	w->read_only = w->answered && db_get_bool(r, 0, 1);
 	histogram_add(&w->seconds, &metrics_short, (uv_hrtime() - w->asked_ns) / 1000);
 }
 
@@ -104,8 +108,10 @@ bool db_watch_ready(const struct db_watch *w, struct buf *reason)
 {
 	if (!w->answered || is_late(w))
 		buf_add_str(reason, "the database doesn't answer");
-	else if (w->read_only)
+	else if (w->standby)
 		buf_add_str(reason, "the database takes no changes: it is a standby");
+	else if (w->read_only)
+		buf_add_str(reason, "the database takes no changes: it is set to read-only");
 	return !reason->len;
 }
 

@@ -66,11 +66,18 @@ static void add_quoted(struct buf *line, const char *text)
 	buf_add_char(line, '"');
 }
 
-static void add_logfmt(struct buf *line, const char *when, enum log_level level, const char *req, const char *text)
+static void add_id(struct buf *line, const char *name, const char *id)
+{
+	if (id && *id)
+		buf_addf(line, " %s=%s", name, id);
+}
+
+static void add_logfmt(struct buf *line, const char *when, enum log_level level, const struct log_ids *ids,
+		       const char *text)
 {
 	buf_addf(line, "%s level=%s prog=%s pid=%d", when, level_names[level], log_program, (int)getpid());
-	if (req && *req)
-		buf_addf(line, " req=%s", req);
+	add_id(line, "req", ids->req);
+	add_id(line, "sandbox", ids->sandbox);
 	buf_add_str(line, " msg=");
 	add_quoted(line, text);
 }
@@ -112,14 +119,21 @@ static void add_json(struct buf *line, const char *text)
 	buf_add_char(line, '"');
 }
 
-static void add_object(struct buf *line, const char *when, enum log_level level, const char *req, const char *text)
+static void add_member(struct buf *line, const char *name, const char *id)
+{
+	if (!id || !*id)
+		return;
+	buf_addf(line, ",\"%s\":", name);
+	add_json(line, id);
+}
+
+static void add_object(struct buf *line, const char *when, enum log_level level, const struct log_ids *ids,
+		       const char *text)
 {
 	buf_addf(line, "{\"time\":\"%s\",\"level\":\"%s\",\"prog\":\"%s\",\"pid\":%d", when, level_names[level],
 		 log_program, (int)getpid());
-	if (req && *req) {
-		buf_add_str(line, ",\"req\":");
-		add_json(line, req);
-	}
+	add_member(line, "req", ids->req);
+	add_member(line, "sandbox", ids->sandbox);
 	buf_add_str(line, ",\"msg\":");
 	add_json(line, text);
 	buf_add_char(line, '}');
@@ -138,25 +152,40 @@ static void time_text(char *out, size_t size)
 	(void)snprintf(out, size, "%s.%03ldZ", seconds, now.tv_nsec / 1000000);
 }
 
-void log_line(enum log_level level, const char *req, const char *fmt, ...)
+__attribute__((format(printf, 3, 0))) static void write_line(enum log_level level, const struct log_ids *ids,
+							     const char *fmt, va_list ap)
 {
+	char text[2048], when[48];
 	if (level > log_threshold)
 		return;
-	char text[2048], when[48];
-	va_list ap;
-	va_start(ap, fmt);
 	(void)vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
 	time_text(when, sizeof(when));
 
 	autobuf line = { 0 };
 	if (log_format == LOG_JSON)
-		add_object(&line, when, level, req, text);
+		add_object(&line, when, level, ids, text);
 	else
-		add_logfmt(&line, when, level, req, text);
+		add_logfmt(&line, when, level, ids, text);
 	buf_add_char(&line, '\n');
 	/* One write per line, so that processes sharing the file don't mix; a log that can't be written is no reason to
 	 * stop. */
 	ssize_t n = write(STDERR_FILENO, line.data, line.len);
 	(void)n;
+}
+
+void log_line(enum log_level level, const char *req, const char *fmt, ...)
+{
+	const struct log_ids ids = { .req = req };
+	va_list ap;
+	va_start(ap, fmt);
+	write_line(level, &ids, fmt, ap);
+	va_end(ap);
+}
+
+void log_about(enum log_level level, const struct log_ids *ids, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	write_line(level, ids, fmt, ap);
+	va_end(ap);
 }

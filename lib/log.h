@@ -1,6 +1,7 @@
 /* log.h: one line per event on stderr, in logfmt or as a JSON object:
  *   2026-01-02T03:04:05.678Z level=info prog=craft-fcgi pid=12 req=8f3c msg="…"
  *   {"time":"2026-01-02T03:04:05.678Z","level":"info","prog":"craft-fcgi","pid":12,"req":"8f3c","msg":"…"}
+ * Lines about a sandbox have its id behind req: sandbox=4f6b…, "sandbox":"4f6b…".
  * Never pass a secret, a query string or a client's document to it. */
 #ifndef CRAFT_LOG_H
 #define CRAFT_LOG_H
@@ -20,6 +21,14 @@ bool log_format_parse(const char *name, enum log_format *format);
 /* Writes one line. req: the request's id, or NULL. The text is quoted; control bytes in it are escaped, and in JSON
  * bytes that are no UTF-8 are replaced. */
 void log_line(enum log_level level, const char *req, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+/* What a line is about; each may be NULL or empty. Ids are printed as they are: they may hold no spaces or quotes. */
+struct log_ids {
+	const char *req;     /* the request's */
+	const char *sandbox; /* the sandbox session's */
+};
+void log_about(enum log_level level, const struct log_ids *ids, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 #define log_error(req, ...) log_line(LOG_ERROR, (req), __VA_ARGS__)
 #define log_warn(req, ...) log_line(LOG_WARN, (req), __VA_ARGS__)

@@ -36,6 +36,7 @@ struct gateway {
 	int exit_code;
 	bool started, stopping;
 	char session[sizeof(((struct instance *)NULL)->session)];
+	struct log_ids ids;
 	char *run; /* the directory of the sockets */
 	void (*on_event)(void *user, const struct gateway_event *event);
 	void (*on_end)(void *user, int exit_code);
@@ -136,16 +137,16 @@ static bool read_event(struct slice message, struct gateway_event *event)
 static void log_event(const struct gateway *g, const struct gateway_event *e)
 {
 	bool usual = e->allowed && e->reason.len == 0 && slice_eq_str(e->kind, "api");
-	log_line(usual ? LOG_DEBUG : LOG_INFO, g->session, "%.*s %s: %.*s, %ju times%s%.*s", (int)e->kind.len,
-		 e->kind.ptr, e->allowed ? "allowed" : "refused", (int)e->host.len, e->host.ptr, (uintmax_t)e->times,
-		 e->reason.len ? ": " : "", (int)e->reason.len, e->reason.ptr ? e->reason.ptr : "");
+	log_about(usual ? LOG_DEBUG : LOG_INFO, &g->ids, "%.*s %s: %.*s, %ju times%s%.*s", (int)e->kind.len,
+		  e->kind.ptr, e->allowed ? "allowed" : "refused", (int)e->host.len, e->host.ptr, (uintmax_t)e->times,
+		  e->reason.len ? ": " : "", (int)e->reason.len, e->reason.ptr ? e->reason.ptr : "");
 }
 
 static void take_event(struct gateway *g, struct slice message)
 {
 	struct gateway_event event;
 	if (!read_event(message, &event)) {
-		log_warn(g->session, "the gateway sent a message that isn't understood");
+		log_about(LOG_WARN, &g->ids, "the gateway sent a message that isn't understood");
 		return;
 	}
 	log_event(g, &event);
@@ -202,8 +203,8 @@ static void on_exit_(void *user, const struct process_result *result)
 	g->process = NULL;
 	g->exit_code = result->exit_code;
 	if (!g->stopping || result->exit_code != 0 || result->errors.len > 0)
-		log_warn(g->session, "the gateway ended with %d: %.*s", result->exit_code, (int)result->errors.len,
-			 result->errors.ptr ? result->errors.ptr : "");
+		log_about(LOG_WARN, &g->ids, "the gateway ended with %d: %.*s", result->exit_code,
+			  (int)result->errors.len, result->errors.ptr ? result->errors.ptr : "");
 	remove_sockets(g->run);
 	close_handles(g);
 }
@@ -248,7 +249,7 @@ void gateway_set_model_key(struct gateway *gateway, struct slice key, bool oauth
 	if (!gateway->process || gateway->stopping || tell(gateway, GATEWAY_WIRE_MODEL_KEY, texts, 2))
 		return;
 	/* It hasn't read for so long that the socket is full: something is wrong with it. */
-	log_error(gateway->session, "cannot tell the gateway the model key: %s", strerror(errno));
+	log_about(LOG_ERROR, &gateway->ids, "cannot tell the gateway the model key: %s", strerror(errno));
 	process_kill(gateway->process);
 }
 
@@ -322,6 +323,7 @@ static struct gateway *gateway_new(uv_loop_t *loop, const struct gateway_options
 	struct gateway *g = xcalloc(1, sizeof(*g));
 	*g = (struct gateway){ .control = control, .on_event = o->on_event, .on_end = o->on_end, .user = o->user };
 	memcpy(g->session, o->instance->session, sizeof(g->session));
+	g->ids = (struct log_ids){ .req = o->request, .sandbox = g->session };
 	g->run = xstrdup(o->instance->run);
 	(void)uv_timer_init(loop, &g->timer);
 	(void)uv_poll_init(loop, &g->poll, control);

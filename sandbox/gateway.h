@@ -23,7 +23,8 @@ struct gateway_event {
 struct gateway_options {
 	const struct conf *conf;
 	const struct instance *instance;
-	const char *repo_key;	/* owner/repo: what git.sock lets through */
+	const char *request;  /* id of the one that asked for the sandbox, for log lines; must outlive it. NULL: none */
+	const char *repo_key; /* owner/repo: what git.sock lets through */
 	struct slice git_token; /* copied to the gateway, not kept; empty: none */
 	unsigned head_timeout;	/* ms that a client has for the head of a request; 0: 30 s */
 	void (*on_event)(void *user, const struct gateway_event *event);

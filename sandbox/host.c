@@ -41,13 +41,16 @@ static struct store_op *host_op(struct host *host, enum statement statement, sto
 
 /* ---- claims ---- */
 
+#define STATUS_COLUMN 6 /* of api.host_sandboxes only */
+
 static struct sandbox_row read_row(const PGresult *r, int i)
 {
 	return (struct sandbox_row){ .session = db_get(r, i, 0),
 				     .workspace = db_get(r, i, 1),
 				     .repo_key = db_get(r, i, 2),
 				     .branch = db_get(r, i, 3),
-				     .seq = db_get_i64(r, i, 4) };
+				     .request = db_get(r, i, 4),
+				     .seq = db_get_i64(r, i, 5) };
 }
 
 static void ask(struct host *host, enum question question);
@@ -111,7 +114,8 @@ static void take_job(struct host *host, const PGresult *r, int i)
 			       .tool_id = db_get(r, i, 4),
 			       .name = db_get(r, i, 5),
 			       .payload = db_get(r, i, 6),
-			       .sealed_key = db_get(r, i, 7) };
+			       .sealed_key = db_get(r, i, 7),
+			       .request = db_get(r, i, 8) };
 	/* One of a sandbox that goes has been answered; one that is known was taken before the connection broke. */
 	if (!sb || find_job(sb, row.id) || has_been(sb, row.id))
 		return;
@@ -237,22 +241,23 @@ struct known {
 
 static bool has_ended(const PGresult *r, int i)
 {
-	return slice_eq_str(db_get(r, i, 5), "expired");
+	return slice_eq_str(db_get(r, i, STATUS_COLUMN), "expired");
 }
 
 static void remove_stray(const char *session, void *arg)
 {
 	const struct known *known = arg;
+	const struct log_ids ids = { .sandbox = session };
 	struct instance instance;
 	autobuf error = { 0 };
 	for (int i = 0; i < PQntuples(known->rows); i++) {
 		if (slice_eq_str(db_get(known->rows, i, 0), session) && !has_ended(known->rows, i))
 			return;
 	}
-	log_info(session, "removing what is left of it");
+	log_about(LOG_INFO, &ids, "removing what is left of it");
 	instance_init(&instance, &known->host->daemon->conf, session, 0);
 	if (!instance_remove(&instance, &error))
-		log_error(session, "%s", buf_cstr(&error));
+		log_about(LOG_ERROR, &ids, "%s", buf_cstr(&error));
 	instance_free(&instance);
 }
 
@@ -265,7 +270,7 @@ static void on_mine(void *user, const PGresult *r)
 	instance_each(&host->daemon->conf, remove_stray, &(struct known){ r, host });
 	for (int i = 0; i < PQntuples(r); i++) {
 		struct sandbox_row row = read_row(r, i);
-		struct slice status = db_get(r, i, 5);
+		struct slice status = db_get(r, i, STATUS_COLUMN);
 		bool ready = slice_eq_str(status, "ready") || slice_eq_str(status, "idle");
 		if (has_ended(r, i))
 			sandbox_write_cleaned(host->daemon, row.session);
@@ -293,7 +298,7 @@ static void on_mine_again(void *user, const PGresult *r)
 	struct host *host = user;
 	for (int i = 0; r && i < PQntuples(r); i++) {
 		struct sandbox_row row = read_row(r, i);
-		if (slice_eq_str(db_get(r, i, 5), "cloning"))
+		if (slice_eq_str(db_get(r, i, STATUS_COLUMN), "cloning"))
 			begin_anew(host, &row);
 	}
 }

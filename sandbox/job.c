@@ -5,7 +5,6 @@
 
 #include "counts.h"
 #include "lib/json.h"
-#include "lib/log.h"
 #include "message.h"
 #include "sandbox.h"
 #include "sandbox_diff.h"
@@ -42,6 +41,8 @@ struct job *job_new(struct sandbox *sandbox, const struct job_row *row)
 	job->kind = kind;
 	job->client = slice_dup(row->client);
 	job->name = slice_dup(row->name);
+	job->request = slice_dup(row->request);
+	job->ids = (struct log_ids){ .req = job->request, .sandbox = sandbox->session };
 	buf_add_slice(&job->tool_id, row->tool_id);
 	buf_add_slice(&job->payload, row->payload);
 	buf_add_slice(&job->sealed_key, row->sealed_key);
@@ -52,6 +53,7 @@ static void job_free(struct job *job)
 {
 	free(job->client);
 	free(job->name);
+	free(job->request);
 	buf_free(&job->tool_id);
 	buf_free(&job->payload);
 	buf_free(&job->sealed_key);
@@ -64,12 +66,14 @@ static void job_free(struct job *job)
 
 static void note_end(const struct job *job, const char *outcome)
 {
-	const struct sandbox *sb = job->sandbox;
+	static const char *const words[] = {
+		[JOB_EXECUTE] = "task", [JOB_TOOL] = "tool", [JOB_CANCEL] = "cancellation", [JOB_DIFF] = "diff"
+	};
 	uint64_t ms = time_of(job);
-	counts_job(sb->daemon->counts, job->kind, outcome, ms);
-	if (job->kind == JOB_EXECUTE)
-		log_info(sb->session, "task %lld ended: %s after %llu ms", (long long)job->id, outcome,
-			 (unsigned long long)ms);
+	counts_job(job->sandbox->daemon->counts, job->kind, outcome, ms);
+	/* Tools are many, and in the database as well. */
+	log_about(job->kind == JOB_EXECUTE ? LOG_INFO : LOG_DEBUG, &job->ids, "%s %lld ended: %s after %llu ms",
+		  words[job->kind], (long long)job->id, outcome, (unsigned long long)ms);
 }
 
 void job_end(struct job *job, const char *outcome, int exit_code, size_t bytes)
@@ -207,6 +211,8 @@ void job_start(struct job *job)
 	job->started = true;
 	job->started_at = uv_now(job->sandbox->daemon->loop);
 	job->oom_before = cgroup_oom_kills(&job->sandbox->cgroup);
+	if (job->kind == JOB_EXECUTE)
+		log_about(LOG_INFO, &job->ids, "task %lld begins", (long long)job->id);
 	starts[job->kind](job);
 }
 

@@ -8,6 +8,7 @@
 #include "agent.h"
 #include "box.h"
 #include "lib/buf.h"
+#include "lib/log.h"
 
 struct sandbox;
 
@@ -20,6 +21,8 @@ struct job {
 	int64_t id;
 	enum job_kind kind;
 	char *client;	    /* its name */
+	char *request;	    /* id of the one by which the client connected; empty: not known */
+	struct log_ids ids; /* of that and the sandbox, for log lines */
 	struct buf tool_id; /* JSON, as it came; empty: none */
 	char *name;	    /* of the tool */
 	struct buf payload; /* the message; checked JSON */
@@ -45,10 +48,10 @@ struct job {
 };
 TAILQ_HEAD(job_list, job);
 
-/* Columns of api.sandbox_jobs. */
+/* Columns of api.host_jobs. */
 struct job_row {
 	int64_t id;
-	struct slice client, kind, tool_id, name, payload, sealed_key;
+	struct slice client, kind, tool_id, name, payload, sealed_key, request;
 };
 
 /* NULL: of no kind that is known. */

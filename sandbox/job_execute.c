@@ -72,7 +72,7 @@ static void on_agent_result(void *user, const struct agent_result *result)
 static void on_agent_end(void *user, int exit_code)
 {
 	struct sandbox *sb = user;
-	log_debug(sb->session, "the agent's process ended: %d", exit_code);
+	log_about(LOG_DEBUG, &sb->ids, "the agent's process ended: %d", exit_code);
 	sb->agent = NULL;
 	sb->agent_stopping = false;
 	if (sb->task)
@@ -260,8 +260,8 @@ static void log_failure(const struct job *job)
 	autobuf said = { 0 };
 	if (sb->agent)
 		mask_secrets(&said, agent_errors(sb->agent));
-	log_info(sb->session, "task %lld failed, exit code %d%s%s", (long long)job->id, job->exit_code,
-		 said.len ? ": " : "", buf_cstr(&said));
+	log_about(LOG_INFO, &job->ids, "task %lld failed, exit code %d%s%s", (long long)job->id, job->exit_code,
+		  said.len ? ": " : "", buf_cstr(&said));
 }
 
 void job_execute_result(struct job *job, const struct agent_result *result)

@@ -127,11 +127,11 @@ static void become_ready(struct sandbox *sb, const char *commit)
 {
 	autobuf error = { 0 };
 	if (!parts_start(sb, &error)) {
-		log_error(sb->session, "%s", buf_cstr(&error));
+		log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&error));
 		sandbox_end(sb, "crash", "The sandbox could not be started; the server's log says why", false);
 		return;
 	}
-	log_info(sb->session, "ready%s%s", commit ? " at commit " : "", commit ? commit : "");
+	log_about(LOG_INFO, &sb->ids, "ready%s%s", commit ? " at commit " : "", commit ? commit : "");
 	enter(sb, SANDBOX_READY, commit);
 	start_waiting_jobs(sb);
 }
@@ -160,7 +160,7 @@ static void on_cloned(void *user, enum git_outcome outcome, const char *text, co
 		become_ready(sb, commit);
 		return;
 	}
-	log_warn(sb->session, "cloning %s failed: %s", sb->repo_key, text);
+	log_about(LOG_WARN, &sb->ids, "cloning %s failed: %s", sb->repo_key, text);
 	if (outcome == GIT_UNAUTHORIZED)
 		note_refused_credential(sb);
 	sandbox_end(sb, "clone", text, false);
@@ -228,7 +228,7 @@ void sandbox_made(struct sandbox *sb, bool ok, const char *error)
 	if (sb->state == SANDBOX_ENDING)
 		return;
 	if (!ok) {
-		log_error(sb->session, "%s", error);
+		log_about(LOG_ERROR, &sb->ids, "%s", error);
 		sandbox_end(sb, "crash",
 			    sb->adopted ? "The sandbox's files were lost"
 					: "The sandbox could not be made; the server's log says why",
@@ -239,7 +239,7 @@ void sandbox_made(struct sandbox *sb, bool ok, const char *error)
 	const struct cgroup_limits limits = { conf->sandbox_memory, conf->sandbox_pids, conf->sandbox_cpu };
 	sb->has_cgroup = cgroup_make(sb->daemon->cgroup_parent, sb->session, &limits, &sb->cgroup, &text);
 	if (!sb->has_cgroup) {
-		log_error(sb->session, "%s", buf_cstr(&text));
+		log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&text));
 		sandbox_end(sb, "crash", "The sandbox could not be made; the server's log says why", false);
 		return;
 	}
@@ -283,11 +283,13 @@ bool sandbox_begin(struct daemon *d, const struct sandbox_row *row, bool adopt)
 	sb->workspace = slice_dup(row->workspace);
 	sb->repo_key = slice_dup(row->repo_key);
 	sb->branch = slice_dup(row->branch);
+	sb->request = slice_dup(row->request);
+	sb->ids = (struct log_ids){ .req = sb->request, .sandbox = sb->session };
 	sb->adopted = adopt;
 	sb->worked_at = uv_now(d->loop);
 	TAILQ_INIT(&sb->jobs);
 	TAILQ_INIT(&sb->diffs);
-	stream_init(&sb->stream, d, sb->session, row->seq);
+	stream_init(&sb->stream, d, &sb->ids, row->seq);
 	sb->stream.on_drained = on_stream_drained;
 	sb->stream.on_lost = on_stream_lost;
 	sb->stream.user = sb;
@@ -295,8 +297,8 @@ bool sandbox_begin(struct daemon *d, const struct sandbox_row *row, bool adopt)
 	TAILQ_INSERT_TAIL(&d->sandboxes, sb, link);
 	d->sandbox_count++;
 	counter_add(adopt ? &d->counts->adopted : &d->counts->made, 1);
-	log_info(sb->session, "%s sandbox of %s, branch %s, slot %u", adopt ? "adopting the" : "making a", sb->repo_key,
-		 sb->branch, sb->slot);
+	log_about(LOG_INFO, &sb->ids, "%s sandbox of %s, branch %s, slot %u", adopt ? "adopting the" : "making a",
+		  sb->repo_key, sb->branch, sb->slot);
 	parts_make(sb);
 	return true;
 }
@@ -347,7 +349,7 @@ static void limit_task(struct sandbox *sb, uint64_t now)
 	struct job *task = sb->task;
 	if (!task || task->timed_out || now - task->started_at < (uint64_t)sb->daemon->conf.sandbox_task_timeout * 1000)
 		return;
-	log_info(sb->session, "task %lld has run for SANDBOX_TASK_TIMEOUT", (long long)task->id);
+	log_about(LOG_INFO, &task->ids, "task %lld has run for SANDBOX_TASK_TIMEOUT", (long long)task->id);
 	task->timed_out = true;
 	job_execute_cancel(task);
 }
@@ -412,7 +414,7 @@ void sandbox_end(struct sandbox *sb, const char *reason, const char *error, bool
 	if (sb->state == SANDBOX_ENDING)
 		return;
 	const char *text = error ? error : words_for(reason);
-	log_info(sb->session, "ends: %s", reason);
+	log_about(LOG_INFO, &sb->ids, "ends: %s", reason);
 	counts_sandbox_end(sb->daemon->counts, reason);
 	sb->reason = reason;
 	stop(sb, strcmp(reason, "clone") == 0 ? "error" : "expired", text);
@@ -436,7 +438,7 @@ static void sandbox_free(struct sandbox *sb)
 	struct daemon *d = sb->daemon;
 	if (sb->reason) {
 		sandbox_write_cleaned(d, slice_of(sb->session));
-		log_info(sb->session, "removed");
+		log_about(LOG_INFO, &sb->ids, "removed");
 	}
 	store_forget(d->state, sb);
 	stream_free(&sb->stream);
@@ -451,6 +453,7 @@ static void sandbox_free(struct sandbox *sb)
 	free(sb->workspace);
 	free(sb->repo_key);
 	free(sb->branch);
+	free(sb->request);
 	free(sb);
 }
 

@@ -26,6 +26,8 @@ struct sandbox {
 	struct daemon *daemon;
 	enum sandbox_state state;
 	char *session, *workspace, *repo_key, *branch;
+	char *request;	    /* id of the one that asked for it; empty: not known */
+	struct log_ids ids; /* of both, for log lines */
 	unsigned slot;
 	struct stream stream;
 	struct instance instance;
@@ -61,9 +63,9 @@ struct sandbox {
 	bool removed;	      /* its files are gone, or are to stay */
 };
 
-/* Columns of api.sandbox_claim and api.sandbox_mine. */
+/* Columns of api.host_claim and api.host_sandboxes. */
 struct sandbox_row {
-	struct slice session, workspace, repo_key, branch;
+	struct slice session, workspace, repo_key, branch, request;
 	int64_t seq;
 };
 

@@ -65,7 +65,8 @@ static void after(uv_work_t *request, int status)
 	} else {
 		/* What could not be removed is tried again at the daemon's next start. */
 		if (!work->ok)
-			log_error(sb->session, "not all of the sandbox could be removed: %s", buf_cstr(&work->error));
+			log_about(LOG_ERROR, &sb->ids, "not all of the sandbox could be removed: %s",
+				  buf_cstr(&work->error));
 		sb->removed = true;
 	}
 	buf_free(&work->error);
@@ -122,7 +123,7 @@ static void on_gateway_end(void *user, int exit_code)
 	sb->gateway = NULL;
 	if (sb->state != SANDBOX_READY)
 		return;
-	log_error(sb->session, "the gateway ended by itself: %d", exit_code);
+	log_about(LOG_ERROR, &sb->ids, "the gateway ended by itself: %d", exit_code);
 	sandbox_ask_credential(sb);
 }
 
@@ -130,6 +131,7 @@ static bool start_gateway(struct sandbox *sb, struct buf *error)
 {
 	struct gateway_options options = { .conf = &sb->daemon->conf,
 					   .instance = &sb->instance,
+					   .request = sb->request,
 					   .repo_key = sb->repo_key,
 					   .git_token = buf_slice(&sb->token),
 					   .on_event = on_gateway_event,
@@ -145,7 +147,7 @@ void parts_restart_gateway(struct sandbox *sb)
 	autobuf error = { 0 };
 	if (sb->gateway || start_gateway(sb, &error))
 		return;
-	log_error(sb->session, "%s", buf_cstr(&error));
+	log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&error));
 	sandbox_end(sb, "crash", NULL, false);
 }
 
@@ -164,8 +166,8 @@ static void on_box_end(void *user, int exit_code, struct slice text)
 	if (sb->state != SANDBOX_READY)
 		return;
 	sb->box_failures++;
-	log_error(sb->session, "the box ended by itself: %d %.*s", exit_code, (int)(text.len < 500 ? text.len : 500),
-		  text.ptr ? text.ptr : "");
+	log_about(LOG_ERROR, &sb->ids, "the box ended by itself: %d %.*s", exit_code,
+		  (int)(text.len < 500 ? text.len : 500), text.ptr ? text.ptr : "");
 	if (sb->box_failures >= BOX_FAILURES_MAX)
 		sandbox_end(sb, cgroup_oom_kills(&sb->cgroup) > 0 ? "oom" : "crash", NULL, false);
 }

@@ -4,7 +4,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "lib/log.h"
 #include "store.h"
 
 #define BATCH_MESSAGES 2000
@@ -21,9 +20,9 @@ struct stream_item {
 	int64_t bytes;
 };
 
-void stream_init(struct stream *stream, struct daemon *daemon, const char *session, int64_t seq)
+void stream_init(struct stream *stream, struct daemon *daemon, const struct log_ids *ids, int64_t seq)
 {
-	*stream = (struct stream){ .daemon = daemon, .session = session, .seq = seq };
+	*stream = (struct stream){ .daemon = daemon, .ids = ids, .seq = seq };
 	STAILQ_INIT(&stream->waiting);
 }
 
@@ -92,7 +91,7 @@ static void on_appended(void *user, const PGresult *r)
 	/* Null: the session is gone, or another host's. */
 	if (r && PQntuples(r) == 1 && db_get(r, 0, 0).ptr)
 		return;
-	log_warn(stream->session, "the database takes no messages of this sandbox any more");
+	log_about(LOG_WARN, stream->ids, "the database takes no messages of this sandbox any more");
 	if (stream->on_lost)
 		stream->on_lost(stream->user);
 }
@@ -113,7 +112,7 @@ static struct store_op *append_op(struct stream *stream, const struct buf *clien
 {
 	struct store_op *op = store_op_new(STMT_APPEND, on_appended, stream);
 	store_op_text(op, slice_of(stream->daemon->host));
-	store_op_text(op, slice_of(stream->session));
+	store_op_text(op, slice_of(stream->ids->sandbox));
 	store_op_i64(op, stream->seq);
 	store_op_text(op, buf_slice(clients));
 	store_op_text(op, buf_slice(bodies));
@@ -135,7 +134,7 @@ static struct store_op *job_end_op(struct stream *stream, const struct stream_it
 static void send_announce(struct stream *stream)
 {
 	autobuf pair = { 0 };
-	buf_addf(&pair, "%s:%" PRId64, stream->session, stream->seq + stream->in_flight_messages);
+	buf_addf(&pair, "%s:%" PRId64, stream->ids->sandbox, stream->seq + stream->in_flight_messages);
 	struct store_op *op = store_op_new(STMT_ANNOUNCE, NULL, stream);
 	store_op_text(op, buf_slice(&pair));
 	store_send(stream->daemon->streams, op, true);

@@ -7,14 +7,15 @@
 #include <sys/queue.h>
 
 #include "daemon.h"
+#include "lib/log.h"
 
 struct stream_item;
 STAILQ_HEAD(stream_items, stream_item);
 
 struct stream {
 	struct daemon *daemon;
-	const char *session;
-	int64_t seq; /* number of the last message that is stored */
+	const struct log_ids *ids; /* the sandbox's */
+	int64_t seq;		   /* number of the last message that is stored */
 	struct stream_items waiting;
 	size_t waiting_bytes, in_flight;
 	int64_t in_flight_messages;
@@ -23,8 +24,8 @@ struct stream {
 	void *user;
 };
 
-/* session must outlive it. seq: as api.sandbox_claim() or api.sandbox_mine() told. */
-void stream_init(struct stream *stream, struct daemon *daemon, const char *session, int64_t seq);
+/* ids, which name the sandbox, must outlive it. seq: as api.host_claim() or api.host_sandboxes() told. */
+void stream_init(struct stream *stream, struct daemon *daemon, const struct log_ids *ids, int64_t seq);
 /* What waits is dropped; of what is under way nothing is heard any more. */
 void stream_free(struct stream *stream);
 

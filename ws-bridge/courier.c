@@ -110,6 +110,12 @@ static void add_job(struct db_params *p, const struct request *r)
 	db_add_text(p, buf_slice(&r->text));
 }
 
+/* Empty: null. */
+static void add_id(struct db_params *p, const char *id)
+{
+	db_add_text(p, *id ? slice_of(id) : (struct slice){ 0 });
+}
+
 static void send_request(struct courier *c, struct request *r)
 {
 	struct db_params p = { 0 };
@@ -119,8 +125,10 @@ static void send_request(struct courier *c, struct request *r)
 	if (!touch)
 		add_job(&p, r);
 	db_add_i64(&p, c->bridge->conf.sandbox_idle_timeout);
-	if (!touch)
-		db_add_text(&p, *r->conn->given.id ? slice_of(r->conn->given.id) : (struct slice){ 0 });
+	if (!touch) {
+		add_id(&p, r->conn->given.id);
+		add_id(&p, r->conn->request_id);
+	}
 	c->biggest = r->size > c->biggest ? r->size : c->biggest;
 	send_statement(c, touch ? STMT_SANDBOX_TOUCH : STMT_SANDBOX_SUBMIT, &p, r);
 	buf_free(&r->text);
@@ -236,7 +244,7 @@ static void errand_free(struct errand *e)
 	free(e);
 }
 
-/* The host's lines about it carry the sandbox's id. */
+/* The host's lines about it carry both ids. */
 static void log_stored(const struct request *r)
 {
 	if (r->kind == SANDBOX_EXECUTE && bounds_may_log(r->conn->bridge))

@@ -1,6 +1,11 @@
 -- Sandboxes as REST and the bridge use them: made, kept alive, deleted; jobs given to them, their messages read.
 -- Who changes a sandbox first takes the lock of its row in app.sandbox_session.
 
+create or replace function app.log_id(p_request text) returns text language sql immutable set search_path = app, pg_catalog, pg_temp as $$
+	select case when p_request ~ '^[0-9A-Za-z_.-]{1,128}$' then p_request end;
+$$;
+comment on function app.log_id(text) is 'An id of a request, if it looks like one that log lines may hold; null: it doesn''t. A request isn''t refused for its id.';
+
 create or replace function app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) returns void language plpgsql
 set search_path = app, pg_catalog, pg_temp as $$
 declare
@@ -112,7 +117,7 @@ comment on function app.sandbox_renew(text, text, bigint) is 'Something happened
 -- REST.
 
 create or replace function api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer,
-	out status text, out session text, out in_use integer)
+	p_request text default null, out status text, out session text, out in_use integer)
 returns record language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
 declare
 	v_now       timestamptz;
@@ -144,16 +149,16 @@ begin
 		end if;
 	end if;
 	if status = 'ok' then
-		insert into app.sandbox_session (id, workspace_id, repo_key, sandbox_id, branch, status, created_at, last_activity_at, expires_at, idle_seconds)
+		insert into app.sandbox_session (id, workspace_id, repo_key, sandbox_id, branch, status, created_at, last_activity_at, expires_at, idle_seconds, request_id)
 			values (v_id, v_workspace, p_repo_key, left(v_id::text, 8), p_branch, 'provisioning', v_now, v_now,
-				v_now + make_interval(secs => p_idle_seconds), p_idle_seconds);
+				v_now + make_interval(secs => p_idle_seconds), p_idle_seconds, app.log_id(p_request));
 		session := v_id;
 		perform pg_notify('craft_sandbox', '*');
 	end if;
 end
 $$;
-comment on function api.sandbox_create(text, text, text, bigint, integer) is
-'Makes a sandbox of a project''s branch, which a host claims soon after (NOTIFY craft_sandbox: *). Status ok, session being its id; or nothing is made: no_host (none has been seen for 30 s), workspace_full (the workspace has p_workspace_max), host_full (all living hosts are). in_use is the number of the workspace''s sandboxes, with host_full that of all.';
+comment on function api.sandbox_create(text, text, text, bigint, integer, text) is
+'Makes a sandbox of a project''s branch, which a host claims soon after (NOTIFY craft_sandbox: *). Status ok, session being its id; or nothing is made: no_host (none has been seen for 30 s), workspace_full (the workspace has p_workspace_max), host_full (all living hosts are). in_use is the number of the workspace''s sandboxes, with host_full that of all. p_request: the request''s id, for the logs; null: none.';
 
 create or replace function api.sandbox_touch(p_workspace text, p_session text, p_idle_seconds bigint) returns text
 language plpgsql volatile security definer set search_path = app, pg_temp as $$
@@ -218,7 +223,7 @@ comment on function api.sandbox_messages(text, bigint, integer) is
 'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
 
 create or replace function api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text,
-	p_payload text, p_idle_seconds bigint, p_key text default null, out status text, out host text)
+	p_payload text, p_idle_seconds bigint, p_key text default null, p_request text default null, out status text, out host text)
 returns record language plpgsql volatile security definer set search_path = app, pg_temp as $$
 declare
 	v_renewed record := app.sandbox_renew(p_workspace, p_session, p_idle_seconds);
@@ -235,14 +240,14 @@ begin
 	elsif v_open >= (case p_kind when 'cancel' then 200 else 100 end) then
 		status := 'too_many';
 	else
-		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in, key_id)
-			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0), p_key);
+		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in, key_id, request_id)
+			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0), p_key, app.log_id(p_request));
 		host := v_renewed.host;
 	end if;
 end
 $$;
-comment on function api.sandbox_submit(text, text, text, text, text, text, text, bigint, text) is
-'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY.';
+comment on function api.sandbox_submit(text, text, text, text, text, text, text, bigint, text, text) is
+'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY. p_request: the id of the request by which the client connected, for the logs; null: none.';
 
 create or replace function api.sandbox_announce(p_host text) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
 begin

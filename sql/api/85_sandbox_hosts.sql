@@ -44,8 +44,8 @@ end
 $$;
 comment on function api.host_end(uuid) is 'The host stops in good order.';
 
-create or replace function api.sandbox_claim(p_host uuid, p_limit integer)
-returns table (session text, workspace text, repo_key text, branch text, seq bigint)
+create or replace function api.host_claim(p_host uuid, p_limit integer)
+returns table (session text, workspace text, repo_key text, branch text, seq bigint, request text)
 language plpgsql volatile security definer set search_path = app, pg_temp as $$
 #variable_conflict use_column
 declare
@@ -66,24 +66,24 @@ begin
 		update app.sandbox_session s set host_id = p_host, claimed_at = v_now, status = 'cloning' from wanted t where s.id = t.id
 		returning s.*
 	)
-	select c.id::text, w.slug, c.repo_key, c.branch, c.seq from claimed c join app.workspace w on w.id = c.workspace_id
+	select c.id::text, w.slug, c.repo_key, c.branch, c.seq, c.request_id from claimed c join app.workspace w on w.id = c.workspace_id
 	order by c.created_at;
 end
 $$;
-comment on function api.sandbox_claim(uuid, integer) is 'Gives the host sandboxes that no host has, the oldest first, at most p_limit and as many as it has room for. They are cloning then. None to a host that hasn''t begun or was stopped.';
+comment on function api.host_claim(uuid, integer) is 'Gives the host sandboxes that no host has, the oldest first, at most p_limit and as many as it has room for. They are cloning then. None to a host that hasn''t begun or was stopped. request: the id of the request that asked for it, for the logs.';
 
-create or replace function api.sandbox_mine(p_host uuid)
-returns table (session text, workspace text, repo_key text, branch text, seq bigint, status text)
+create or replace function api.host_sandboxes(p_host uuid)
+returns table (session text, workspace text, repo_key text, branch text, seq bigint, status text, request text)
 language plpgsql stable security definer set search_path = app, pg_temp as $$
 #variable_conflict use_column
 begin
-	return query select s.id::text, w.slug, s.repo_key, s.branch, s.seq, s.status
+	return query select s.id::text, w.slug, s.repo_key, s.branch, s.seq, s.status, s.request_id
 	from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
 	where s.host_id = p_host and s.cleaned_at is null
 	order by s.created_at;
 end
 $$;
-comment on function api.sandbox_mine(uuid) is 'The host''s sandboxes of which it hasn''t said yet that all is removed, ended ones too (status expired): what a host that starts adopts or ends.';
+comment on function api.host_sandboxes(uuid) is 'The host''s sandboxes of which it hasn''t said yet that all is removed, ended ones too (status expired): what a host that starts adopts or ends. request as in api.host_claim().';
 
 create or replace function api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text)
 returns boolean language plpgsql volatile security definer set search_path = app, pg_temp as $$
@@ -154,8 +154,8 @@ end
 $$;
 comment on function api.sandbox_cleaned(uuid, text) is 'Of a sandbox that ended nothing is left on the host, which has said all that it had to say. Ends the jobs that are still open and tells their clients, and says that the sandbox expired if the host hasn''t. False: it isn''t this host''s or hasn''t ended.';
 
-create or replace function api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean default false)
-returns table (job bigint, session text, client text, kind text, tool_id text, name text, payload text, sealed_key text)
+create or replace function api.host_jobs(p_host uuid, p_limit integer, p_again boolean default false)
+returns table (job bigint, session text, client text, kind text, tool_id text, name text, payload text, sealed_key text, request text)
 language plpgsql volatile security definer set search_path = app, pg_temp as $$
 #variable_conflict use_column
 begin
@@ -168,11 +168,11 @@ begin
 		update app.sandbox_job j set taken_at = coalesce(j.taken_at, clock_timestamp()) from wanted t where j.id = t.id
 		returning j.*
 	)
-	select t.id, t.session_id::text, t.client, t.kind, t.tool_id, t.name, t.payload, k.sealed
+	select t.id, t.session_id::text, t.client, t.kind, t.tool_id, t.name, t.payload, k.sealed, t.request_id
 	from taken t left join app.api_key k on k.id = t.key_id and app.key_lives(k) order by t.id;
 end
 $$;
-comment on function api.sandbox_jobs(uuid, integer, boolean) is 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY.';
+comment on function api.host_jobs(uuid, integer, boolean) is 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
 
 create or replace function api.sandbox_jobs_lost(p_host uuid)
 returns table (job bigint, session text, client text, kind text, tool_id text)
@@ -246,3 +246,35 @@ end
 $$;
 comment on function api.stream_announce(text) is
 'Tells the bridges at once that sandboxes said something: NOTIFY craft_streams with session:seq pairs separated by commas. Call it after the messages'' COMMIT, in a transaction of its own. Only a hint.';
+
+-- What hosts of 0.1 call; to go when none of them can be left.
+
+create or replace function api.sandbox_claim(p_host uuid, p_limit integer)
+returns table (session text, workspace text, repo_key text, branch text, seq bigint)
+language plpgsql volatile security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select c.session, c.workspace, c.repo_key, c.branch, c.seq from api.host_claim(p_host, p_limit) c;
+end
+$$;
+comment on function api.sandbox_claim(uuid, integer) is 'As api.host_claim(), for hosts of an older version.';
+
+create or replace function api.sandbox_mine(p_host uuid)
+returns table (session text, workspace text, repo_key text, branch text, seq bigint, status text)
+language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select m.session, m.workspace, m.repo_key, m.branch, m.seq, m.status from api.host_sandboxes(p_host) m;
+end
+$$;
+comment on function api.sandbox_mine(uuid) is 'As api.host_sandboxes(), for hosts of an older version.';
+
+create or replace function api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean default false)
+returns table (job bigint, session text, client text, kind text, tool_id text, name text, payload text, sealed_key text)
+language plpgsql volatile security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select j.job, j.session, j.client, j.kind, j.tool_id, j.name, j.payload, j.sealed_key from api.host_jobs(p_host, p_limit, p_again) j;
+end
+$$;
+comment on function api.sandbox_jobs(uuid, integer, boolean) is 'As api.host_jobs(), for hosts of an older version.';

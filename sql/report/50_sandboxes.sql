@@ -3,7 +3,7 @@
 create or replace view report.sandboxes as
 	select w.slug as workspace, s.id as sandbox_session, s.sandbox_id, s.repo_key, s.branch, s.status, s.error, s.created_at,
 		s.last_activity_at, s.expires_at, h.name as host, s.claimed_at, s.ready_at, s.commit_id, s.ended_at, s.end_reason, s.cleaned_at,
-		s.seq as messages
+		s.seq as messages, s.request_id
 	from app.sandbox_session s join app.workspace w on w.id = s.workspace_id left join app.sandbox_host h on h.id = s.host_id;
 comment on view report.sandboxes is 'The sandbox sessions: isolated checkouts that run, or ended in the last 30 days.';
 comment on column report.sandboxes.workspace is 'The workspace it belongs to.';
@@ -24,10 +24,11 @@ comment on column report.sandboxes.ended_at is 'When it ended; null: it runs.';
 comment on column report.sandboxes.end_reason is 'user (deleted), idle, time, oom (memory), disk, crash, clone (no checkout), host (the host is gone).';
 comment on column report.sandboxes.cleaned_at is 'When the host had removed all of it.';
 comment on column report.sandboxes.messages is 'How many messages it sent its clients.';
+comment on column report.sandboxes.request_id is 'Id of the request that asked for it: what req is in the log lines about it; null: not known.';
 
 create or replace view report.tasks as
 	select w.slug as workspace, j.session_id as sandbox_session, j.id as task, j.client, j.kind, j.name as tool, j.queued_at, j.taken_at, j.ended_at,
-		j.outcome, j.exit_code, j.bytes_in, j.bytes_out
+		j.outcome, j.exit_code, j.bytes_in, j.bytes_out, j.request_id
 	from app.sandbox_job j join app.sandbox_session s on s.id = j.session_id join app.workspace w on w.id = s.workspace_id;
 comment on view report.tasks is 'What was asked of sandboxes: tasks for the agent, tool calls, diffs, cancellations.';
 comment on column report.tasks.workspace is 'The workspace it belongs to.';
@@ -43,6 +44,7 @@ comment on column report.tasks.outcome is 'success; failure (it ran and failed);
 comment on column report.tasks.exit_code is 'Exit code of what ran.';
 comment on column report.tasks.bytes_in is 'Bytes of the client''s message.';
 comment on column report.tasks.bytes_out is 'Bytes of the answers.';
+comment on column report.tasks.request_id is 'Id of the request by which the client connected: what req is in the log lines about it; null: not known.';
 
 create or replace view report.sandbox_hosts as
 	select h.name as host, h.id as host_id, h.version, h.protection, h.capacity,

@@ -7,6 +7,7 @@ import { createRequire } from "node:module";
 import { test } from "node:test";
 import Ajv from "ajv";
 import { asyncapi, at, danglingRefs, follow, pointer, program, readSpec } from "../harness/api_spec.mjs";
+import { ROOT } from "../harness/server.mjs";
 
 const spec = asyncapi();
 const { document } = spec;
@@ -60,6 +61,17 @@ test("operations use messages of their own channel, and every message of a chann
 		const named = [...channel.address.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter);
 		assert.deepEqual(Object.keys(channel.parameters), named);
 	}
+});
+
+test("each channel says by which status an upgrade may be refused", () => {
+	const [workspace, sandbox] = ["workspace", "sandbox"].map((name) => Object.keys(document.channels[name]["x-refusals"]));
+	const source = execFileSync("sh", ["-c", "cat ws-bridge/*.c"], { cwd: ROOT, encoding: "utf8" });
+	const refused = new Set([...source.matchAll(/conn_refuse\(conn, (\d+)/g)].map(([, status]) => status));
+	// Who is that slow sent no request yet.
+	refused.delete("408");
+	assert.ok(refused.size >= 8, [...refused].join());
+	assert.deepEqual(sandbox.sort(), [...refused].sort());
+	assert.deepEqual(workspace.sort(), [...refused].filter((status) => status !== "404" && status !== "410").sort());
 });
 
 test("the messages of a workspace are those of the bridge's table", () => {

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync } from "node:fs";
+import { chmodSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { after, test } from "node:test";
 import { BlobDir } from "../harness/housekeeping.mjs";
@@ -121,6 +121,69 @@ function closed() {
 	return dir;
 }
 
+// Whoever runs it: a clear sentence, nothing done, and nothing secret in what is said.
+const nobody = { uid: 65534, gid: 65534 };
+const everything = [["status", ...SQL], ["gc"], ["rekey"], ["key", "list"], ["key", "add", "--workspace", "team", "--name", "n"], ["migrate", ...SQL], ["workspace", "list"],
+	["workspace", "show", "team"], ["workspace", "export", "team"], ["workspace", "delete", "team", "--yes"], ["workspace", "import", "/dev/null"]];
+
+async function allFail(pattern, { commands = everything, code = 1, env: more = {}, ...who } = {}) {
+	for (const args of commands) {
+		const result = await cli.cloud(args, { env: more, ...who });
+		assert.equal(result.code, code, args.join(" "));
+		assert.match(result.stderr, pattern, args.join(" "));
+		assert.equal(result.stderr.trimEnd().split("\n").length, 1, result.stderr);
+		for (const secret of secrets) assert.ok(!result.stderr.includes(secret) && !result.stdout.includes(secret));
+	}
+	assert.equal(server.psqlValue("select count(*) from app.workspace where slug = 'team'"), "1");
+	assert.equal(server.psqlValue("select count(*) from app.api_key"), "0");
+}
+const configuration = path.join(server.dir, "conf/craft-agent-cloud.conf");
+const secrets = [...readFileSync(configuration, "utf8").matchAll(/^(?:API_KEY|ENCRYPTION_KEY)=(.+)$/gm)].map(([, value]) => value);
+const asOthers = { skip: process.getuid() !== 0 && "only root can be somebody else" };
+
+test("a user who may not read the configuration is told whose it is", asOthers, async () => {
+	assert.equal(secrets.length, 2);
+	await allFail(/^craft-cloud: can't read the configuration \S+\/craft-agent-cloud\.conf: Permission denied \(it belongs to www-data: run this as that user, or as root\)\n$/,
+		{ code: 2, ...nobody });
+});
+
+test("a user whom the database doesn't know is told which one it is for; BLOB_DIR's owner is named", asOthers, async () => {
+	const { mode } = statSync(configuration);
+	chmodSync(configuration, 0o644);
+	try {
+		const inBlobs = [["gc"], ["gc", "--dry-run"], ["check", "--blobs"]];
+		await allFail(/^craft-cloud: can't connect to PostgreSQL: .*authentication failed for user "craft_daemon"; run this as the daemons' user, or correct the URL\n$/,
+			{ ...nobody, commands: everything.filter(([first]) => first !== "gc") });
+		await allFail(/^craft-cloud: BLOB_DIR: can't open the directory \S+\/blobs: Permission denied \(the directory belongs to www-data: run this as that user\)\n$/,
+			{ ...nobody, commands: inBlobs });
+		await allFail(/^craft-cloud: BLOB_DIR: can't write to the directory \S+\/closed: Permission denied \(the directory belongs to root: run this as that user\)\n$/,
+			{ commands: [["gc"]], env: { BLOB_DIR: closed() } });
+	} finally {
+		chmodSync(configuration, mode);
+	}
+});
+
+test("a role without rights in the database is told which rights it takes", async () => {
+	server.psql("create role stranger nologin; grant stranger to craft_daemon");
+	const url = `host='${path.join(server.runDir, "pg")}' dbname=craft user=craft_daemon options='-c role=stranger'`;
+	await allFail(/^craft-cloud: .*permission denied for schema a(pi|pp).*: it takes the rights of craft_daemon \(DATABASE_URL\)/,
+		{ env: { DATABASE_URL: url, DATABASE_OWNER_URL: url }, commands: everything.filter(([first, second]) => second !== "import" && first !== "gc") });
+	await allFail(/permission denied for schema api/, { env: { DATABASE_URL: url }, commands: [["gc"]] });
+	const { stdout } = await cli.cloud(["workspace", "export", "team"], { env: { DATABASE_URL: url } });
+	assert.equal(stdout, "", "no end of an archive behind what was broken off");
+	server.psql("drop role stranger");
+});
+
+test("gc for scripts", async () => {
+	cli.plant("old", { age: 90_000 });
+	cli.plant("stray!", { file: path.join(cli.root, "incoming/stray"), age: 4000 });
+	const found = { deleted: { files: 0, bytes: 0 }, strays: { files: 1, bytes: 6 }, orphans: { files: 1, bytes: 3 }, foreign: 0 };
+	assert.deepEqual(await json(["gc", "--dry-run"]), { dryRun: true, ...found });
+	assert.deepEqual(await json(["gc"]), { dryRun: false, ...found });
+	const none = { files: 0, bytes: 0 };
+	assert.deepEqual(await json(["gc"]), { dryRun: false, deleted: none, strays: none, orphans: none, foreign: 0 });
+});
+
 test("check of a server that is down names all that is", async () => {
 	await server.down();
 	const { code, stderr } = await cli.cloud(["check", ...SQL, ...reach], { env });
@@ -187,6 +250,7 @@ test("bash completes commands, options and files", () => {
 	assert.deepEqual(complete("craft-cloud workspace ex"), ["export"]);
 	assert.deepEqual(complete("craft-cloud workspace import --"), ["--as", "--config", "--help", "--replace"]);
 	assert.deepEqual(complete("craft-cloud gc --o"), ["--orphan-age"]);
+	for (const command of ["gc", "rekey", "key list"]) assert.deepEqual(complete(`craft-cloud ${command} --j`), ["--json"], command);
 	assert.deepEqual(complete("craft-cloud gc --orphan-age "), []);
 	assert.deepEqual(complete("craft-cloud workspace import READ"), ["README.md"]);
 	assert.deepEqual(complete("craft-cloud status --config READ"), ["README.md"]);

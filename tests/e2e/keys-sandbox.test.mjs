@@ -2,20 +2,26 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { ProcessWatch } from "../harness/process_watch.mjs";
 import { SandboxClient, sealKey, startSandboxRig } from "../harness/sandbox.mjs";
 import { waitFor } from "../harness/server.mjs";
 
 const repoKey = "alice/notes";
 const UNDECRYPTABLE = "Failed to decrypt anthropicApiKey. Ensure it is encrypted with the correct key.";
-let rig, key, reader, sandbox;
+let rig, key, reader, sandbox, watch;
 
 before(async () => {
 	rig = await startSandboxRig();
+	rig.rig.secrets.add(rig.server.apiKey).add(rig.modelKey);
+	watch = new ProcessWatch(() => rig.rig.secrets);
 	await rig.addRepo(repoKey);
 	[key, reader] = [await add("laptop"), await add("reader", "--read-only")];
 	sandbox = await rig.ready(repoKey);
 });
-after(() => rig?.stop());
+after(() => {
+	watch?.stop();
+	return rig?.stop();
+});
 
 async function add(name, ...options) {
 	const { code, stdout, stderr } = await rig.rig.cloud("key", "add", "--workspace", rig.slug, "--name", name, ...options);
@@ -82,4 +88,10 @@ test("revoking closes its sockets", async () => {
 	await waitFor(() => client.closed, { deadline: 2000, what: "the close" });
 	assert.deepEqual(client.closed, { code: 1008, reason: "the key was revoked" });
 	await assert.rejects(come(key), /401/);
+});
+
+test("no command line and no environment of any process has held a key meanwhile, those in the box included", () => {
+	const { found, seen } = watch.stop();
+	assert.deepEqual(found, []);
+	for (const name of ["craft-sandboxd", "craft-box", "bwrap"]) assert.ok(seen.has(name), `${name} among ${[...seen].join()}`);
 });

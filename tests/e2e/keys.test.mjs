@@ -7,6 +7,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { startRig } from "../harness/oauth.mjs";
+import { ProcessWatch } from "../harness/process_watch.mjs";
 import { waitFor } from "../harness/server.mjs";
 import { connect, within } from "../harness/sync.mjs";
 
@@ -14,15 +15,20 @@ const [A, B] = [randomBytes(32).toString("hex"), randomBytes(32).toString("hex")
 const OTHER = { error: "This key is for another workspace" };
 const READ_ONLY = { error: "This key is read-only: nothing was changed" };
 const UNAUTHORIZED = { error: "Unauthorized" };
-let rig, server, key;
+let rig, server, key, watch;
 
 before(async () => {
 	rig = await startRig({ bridges: 2, env: { ENCRYPTION_KEY: A, WRONG_KEY_RATE: "0" } });
 	rig.secrets.add(B);
 	server = rig.server;
+	rig.secrets.add(server.apiKey).add(A);
+	watch = new ProcessWatch(() => rig.secrets);
 	key = await add("team", "laptop");
 });
-after(() => rig?.stop());
+after(() => {
+	watch?.stop();
+	return rig?.stop();
+});
 
 /** craft-cloud key add: the key. */
 async function add(workspace, name, ...options) {
@@ -254,13 +260,37 @@ test("the list shows what they are for, and no key", async () => {
 	assert.match((await rig.cloud("key", "list")).stdout, /other +mobile/);
 });
 
-test("nothing holds a key: not the database, not the logs, no command line", async () => {
+test("scripts get the list as JSON", async () => {
+	const { code, stdout, stderr } = await rig.cloud("key", "list", "--workspace", "team", "--json");
+	assert.deepEqual([code, stderr, stdout.split("\n").length], [0, "", 2]);
+	rig.assertNoSecret(stdout, "craft-cloud key list --json");
+	const list = JSON.parse(stdout), named = (name) => list.find((one) => one.name === name);
+	assert.deepEqual(Object.keys(named("laptop")), ["id", "workspace", "name", "state", "readOnly", "perMinute", "createdAt", "expiresAt", "lastUsedAt", "revokedAt"]);
+	const { createdAt, lastUsedAt, ...laptop } = named("laptop");
+	assert.deepEqual(laptop, { id: key.slice(4, 20), workspace: "team", name: "laptop", state: "live", readOnly: false, perMinute: null, expiresAt: null, revokedAt: null });
+	assert.ok(Math.abs(Date.now() - Date.parse(createdAt)) < 600_000 && /:00:00Z$/.test(lastUsedAt));
+	assert.deepEqual([named("reader").readOnly, named("slow").perMinute, named("dated").expiresAt], [true, 6, "2099-12-31T00:00:00Z"]);
+	assert.deepEqual([named("brief").state, named("lost").state, named("lost").revokedAt !== null], ["expired", "revoked", true]);
+	assert.ok(list.every(({ workspace }) => workspace === "team"));
+	assert.equal((await rig.cloud("key", "list", "--workspace", "nobody's", "--json")).stdout, "[]\n");
+	const all = JSON.parse((await rig.cloud("key", "list", "--json")).stdout);
+	assert.ok(all.length > list.length && all.some(({ workspace }) => workspace === "other"));
+});
+
+test("nothing holds a key: not the database, not the logs", async () => {
 	const dump = spawnSync("pg_dump", ["-h", path.join(server.runDir, "pg"), "-U", "postgres", "-d", "craft"], { encoding: "utf8", maxBuffer: 1 << 30 });
 	assert.equal(dump.status, 0, dump.stderr);
 	assert.ok(dump.stdout.includes(key.slice(4, 20)), "the id is there");
 	rig.assertNoSecret(dump.stdout, "the database");
 	for (const prefix of [""]) rig.assertNoSecret(server.logs(prefix), "the logs");
 	assert.equal(server.psqlValue("select count(*) from app.api_key where name = 'lost' and sealed is null"), "1");
+});
+
+test("no command line and no environment of any process has held a key or a secret meanwhile", () => {
+	// What follows runs script/up and down, whose caller may have secrets in the environment; what they start has none.
+	const { found, seen } = watch.stop();
+	assert.deepEqual(found, []);
+	for (const name of ["craft-cloud", "craft-fcgi", "craft-ws-bridge", "nginx", "postgres"]) assert.ok(seen.has(name), `${name} among ${[...seen].join()}`);
 });
 
 test("API_KEY needs no database, and made-up keys don't ask it", async () => {
@@ -311,10 +341,27 @@ test("another ENCRYPTION_KEY: keys and their URLs go on, and rekey makes the old
 	const { code, stdout } = await rig.cloud("rekey");
 	assert.equal(code, 0, stdout);
 	assert.match(stdout, /^re-encrypted +[1-9]/m);
+	const again = await rig.cloud("rekey", "--json");
+	const counts = JSON.parse(again.stdout);
+	assert.deepEqual([again.code, again.stderr, counts.reencrypted, counts.changedMeanwhile, counts.neither], [0, "", 0, 0, []]);
+	assert.ok(counts.already >= 5, again.stdout);
+	server.psql("update app.api_key set sealed = 'bm90aGluZw==' where name = 'dated'");
+	server.psql("select api.credential_put('team', 'o/r', 'https://github.com/o/r', 'main', 'bm90aGluZw==', 'octocat', 1, 'repo', null)");
+	const lost = await rig.cloud("rekey", "--json");
+	assert.equal(lost.code, 1);
+	assert.match(lost.stderr, /open with neither key/);
+	assert.deepEqual(JSON.parse(lost.stdout), { ...counts, already: counts.already - 1,
+		neither: [{ workspace: "team", repository: "o/r" }, { workspace: "team", key: "dated" }] });
 	await rig.reconfigure({ ENCRYPTION_KEY_PREVIOUS: null });
 	for (const each of [key, fresh]) {
 		await ask("/workspace/team/labels", 200, { key: each });
 		await ask(signed(each, target), 200, { key: null });
 	}
 	await (await connect(server, "team", { apiKey: key })).close();
+});
+
+test("nor do the daemons of now", () => {
+	const { found, seen } = new ProcessWatch(() => rig.secrets).stop();
+	assert.deepEqual(found, []);
+	for (const name of ["craft-fcgi", "craft-ws-bridge", "craft-sandboxd"]) assert.ok(seen.has(name), name);
 });

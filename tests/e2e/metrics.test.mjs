@@ -3,15 +3,18 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+import { chownSync, existsSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { BlobDir } from "../harness/housekeeping.mjs";
 import { ask, parseMetrics } from "../harness/metrics.mjs";
+import { Prometheus, dashboardExpressions, hasPrometheus, promtool } from "../harness/prometheus.mjs";
 import { startSandboxRig } from "../harness/sandbox.mjs";
 import { alive, ROOT, waitFor } from "../harness/server.mjs";
 import { connect } from "../harness/sync.mjs";
 
+const DASHBOARD = path.join(ROOT, "dist/grafana/craft-agent-cloud.json");
 let rig, server, sockets, port;
 
 const freePort = () => new Promise((resolve) => {
@@ -23,7 +26,8 @@ const freePort = () => new Promise((resolve) => {
 
 before(async () => {
 	port = await freePort();
-	rig = await startSandboxRig({ bridges: 2, env: { METRICS: "yes", FCGI_METRICS_LISTEN: `127.0.0.1:${port}`, LOG_FORMAT: "json", WS_DRAIN_TIME: "3000" } });
+	rig = await startSandboxRig({ bridges: 2, env: { METRICS: "yes", FCGI_METRICS_LISTEN: `127.0.0.1:${port}`, LOG_FORMAT: "json", WS_DRAIN_TIME: "3000",
+		FCGI_ANSWER_CACHE: "1M", SWEEP_INTERVAL: "1" } });
 	server = rig.server;
 	const at = (name) => path.join(server.runDir, `watch-${name}.sock`);
 	sockets = { fcgi: `127.0.0.1:${port}`, ws1: at("ws-1"), ws2: at("ws-2"), box: at("box") };
@@ -122,6 +126,91 @@ test("the process that tells comes back, is no worker, and waits for an address 
 	assert.equal((await scrape("fcgi")).value("craft_fcgi_draining"), 0);
 });
 
+test("answers that workers keep, by what became of the asking", async () => {
+	const list = "/workspace/kept/sessions", chat = () => server.request("/workspace/kept/actions/new-chat", { method: "POST", body: { name: "n" } });
+	const [{ json: { id } }] = [await chat()];
+	const workers = (await scrape("fcgi")).value("craft_fcgi_workers", { pool: "quick" });
+	// Until each worker has it, whichever they come to.
+	const asked = await during("fcgi", () => waitFor(async () => {
+		for (let i = 0; i < 20; i++) assert.equal((await server.request(list)).json[0].id, id);
+		return (await scrape("fcgi")).value("craft_fcgi_answer_cache_lookups_total", { outcome: "hit" }) >= 20;
+	}));
+	const lookups = (grown, outcome) => grown("craft_fcgi_answer_cache_lookups_total", { outcome });
+	assert.ok(lookups(asked, "miss") >= 1 && lookups(asked, "miss") <= workers, `${lookups(asked, "miss")} misses`);
+	assert.equal(lookups(asked, "stale"), 0);
+	const { value } = await scrape("fcgi");
+	assert.ok(value("craft_fcgi_answer_cache_answers") >= 1 && value("craft_fcgi_answer_cache_answers") <= workers * 10);
+	assert.ok(value("craft_fcgi_answer_cache_bytes") > 100);
+	await chat();
+	const changed = await during("fcgi", async () => { for (let i = 0; i < 40; i++) assert.equal((await server.request(list)).json.length, 2); });
+	assert.ok(lookups(changed, "stale") >= 1 && lookups(changed, "stale") <= workers);
+	assert.equal(lookups(changed, "hit") + lookups(changed, "stale") + lookups(changed, "miss"), 40);
+	assert.equal(changed("craft_fcgi_answer_cache_evictions_total"), 0);
+	// Of a seventh of what a worker may keep, six have room.
+	const most = 1 << 20, piece = "x".repeat(most / 7);
+	const client = await connect(server, "large", { bridge: 1 });
+	for (let i = 0; i < 8; i++) await client.ok("session:save", { id: `s${i}`, header: { id: `s${i}` }, messages: [piece] });
+	await client.close();
+	const evicted = await during("fcgi", async () => {
+		await waitFor(async () => {
+			for (let i = 0; i < 8; i++) await server.request(`/workspace/large/sessions/s${i}`);
+			return (await scrape("fcgi")).value("craft_fcgi_answer_cache_evictions_total") >= 2;
+		}, { deadline: 30_000, what: "answers to be dropped" });
+	});
+	assert.ok(evicted("craft_fcgi_answer_cache_evictions_total") >= 2);
+	const full = (await scrape("fcgi")).value("craft_fcgi_answer_cache_bytes");
+	assert.ok(full > most / 2 && full <= workers * most, `${full} bytes`);
+});
+
+test("calls of GitHub, by kind and outcome", async () => {
+	const calls = (grown, call, outcome) => grown("craft_fcgi_github_calls_total", { call, outcome });
+	const well = await during("fcgi", () => rig.addRepo("alice/counted"));
+	for (const call of ["access_token", "user", "repository"]) {
+		assert.equal(calls(well, call, "ok"), 1, call);
+		assert.equal(well("craft_fcgi_github_call_seconds_count", { call }), 1, call);
+		assert.equal(calls(well, call, "unreachable") + calls(well, call, "refused") + calls(well, call, "no_access"), 0, call);
+	}
+	assert.ok(well("craft_fcgi_github_call_seconds_sum", { call: "user" }) > 0);
+	const { github } = rig;
+	const ill = await during("fcgi", async () => {
+		github.behave("user", 500);
+		await rig.rig.login("team", "alice/counted", "alice");
+		github.behave("user", null);
+		github.behave("access_token", { cut: 0 });
+		await rig.rig.login("team", "alice/counted", "alice");
+		github.behave("access_token", { empty: true });
+		await rig.rig.login("team", "alice/counted", "alice");
+		github.behave("access_token", null);
+	});
+	assert.equal(calls(ill, "user", "no_access"), 1);
+	assert.equal(calls(ill, "access_token", "ok"), 1);
+	assert.equal(calls(ill, "access_token", "unreachable"), 2, "no answer, and one that makes no sense");
+	assert.equal(ill("craft_fcgi_github_call_seconds_count", { call: "access_token" }), 3);
+});
+
+test("housekeeping: runs, what they removed, and that one failed", async () => {
+	const blobs = new BlobDir(server);
+	const runs = (value) => value("craft_fcgi_sweeps_total", { outcome: "ok" });
+	await waitFor(async () => runs((await scrape("fcgi")).value) > 0, { what: "a first run" });
+	blobs.plant("orphan", { age: 90_000 });
+	blobs.plant("stray!", { file: path.join(blobs.root, "incoming/stray"), age: 4000 });
+	// Orphans stay while the database names no blob at all.
+	await server.request("/files/swept/s/attachments/a.txt", { method: "PUT", body: "kept" });
+	const grown = await during("fcgi", () => waitFor(async () => (await scrape("fcgi")).value("craft_fcgi_swept_files_total", { kind: "orphan" }) === 1 &&
+		(await scrape("fcgi")).value("craft_fcgi_swept_files_total", { kind: "stray" }) === 1));
+	assert.equal(grown("craft_fcgi_swept_bytes_total", { kind: "orphan" }), 6);
+	assert.equal(grown("craft_fcgi_swept_bytes_total", { kind: "stray" }), 6);
+	assert.equal(grown("craft_fcgi_swept_files_total", { kind: "deleted" }), 0);
+	assert.equal(grown("craft_fcgi_sweeps_total", { outcome: "failed" }), 0);
+	const at = (await scrape("fcgi")).value("craft_fcgi_sweep_last_success_timestamp_seconds");
+	assert.ok(Math.abs(Date.now() / 1000 - at) < 10, `${at}`);
+	const failed = await during("fcgi", async () => {
+		renameSync(blobs.root, `${blobs.root}.away`);
+		await waitFor(async () => (await scrape("fcgi")).value("craft_fcgi_sweeps_total", { outcome: "failed" }) > 0).finally(() => renameSync(`${blobs.root}.away`, blobs.root));
+	});
+	assert.ok(failed("craft_fcgi_sweeps_total", { outcome: "failed" }) >= 1);
+});
+
 test("messages, commits and fan-out of a bridge", async (t) => {
 	const [a, b] = await Promise.all([0, 1].map(() => connect(server, "metrics", { since: 0, bridge: 0 })));
 	t.after(() => [a, b].forEach((client) => client.kill()));
@@ -196,9 +285,42 @@ test("readyz tells that the database is away, healthz doesn't mind", async () =>
 		const { families, value } = await scrape(name);
 		assert.equal(value([...families.keys()].find((family) => family.endsWith("_db_up"))), 0);
 	}
+	assert.equal((await server.request("/workspace/away/sessions")).status, 503);
 	await server.startDatabase();
-	for (const [name, socket] of Object.entries(sockets))
-		await waitFor(async () => (await ask(socket, "/readyz")).text === "ready\n", { what: `${name} to be ready again`, deadline: 20_000 });
+	await allAre("ready\n");
+});
+
+const allAre = (text) => Promise.all(Object.entries(sockets).map(([name, socket]) => waitFor(async () => {
+	const got = await ask(socket, "/readyz");
+	assert.equal(got.text, text);
+	return got.status === (text === "ready\n" ? 200 : 503);
+}, { what: `${name} to say ${text.trim()}`, deadline: 30_000 })));
+
+test("readyz tells a standby, and a database that is set to read-only", async () => {
+	const data = path.join(server.dir, "pg");
+	server.psql("alter database craft set default_transaction_read_only = on");
+	server.psql("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'craft%' and pid <> pg_backend_pid()");
+	await allAre("not ready: the database takes no changes: it is set to read-only\n");
+	for (const socket of Object.values(sockets)) assert.equal((await ask(socket, "/healthz")).status, 200);
+	server.psql("begin read write; alter database craft reset default_transaction_read_only; commit");
+	server.psql("select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'craft%' and pid <> pg_backend_pid()");
+	await allAre("ready\n");
+
+	// It goes on as a standby, of a primary that is nowhere.
+	await server.stopDatabase();
+	writeFileSync(path.join(data, "standby.signal"), "");
+	if (process.getuid() === 0) chownSync(path.join(data, "standby.signal"), statSync(data).uid, statSync(data).gid);
+	await server.startDatabase();
+	assert.equal(server.psqlValue("select pg_is_in_recovery()"), "t");
+	await allAre("not ready: the database takes no changes: it is a standby\n");
+	for (const name of Object.keys(sockets)) {
+		const { families, value } = await scrape(name);
+		assert.equal(value([...families.keys()].find((family) => family.endsWith("_db_up"))), 0);
+	}
+	assert.equal((await server.request("/workspace/standby/actions/new-chat", { method: "POST", body: {} })).status, 503);
+	server.psql("select pg_promote()");
+	await allAre("ready\n");
+	assert.equal((await server.request("/workspace/standby/actions/new-chat", { method: "POST", body: {} })).status, 201);
 });
 
 test("a database that hangs is away, too", async (t) => {
@@ -246,22 +368,50 @@ test("clients can't reach it, and it holds no secret", async () => {
 	}
 });
 
-test("the dashboard asks for what there is", async () => {
-	const dashboard = JSON.parse(readFileSync(path.join(ROOT, "dist/grafana/craft-agent-cloud.json"), "utf8"));
-	const known = new Set();
+/** Names of metrics in a text. */
+const metricNames = (text) => text.match(/\b(?:craft_(?:fcgi|ws|sandbox)|process)_[a-z0-9_]+/g) ?? [];
+
+test("the dashboard and the documents name what there is", async () => {
+	const known = new Set(), families = new Set();
 	for (const name of Object.keys(sockets)) {
-		for (const [family, { type }] of (await scrape(name)).families)
+		for (const [family, { type }] of (await scrape(name)).families) {
+			families.add(family);
 			for (const suffix of type === "histogram" ? ["_bucket", "_sum", "_count"] : [""]) known.add(family + suffix);
+		}
 	}
-	const expressions = dashboard.panels.flatMap((panel) => [panel, ...(panel.panels ?? [])]).flatMap((panel) => panel.targets ?? []).map(({ expr }) => expr);
+	const expressions = dashboardExpressions(DASHBOARD);
 	assert.ok(expressions.length >= 20);
 	for (const expression of expressions) {
-		const names = expression.match(/\b(?:craft|process)_[a-z0-9_]+/g);
-		assert.ok(names, `a metric in ${expression}`);
-		for (const name of names) assert.ok(known.has(name), `${name} in ${expression}`);
+		assert.ok(metricNames(expression).length, `a metric in ${expression}`);
+		for (const name of metricNames(expression)) assert.ok(known.has(name), `${name} in ${expression}`);
 	}
-	const ids = dashboard.panels.map(({ id }) => id);
+	const ids = JSON.parse(readFileSync(DASHBOARD, "utf8")).panels.map(({ id }) => id);
 	assert.equal(new Set(ids).size, ids.length);
+	const pages = ["README.md", "ARCHITECTURE.md", ...readdirSync(path.join(ROOT, "docs")).map((name) => `docs/${name}`), ...readdirSync(path.join(ROOT, "man")).map((name) => `man/${name}`)];
+	const named = pages.flatMap((page) => metricNames(readFileSync(path.join(ROOT, page), "utf8")).map((name) => [page, name]));
+	assert.ok(named.length > 15);
+	const others = ["craft_ws_bridge"]; // of nginx
+	for (const [page, name] of named.filter(([, name]) => !others.includes(name))) assert.ok(families.has(name) || known.has(name), `${name} in ${page}`);
+});
+
+test("a real Prometheus reads it, and evaluates the dashboard's expressions and the documents'", { skip: !hasPrometheus() && "prometheus isn't installed" }, async (t) => {
+	for (const socket of Object.values(sockets)) assert.equal(promtool((await ask(socket, "/metrics")).text), "");
+	assert.match(promtool("craft_total_wrong 1\n"), /craft_total_wrong/, "it would say so");
+	const prometheus = await Prometheus.start(sockets);
+	t.after(() => prometheus.stop());
+	await prometheus.scrapes(4);
+	await assert.rejects(prometheus.query("sum by (craft_ws_connections)"), /parse error/);
+	const documents = [...readFileSync(path.join(ROOT, "docs/operate.md"), "utf8").matchAll(/`(craft_(?:fcgi|ws|sandbox)_[^`]+)`/g)].map(([, name]) => name);
+	assert.ok(documents.length > 15, documents.join());
+	for (const expression of [...dashboardExpressions(DASHBOARD), ...documents]) {
+		// Histograms have no samples of their own name; what is left out because it is 0 has to be there without that.
+		const histogram = /^[a-z_]+_seconds$/.test(expression) && !/timestamp/.test(expression);
+		const found = await prometheus.query((histogram ? `${expression}_count` : expression).replace(/ > 0\b/g, ""));
+		assert.ok(found.length > 0, `${expression} finds nothing`);
+		for (const label of /by \(([^)]*)\)/.exec(expression)?.[1].split(/, */) ?? [])
+			if (label !== "le") assert.ok(found.every(({ metric }) => metric[label]), `${expression}: ${label}`);
+	}
+	for (const job of Object.keys(sockets)) assert.equal((await prometheus.query(`up{job="${job}"}`))[0].value[1], "1");
 });
 
 test("a bridge that drains is not ready, and takes its socket away when it ends", async (t) => {
@@ -306,11 +456,34 @@ test("each line of the logs is a JSON object, with nginx's id of the request", a
 	assert.ok(lines > 20);
 });
 
-test("the id of the request that asked for a sandbox leads to its host's lines", async () => {
+test("the id of a request is in all logs that it touches, up to the sandbox's, and in report.sandboxes and report.tasks", async () => {
 	await rig.addRepo("alice/traced", { "a.txt": "x\n" });
-	const { json, headers } = await rig.create("alice/traced");
 	const entries = () => server.logs("craft-").split("\n").filter((line) => line.startsWith("{")).map((line) => JSON.parse(line));
-	const asked = await waitFor(() => entries().find(({ msg }) => msg === `sandbox ${json.sessionId} is asked for`));
-	assert.equal(asked.req, headers["x-request-id"]);
-	await waitFor(() => entries().some(({ prog, req, msg }) => prog === "craft-sandboxd" && req === json.sessionId && /^making a sandbox/.test(msg)));
+	const said = (program, req, text) => entries().some((entry) => entry.prog === program && entry.req === req && text.test(entry.msg));
+	const begun = (program, req, text) => waitFor(() => said(program, req, text), { what: `${text} of ${program} with ${req}` });
+	const access = (target) => server.logs("nginx-access").split("\n").filter((line) => line.includes(` ${target} HTTP/`)).map((line) => / req=([0-9a-f]{32}) /.exec(line)[1]);
+
+	const own = "an-id-of-the-clients-own";
+	const { json, headers } = await rig.create("alice/traced", { headers: { "x-request-id": own } });
+	const asked = headers["x-request-id"];
+	assert.match(asked, /^[0-9a-f]{32}$/);
+	assert.deepEqual([...new Set(access("/api/sandbox/create"))].filter((id) => id === asked), [asked]);
+	await begun("craft-fcgi", asked, new RegExp(`^sandbox ${json.sessionId} is asked for$`));
+	await begun("craft-sandboxd", asked, /^making a sandbox of alice\/traced/);
+	await begun("craft-sandboxd", asked, /^ready at commit /);
+	const lines = entries().filter(({ prog, sandbox }) => prog === "craft-sandboxd" && sandbox === json.sessionId);
+	assert.ok(lines.length >= 2 && lines.every(({ req }) => req === asked));
+
+	const sandbox = await rig.connect(json.sessionId);
+	sandbox.send({ type: "execute", task: "x" });
+	await waitFor(() => server.psqlValue(`select outcome from report.tasks where sandbox_session = '${json.sessionId}'`) === "error");
+	await sandbox.close();
+	const [upgrade] = await waitFor(() => { const ids = access(`/workspace/team/sandbox/ws/${json.sessionId}`); return ids.length && ids; });
+	assert.notEqual(upgrade, asked);
+	assert.deepEqual(server.psql(`select s.request_id, t.request_id from report.tasks t join report.sandboxes s using (sandbox_session) where sandbox_session = '${json.sessionId}'`), [[asked, upgrade]]);
+	await begun("craft-ws-bridge", upgrade, new RegExp(`^a task for sandbox ${json.sessionId}$`));
+	const task = server.psqlValue(`select task from report.tasks where sandbox_session = '${json.sessionId}'`);
+	await begun("craft-sandboxd", upgrade, new RegExp(`^task ${task} begins$`));
+	await begun("craft-sandboxd", upgrade, new RegExp(`^task ${task} ended: error`));
+	assert.ok(!server.logs("").includes(own), "a client's own id is none");
 });

@@ -72,7 +72,17 @@ test("every operation says what it is and what goes wrong", () => {
 		assert.ok(method === "HEAD" || operation.operationId, name);
 		assert.ok(operation.tags.length && operation.tags.every((tag) => tags.includes(tag)), name);
 		assert.ok(operation.responses.default, name);
-		if ((operation.security ?? document.security).length) assert.ok(operation.responses["401"], name);
+	}
+});
+
+/** Of routes that take a key: its lack, its being for something else, too many requests. The front page is for every key. */
+test("what a key may be refused with stands at each operation that takes one", () => {
+	for (const { name, operation } of operations) {
+		const takes = (operation.security ?? document.security).length > 0;
+		for (const [status, part] of [["401", "Unauthorized"], ["403", "Forbidden"], ["429", "TooMany"]]) {
+			if (status === "403" && /^\w+ \/$/.test(name)) continue;
+			assert.equal(operation.responses[status]?.$ref, takes ? `#/components/responses/${part}` : undefined, `${name} ${status}`);
+		}
 	}
 });
 

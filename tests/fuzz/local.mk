@@ -13,11 +13,11 @@ fuzz_names = $(patsubst $(srcdir)/tests/fuzz/fuzz_%.c,%,$(sort $(wildcard $(srcd
 fuzz_wanted = $(if $(FUZZ_ONLY),$(FUZZ_ONLY),$(fuzz_names))
 fuzz_programs = $(addprefix fuzz/fuzz_,$(fuzz_wanted))
 fuzz_sources = $(sort $(filter %.c,$(lib_libcraft_a_SOURCES) $(fcgi_libhandlers_a_SOURCES) $(tests_libpure_a_SOURCES)) \
-	sandbox/box/glob.c sandbox/box/request.c)
+	cli/tar.c sandbox/box/glob.c sandbox/box/request.c)
 fuzz_objects = $(patsubst %.c,fuzz/obj/%.o,$(fuzz_sources))
 fuzz_cppflags = $(DEFS) $(AM_CPPFLAGS) -I$(top_srcdir) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(CURL_CFLAGS) \
-	$(XXHASH_CFLAGS) `$(PKG_CONFIG) --cflags json-c`
-fuzz_libs = $(FCGI_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(ZLIB_LIBS) $(XXHASH_LIBS) `$(PKG_CONFIG) --libs json-c`
+	$(XXHASH_CFLAGS) $(ARCHIVE_CFLAGS) `$(PKG_CONFIG) --cflags json-c`
+fuzz_libs = $(FCGI_LIBS) $(CURL_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(ZLIB_LIBS) $(XXHASH_LIBS) $(ARCHIVE_LIBS) `$(PKG_CONFIG) --libs json-c`
 
 .PHONY: fuzz fuzz-build fuzz-replay
 .SECONDARY: $(patsubst %,fuzz/obj/tests/fuzz/fuzz_%.o,$(fuzz_names))

@@ -601,6 +601,38 @@ ALTER FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p_capaci
 
 COMMENT ON FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p_capacity integer, p_protection text) IS 'A host was started, and runs up to p_capacity sandboxes under these protections.';
 
+CREATE FUNCTION api.host_claim(p_host uuid, p_limit integer) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint, request text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+declare
+	v_now  timestamptz := clock_timestamp();
+	v_room bigint;
+begin
+	select h.capacity - (select count(*) from app.sandbox_session s where s.host_id = p_host and s.cleaned_at is null) into v_room
+		from app.sandbox_host h where h.id = p_host and h.stopped_at is null;
+	if not found then
+		return;
+	end if;
+	return query
+	with wanted as (
+		select s.id from app.sandbox_session s
+		where s.host_id is null and s.ended_at is null and s.status = 'provisioning' and s.expires_at > v_now
+		order by s.created_at limit greatest(least(v_room, p_limit), 0) for update skip locked
+	), claimed as (
+		update app.sandbox_session s set host_id = p_host, claimed_at = v_now, status = 'cloning' from wanted t where s.id = t.id
+		returning s.*
+	)
+	select c.id::text, w.slug, c.repo_key, c.branch, c.seq, c.request_id from claimed c join app.workspace w on w.id = c.workspace_id
+	order by c.created_at;
+end
+$$;
+
+ALTER FUNCTION api.host_claim(p_host uuid, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.host_claim(p_host uuid, p_limit integer) IS 'Gives the host sandboxes that no host has, the oldest first, at most p_limit and as many as it has room for. They are cloning then. None to a host that hasn''t begun or was stopped. request: the id of the request that asked for it, for the logs.';
+
 CREATE FUNCTION api.host_end(p_host uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -613,6 +645,47 @@ $$;
 ALTER FUNCTION api.host_end(p_host uuid) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.host_end(p_host uuid) IS 'The host stops in good order.';
+
+CREATE FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean DEFAULT false) RETURNS TABLE(job bigint, session text, client text, kind text, tool_id text, name text, payload text, sealed_key text, request text)
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query
+	with wanted as (
+		select j.id from app.sandbox_job j join app.sandbox_session s on s.id = j.session_id
+		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null and j.ended_at is null and (p_again or j.taken_at is null)
+		order by j.id limit p_limit for update of j skip locked
+	), taken as (
+		update app.sandbox_job j set taken_at = coalesce(j.taken_at, clock_timestamp()) from wanted t where j.id = t.id
+		returning j.*
+	)
+	select t.id, t.session_id::text, t.client, t.kind, t.tool_id, t.name, t.payload, k.sealed, t.request_id
+	from taken t left join app.api_key k on k.id = t.key_id and app.key_lives(k) order by t.id;
+end
+$$;
+
+ALTER FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean) IS 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
+
+CREATE FUNCTION api.host_sandboxes(p_host uuid) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint, status text, request text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select s.id::text, w.slug, s.repo_key, s.branch, s.seq, s.status, s.request_id
+	from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
+	where s.host_id = p_host and s.cleaned_at is null
+	order by s.created_at;
+end
+$$;
+
+ALTER FUNCTION api.host_sandboxes(p_host uuid) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.host_sandboxes(p_host uuid) IS 'The host''s sandboxes of which it hasn''t said yet that all is removed, ended ones too (status expired): what a host that starts adopts or ends. request as in api.host_claim().';
 
 CREATE FUNCTION api.key_add(p_id text, p_workspace text, p_name text, p_sha256 bytea, p_sealed text, p_read_only boolean, p_per_minute integer, p_expires_ms bigint) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1041,32 +1114,14 @@ CREATE FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) RETURNS TABLE(se
     SET search_path TO 'app', 'pg_temp'
     AS $$
 #variable_conflict use_column
-declare
-	v_now  timestamptz := clock_timestamp();
-	v_room bigint;
 begin
-	select h.capacity - (select count(*) from app.sandbox_session s where s.host_id = p_host and s.cleaned_at is null) into v_room
-		from app.sandbox_host h where h.id = p_host and h.stopped_at is null;
-	if not found then
-		return;
-	end if;
-	return query
-	with wanted as (
-		select s.id from app.sandbox_session s
-		where s.host_id is null and s.ended_at is null and s.status = 'provisioning' and s.expires_at > v_now
-		order by s.created_at limit greatest(least(v_room, p_limit), 0) for update skip locked
-	), claimed as (
-		update app.sandbox_session s set host_id = p_host, claimed_at = v_now, status = 'cloning' from wanted t where s.id = t.id
-		returning s.*
-	)
-	select c.id::text, w.slug, c.repo_key, c.branch, c.seq from claimed c join app.workspace w on w.id = c.workspace_id
-	order by c.created_at;
+	return query select c.session, c.workspace, c.repo_key, c.branch, c.seq from api.host_claim(p_host, p_limit) c;
 end
 $$;
 
 ALTER FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) IS 'Gives the host sandboxes that no host has, the oldest first, at most p_limit and as many as it has room for. They are cloning then. None to a host that hasn''t begun or was stopped.';
+COMMENT ON FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) IS 'As api.host_claim(), for hosts of an older version.';
 
 CREATE FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1096,7 +1151,7 @@ ALTER FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) OWNER TO craft_o
 
 COMMENT ON FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) IS 'Of a sandbox that ended nothing is left on the host, which has said all that it had to say. Ends the jobs that are still open and tells their clients, and says that the sandbox expired if the host hasn''t. False: it isn''t this host''s or hasn''t ended.';
 
-CREATE FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) RETURNS record
+CREATE FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, p_request text DEFAULT NULL::text, OUT status text, OUT session text, OUT in_use integer) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
@@ -1130,18 +1185,18 @@ begin
 		end if;
 	end if;
 	if status = 'ok' then
-		insert into app.sandbox_session (id, workspace_id, repo_key, sandbox_id, branch, status, created_at, last_activity_at, expires_at, idle_seconds)
+		insert into app.sandbox_session (id, workspace_id, repo_key, sandbox_id, branch, status, created_at, last_activity_at, expires_at, idle_seconds, request_id)
 			values (v_id, v_workspace, p_repo_key, left(v_id::text, 8), p_branch, 'provisioning', v_now, v_now,
-				v_now + make_interval(secs => p_idle_seconds), p_idle_seconds);
+				v_now + make_interval(secs => p_idle_seconds), p_idle_seconds, app.log_id(p_request));
 		session := v_id;
 		perform pg_notify('craft_sandbox', '*');
 	end if;
 end
 $$;
 
-ALTER FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) OWNER TO craft_owner;
+ALTER FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, p_request text, OUT status text, OUT session text, OUT in_use integer) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) IS 'Makes a sandbox of a project''s branch, which a host claims soon after (NOTIFY craft_sandbox: *). Status ok, session being its id; or nothing is made: no_host (none has been seen for 30 s), workspace_full (the workspace has p_workspace_max), host_full (all living hosts are). in_use is the number of the workspace''s sandboxes, with host_full that of all.';
+COMMENT ON FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, p_request text, OUT status text, OUT session text, OUT in_use integer) IS 'Makes a sandbox of a project''s branch, which a host claims soon after (NOTIFY craft_sandbox: *). Status ok, session being its id; or nothing is made: no_host (none has been seen for 30 s), workspace_full (the workspace has p_workspace_max), host_full (all living hosts are). in_use is the number of the workspace''s sandboxes, with host_full that of all. p_request: the request''s id, for the logs; null: none.';
 
 CREATE FUNCTION api.sandbox_delete(p_workspace text, p_session text) RETURNS text
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1248,23 +1303,13 @@ CREATE FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean D
     AS $$
 #variable_conflict use_column
 begin
-	return query
-	with wanted as (
-		select j.id from app.sandbox_job j join app.sandbox_session s on s.id = j.session_id
-		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null and j.ended_at is null and (p_again or j.taken_at is null)
-		order by j.id limit p_limit for update of j skip locked
-	), taken as (
-		update app.sandbox_job j set taken_at = coalesce(j.taken_at, clock_timestamp()) from wanted t where j.id = t.id
-		returning j.*
-	)
-	select t.id, t.session_id::text, t.client, t.kind, t.tool_id, t.name, t.payload, k.sealed
-	from taken t left join app.api_key k on k.id = t.key_id and app.key_lives(k) order by t.id;
+	return query select j.job, j.session, j.client, j.kind, j.tool_id, j.name, j.payload, j.sealed_key from api.host_jobs(p_host, p_limit, p_again) j;
 end
 $$;
 
 ALTER FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) IS 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY.';
+COMMENT ON FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boolean) IS 'As api.host_jobs(), for hosts of an older version.';
 
 CREATE FUNCTION api.sandbox_jobs_lost(p_host uuid) RETURNS TABLE(job bigint, session text, client text, kind text, tool_id text)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1318,16 +1363,13 @@ CREATE FUNCTION api.sandbox_mine(p_host uuid) RETURNS TABLE(session text, worksp
     AS $$
 #variable_conflict use_column
 begin
-	return query select s.id::text, w.slug, s.repo_key, s.branch, s.seq, s.status
-	from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
-	where s.host_id = p_host and s.cleaned_at is null
-	order by s.created_at;
+	return query select m.session, m.workspace, m.repo_key, m.branch, m.seq, m.status from api.host_sandboxes(p_host) m;
 end
 $$;
 
 ALTER FUNCTION api.sandbox_mine(p_host uuid) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_mine(p_host uuid) IS 'The host''s sandboxes of which it hasn''t said yet that all is removed, ended ones too (status expired): what a host that starts adopts or ends.';
+COMMENT ON FUNCTION api.sandbox_mine(p_host uuid) IS 'As api.host_sandboxes(), for hosts of an older version.';
 
 CREATE FUNCTION api.sandbox_open(p_workspace text, p_session text, OUT status text, OUT head bigint, OUT floor bigint, OUT state text) RETURNS record
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1371,7 +1413,7 @@ ALTER FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_e
 
 COMMENT ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) IS 'A sandbox is cloning, ready or idle now; p_commit (null: as before) is what is checked out. False: it isn''t this host''s or has ended.';
 
-CREATE FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text DEFAULT NULL::text, OUT status text, OUT host text) RETURNS record
+CREATE FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text DEFAULT NULL::text, p_request text DEFAULT NULL::text, OUT status text, OUT host text) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
@@ -1390,16 +1432,16 @@ begin
 	elsif v_open >= (case p_kind when 'cancel' then 200 else 100 end) then
 		status := 'too_many';
 	else
-		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in, key_id)
-			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0), p_key);
+		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in, key_id, request_id)
+			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0), p_key, app.log_id(p_request));
 		host := v_renewed.host;
 	end if;
 end
 $$;
 
-ALTER FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, OUT status text, OUT host text) OWNER TO craft_owner;
+ALTER FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, OUT status text, OUT host text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, OUT status text, OUT host text) IS 'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY.';
+COMMENT ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, OUT status text, OUT host text) IS 'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY. p_request: the id of the request by which the client connected, for the logs; null: none.';
 
 CREATE FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2589,6 +2631,17 @@ ALTER FUNCTION app.key_lives(p_key app.api_key) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.key_lives(p_key app.api_key) IS 'Whether a key opens its workspace at the moment: neither revoked nor expired.';
 
+CREATE FUNCTION app.log_id(p_request text) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $_$
+	select case when p_request ~ '^[0-9A-Za-z_.-]{1,128}$' then p_request end;
+$_$;
+
+ALTER FUNCTION app.log_id(p_request text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.log_id(p_request text) IS 'An id of a request, if it looks like one that log lines may hold; null: it doesn''t. A request isn''t refused for its id.';
+
 CREATE FUNCTION app.ms(p_at timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
@@ -2766,10 +2819,12 @@ CREATE TABLE app.sandbox_session (
     cleaned_at timestamp with time zone,
     gone_at timestamp with time zone,
     idle_seconds bigint DEFAULT 1800 NOT NULL,
+    request_id text,
     CONSTRAINT sandbox_session_check CHECK (((floor >= 0) AND (floor <= seq))),
     CONSTRAINT sandbox_session_check1 CHECK (((ended_at IS NULL) = (end_reason IS NULL))),
     CONSTRAINT sandbox_session_end_reason_check CHECK ((end_reason = ANY (ARRAY['user'::text, 'idle'::text, 'time'::text, 'oom'::text, 'disk'::text, 'crash'::text, 'clone'::text, 'host'::text]))),
     CONSTRAINT sandbox_session_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256))),
+    CONSTRAINT sandbox_session_request_id_check CHECK ((request_id ~ '^[0-9A-Za-z_.-]{1,128}$'::text)),
     CONSTRAINT sandbox_session_status_check CHECK ((status = ANY (ARRAY['provisioning'::text, 'cloning'::text, 'ready'::text, 'idle'::text, 'expired'::text])))
 )
 WITH (fillfactor='30');
@@ -2819,6 +2874,8 @@ COMMENT ON COLUMN app.sandbox_session.cleaned_at IS 'When the host had removed a
 COMMENT ON COLUMN app.sandbox_session.gone_at IS 'Since when clients are told that they never heard of it; the row stays for the DBAs'' views for 30 days.';
 
 COMMENT ON COLUMN app.sandbox_session.idle_seconds IS 'For how long it lives on after anything happened.';
+
+COMMENT ON COLUMN app.sandbox_session.request_id IS 'Id that nginx gave the request that asked for it, as in the logs of all that touched it; null: not known.';
 
 CREATE FUNCTION app.sandbox_find(p_workspace text, p_session text) RETURNS app.sandbox_session
     LANGUAGE plpgsql STABLE
@@ -2991,10 +3048,12 @@ CREATE TABLE app.sandbox_job (
     bytes_in bigint NOT NULL,
     bytes_out bigint,
     key_id text COLLATE pg_catalog."C",
+    request_id text,
     CONSTRAINT sandbox_job_check CHECK (((ended_at IS NULL) = (outcome IS NULL))),
     CONSTRAINT sandbox_job_check1 CHECK (((ended_at IS NULL) OR (payload IS NULL))),
     CONSTRAINT sandbox_job_kind_check CHECK ((kind = ANY (ARRAY['execute'::text, 'tool'::text, 'cancel'::text, 'diff'::text]))),
-    CONSTRAINT sandbox_job_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'error'::text, 'cancelled'::text, 'timeout'::text, 'oom'::text, 'host'::text, 'expired'::text])))
+    CONSTRAINT sandbox_job_outcome_check CHECK ((outcome = ANY (ARRAY['success'::text, 'failure'::text, 'error'::text, 'cancelled'::text, 'timeout'::text, 'oom'::text, 'host'::text, 'expired'::text]))),
+    CONSTRAINT sandbox_job_request_id_check CHECK ((request_id ~ '^[0-9A-Za-z_.-]{1,128}$'::text))
 )
 WITH (fillfactor='70');
 ALTER TABLE ONLY app.sandbox_job ALTER COLUMN payload SET COMPRESSION lz4;
@@ -3032,6 +3091,8 @@ COMMENT ON COLUMN app.sandbox_job.bytes_in IS 'Bytes of the client''s message.';
 COMMENT ON COLUMN app.sandbox_job.bytes_out IS 'Bytes of the answers.';
 
 COMMENT ON COLUMN app.sandbox_job.key_id IS 'app.api_key.id of the key that its client came with; null: API_KEY.';
+
+COMMENT ON COLUMN app.sandbox_job.request_id IS 'Id that nginx gave the WebSocket''s upgrade by which it came, as in the logs of all that touched it; null: not known.';
 
 CREATE FUNCTION app.sandbox_refusal(p_job app.sandbox_job, p_message text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -4078,7 +4139,8 @@ CREATE VIEW report.sandboxes AS
     s.ended_at,
     s.end_reason,
     s.cleaned_at,
-    s.seq AS messages
+    s.seq AS messages,
+    s.request_id
    FROM ((app.sandbox_session s
      JOIN app.workspace w ON ((w.id = s.workspace_id)))
      LEFT JOIN app.sandbox_host h ON ((h.id = s.host_id)));
@@ -4122,6 +4184,8 @@ COMMENT ON COLUMN report.sandboxes.end_reason IS 'user (deleted), idle, time, oo
 COMMENT ON COLUMN report.sandboxes.cleaned_at IS 'When the host had removed all of it.';
 
 COMMENT ON COLUMN report.sandboxes.messages IS 'How many messages it sent its clients.';
+
+COMMENT ON COLUMN report.sandboxes.request_id IS 'Id of the request that asked for it: what req is in the log lines about it; null: not known.';
 
 CREATE VIEW report.sessions AS
  SELECT w.slug AS workspace,
@@ -4265,7 +4329,8 @@ CREATE VIEW report.tasks AS
     j.outcome,
     j.exit_code,
     j.bytes_in,
-    j.bytes_out
+    j.bytes_out,
+    j.request_id
    FROM ((app.sandbox_job j
      JOIN app.sandbox_session s ON ((s.id = j.session_id)))
      JOIN app.workspace w ON ((w.id = s.workspace_id)));
@@ -4299,6 +4364,8 @@ COMMENT ON COLUMN report.tasks.exit_code IS 'Exit code of what ran.';
 COMMENT ON COLUMN report.tasks.bytes_in IS 'Bytes of the client''s message.';
 
 COMMENT ON COLUMN report.tasks.bytes_out IS 'Bytes of the answers.';
+
+COMMENT ON COLUMN report.tasks.request_id IS 'Id of the request by which the client connected: what req is in the log lines about it; null: not known.';
 
 CREATE VIEW report.workspaces AS
  SELECT w.slug AS workspace,
@@ -4579,8 +4646,17 @@ GRANT ALL ON FUNCTION api.host_beat(p_host uuid, p_busy text[], p_idle_seconds b
 REVOKE ALL ON FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p_capacity integer, p_protection text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.host_begin(p_host uuid, p_name text, p_version text, p_capacity integer, p_protection text) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.host_claim(p_host uuid, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_claim(p_host uuid, p_limit integer) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.host_end(p_host uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.host_end(p_host uuid) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.host_sandboxes(p_host uuid) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_sandboxes(p_host uuid) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.key_add(p_id text, p_workspace text, p_name text, p_sha256 bytea, p_sealed text, p_read_only boolean, p_per_minute integer, p_expires_ms bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.key_add(p_id text, p_workspace text, p_name text, p_sha256 bytea, p_sealed text, p_read_only boolean, p_per_minute integer, p_expires_ms bigint) TO craft_daemon;
@@ -4654,8 +4730,8 @@ GRANT ALL ON FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) TO craft_d
 REVOKE ALL ON FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_cleaned(p_host uuid, p_session text) TO craft_daemon;
 
-REVOKE ALL ON FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, OUT status text, OUT session text, OUT in_use integer) TO craft_daemon;
+REVOKE ALL ON FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, p_request text, OUT status text, OUT session text, OUT in_use integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_create(p_workspace text, p_repo_key text, p_branch text, p_idle_seconds bigint, p_workspace_max integer, p_request text, OUT status text, OUT session text, OUT in_use integer) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.sandbox_delete(p_workspace text, p_session text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_delete(p_workspace text, p_session text) TO craft_daemon;
@@ -4690,8 +4766,8 @@ GRANT ALL ON FUNCTION api.sandbox_open(p_workspace text, p_session text, OUT sta
 REVOKE ALL ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) TO craft_daemon;
 
-REVOKE ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, OUT status text, OUT host text) FROM PUBLIC;
-GRANT ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, OUT status text, OUT host text) TO craft_daemon;
+REVOKE ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, OUT status text, OUT host text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, OUT status text, OUT host text) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) TO craft_daemon;
@@ -4825,6 +4901,8 @@ REVOKE ALL ON FUNCTION app.files_lock(p_workspace text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.header_columns(p_header json) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.key_lives(p_key app.api_key) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.log_id(p_request text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.ms(p_at timestamp with time zone) FROM PUBLIC;
 

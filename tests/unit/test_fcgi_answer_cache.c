@@ -31,7 +31,7 @@ static bool has(struct answer_cache *c, const char *key)
 
 static void test_keeps_the_latest(void **state)
 {
-	struct answer_cache *c = answer_cache_new(4096);
+	struct answer_cache *c = answer_cache_new(4096, NULL);
 	(void)state;
 	assert_false(has(c, "a"));
 	answer_cache_put(c, text("a"), text("1"), text("[]"));
@@ -46,27 +46,37 @@ static void test_keeps_the_latest(void **state)
 
 static void test_oldest_make_room(void **state)
 {
-	struct answer_cache *c = answer_cache_new(4096);
+	struct answer_counts counts = { .bytes = 7, .answers = 7 };
+	struct answer_cache *c = answer_cache_new(4096, &counts);
 	char body[1001], key[16];
 	(void)state;
 	memset(body, 'x', sizeof(body) - 1);
 	body[sizeof(body) - 1] = '\0';
+	assert_int_equal(counts.bytes + counts.answers, 0);
 	for (int i = 0; i < 3; i++) {
 		(void)snprintf(key, sizeof(key), "%d", i);
 		answer_cache_put(c, text(key), text("t"), text(body));
 	}
+	assert_int_equal(counts.answers, 3);
+	assert_true(counts.bytes > 3000 && counts.bytes < 4096);
+	assert_int_equal(counter_read(&counts.evictions), 0);
 	assert_true(has(c, "0")); /* and used latest */
 	answer_cache_put(c, text("3"), text("t"), text(body));
 	assert_true(has(c, "0"));
 	assert_false(has(c, "1"));
 	assert_true(has(c, "2"));
 	assert_true(has(c, "3"));
+	assert_int_equal(counter_read(&counts.evictions), 1);
+	assert_int_equal(counts.answers, 3);
+	answer_cache_count(c, ANSWER_STALE);
+	assert_int_equal(counter_read(&counts.lookups[ANSWER_STALE]), 1);
 	answer_cache_free(c);
+	assert_int_equal(counts.bytes + counts.answers, 0);
 }
 
 static void test_too_long(void **state)
 {
-	struct answer_cache *c = answer_cache_new(4096), *none = answer_cache_new(0);
+	struct answer_cache *c = answer_cache_new(4096, NULL), *none = answer_cache_new(0, NULL);
 	char body[1026];
 	(void)state;
 	memset(body, 'x', sizeof(body) - 1);

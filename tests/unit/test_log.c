@@ -60,6 +60,29 @@ static void logfmt(void **state)
 	assert_null(strstr(text, "req="));
 }
 
+/* Ids of a sandbox behind those of a request; what isn't known is left out. */
+static void sandboxes(void **state)
+{
+	const struct log_ids both = { "8f3c", "4f6b" }, one = { "", "4f6b" }, none = { NULL, "" };
+	(void)state;
+	log_set_format(LOG_LOGFMT);
+	catch ();
+	log_about(LOG_INFO, &both, "%d", 1);
+	assert_non_null(strstr(caught(), " req=8f3c sandbox=4f6b msg=\"1\"\n"));
+	catch ();
+	log_about(LOG_INFO, &one, "x");
+	const char *text = caught();
+	assert_true(strstr(text, " sandbox=4f6b msg=") && !strstr(text, "req="));
+	log_set_format(LOG_JSON);
+	catch ();
+	log_about(LOG_INFO, &both, "x");
+	assert_non_null(strstr(caught(), ",\"req\":\"8f3c\",\"sandbox\":\"4f6b\",\"msg\":\"x\"}\n"));
+	catch ();
+	log_about(LOG_INFO, &none, "x");
+	text = caught();
+	assert_true(!strstr(text, "req") && !strstr(text, "sandbox"));
+}
+
 /* The message's JSON text; the whole line must be one object. */
 static void json_is(const char *req, const char *message, const char *want)
 {
@@ -146,7 +169,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(logfmt),     cmocka_unit_test(json),	cmocka_unit_test(bad_utf8_is_replaced),
-		cmocka_unit_test(long_lines), cmocka_unit_test(levels),
+		cmocka_unit_test(long_lines), cmocka_unit_test(levels), cmocka_unit_test(sandboxes),
 	};
 	log_init("test");
 	cmocka_set_message_output(CM_OUTPUT_TAP);
