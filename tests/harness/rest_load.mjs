@@ -11,11 +11,11 @@ import https from "node:https";
 const SIZES = [10, 3000, 200_000];
 
 export class RestLoad {
-	/** keepAlive: whether connections are kept. Over one that nginx is about to close a request can always be lost, which
-	 *  clients know by sending it again; where nginx itself is restarted each gets a connection of its own. more: functions
-	 *  of (load, n) that make a request of their own, in turn with ours. */
-	constructor(server, slug, { loops = 4, keepAlive = false, more = [] } = {}) {
-		Object.assign(this, { server, slug, loops, failures: [], done: 0, slowest: 0, running: false, kinds: [...kinds, ...more] });
+	/** keepAlive: whether connections are kept. again: whether a request is sent again whose connection was closed before any
+	 *  answer, as HTTP's clients do it: nginx closes those of which it has read nothing yet when it is told to leave. more:
+	 *  functions of (load, n) that make a request of their own, in turn with ours. */
+	constructor(server, slug, { loops = 4, keepAlive = true, again = false, more = [] } = {}) {
+		Object.assign(this, { server, slug, loops, again, failures: [], done: 0, resent: 0, slowest: 0, running: false, kinds: [...kinds, ...more] });
 		this.agent = new https.Agent({ keepAlive, rejectUnauthorized: false, maxSockets: loops });
 	}
 
@@ -44,7 +44,12 @@ export class RestLoad {
 	async request(method, target, { expect = 200, ...options } = {}) {
 		const begun = Date.now();
 		try {
-			const answer = await this.server.request(target, { method, agent: this.agent, ...options });
+			const send = () => this.server.request(target, { method, agent: this.agent, ...options });
+			const answer = await send().catch((error) => {
+				if (!this.again || !/^(ECONNRESET|EPIPE)$/.test(error.code)) throw error;
+				this.resent++;
+				return send();
+			});
 			if (answer.status !== expect) this.blame(`${method} ${target}: ${answer.status} ${answer.text.slice(0, 200)}`);
 			return answer;
 		} catch (error) {
