@@ -75,10 +75,16 @@ async function passTo(...suffixes) {
 	writeFileSync(http, `${readFileSync(http, "utf8").replace(/\n# versions\n[^]*/, "")}\n# versions\n${upstreams}`);
 	const before = workers();
 	process.kill(server.ready.pids.nginx[0], "SIGHUP");
-	await waitFor(() => workers().length > 0 && !workers().some((pid) => before.includes(pid)), { deadline: 30_000, what: "nginx's old workers to end" });
+	// Those that have WebSockets stay for a while, and take no new connections.
+	await waitFor(() => workers().length > 0 && !workers().some((pid) => before.includes(pid)), { deadline: 30_000, what: "nginx's old workers to leave" });
 }
 
-const workers = () => readFileSync(`/proc/${server.ready.pids.nginx[0]}/task/${server.ready.pids.nginx[0]}/children`, "utf8").trim().split(" ").filter((pid) => alive(pid));
+/** Those that take connections. */
+function workers() {
+	const [master] = server.ready.pids.nginx;
+	return readFileSync(`/proc/${master}/task/${master}/children`, "utf8").trim().split(" ")
+		.filter((pid) => alive(pid) && !/shutting down/.test(readFileSync(`/proc/${pid}/cmdline`, "utf8")));
+}
 
 // ---- the schema of a release to come ----
 
@@ -144,7 +150,8 @@ test("from the last release to the next one, under load", { skip }, async (t) =>
 	server = await startServer({ bridges: 2, env: { SWEEP_INTERVAL: "0" } });
 	const old = await goBack();
 	load = await Load.start(server, { workspaces: 1, pause: 20 });
-	rest = new RestLoad(server, "rolling", { loops: 3 });
+	// nginx is told to read its configuration anew.
+	rest = new RestLoad(server, "rolling", { loops: 3, again: true });
 	await rest.open();
 	/** From here on: how long did the slowest take? */
 	const slowest = async (what, work) => {
