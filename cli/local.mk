@@ -11,6 +11,7 @@ cli_craft_cloud_SOURCES = \
 	cli/key.c \
 	cli/main.c \
 	cli/migrate.c \
+	cli/migrate_steps.c cli/migrate_steps.h \
 	cli/print.c \
 	cli/rekey.c \
 	cli/report.c cli/report.h \

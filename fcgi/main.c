@@ -42,7 +42,7 @@ static void close_socket(struct listen_socket *s)
 {
 	if (s->fd < 0)
 		return;
-	listen_socket_retire(s);
+	(void)listen_socket_retire(s);
 	(void)close(s->fd);
 }
 

@@ -18,10 +18,11 @@
 #include "watcher.h"
 #include "worker.h"
 
-#define SHORT_LIFE 1000	   /* ms: a worker that lived less waits before it is made again */
-#define MAX_DELAY 5000	   /* ms */
-#define LIMITS_TIME 10000  /* ms between two looks at what was refused */
-#define UPLOAD_TIME 600000 /* ms that a worker has to end an upload when it is replaced */
+#define SHORT_LIFE 1000	     /* ms: a worker that lived less waits before it is made again */
+#define MAX_DELAY 5000	     /* ms */
+#define LIMITS_TIME 10000    /* ms between two looks at what was refused */
+#define UPLOAD_TIME 600000   /* ms that a worker has to end an upload when it is replaced */
+#define SUCCEEDED_TIME 30000 /* ms for any other request when another program has taken the socket over */
 
 /* One worker: running (pid), leaving (pid and kill_at), or to be made (no pid) at start_at. */
 struct slot {
@@ -189,6 +190,14 @@ static int64_t time_left(const struct master *m, int64_t now)
 	return next > now ? next - now : 0;
 }
 
+/* Where a successor serves already, nobody waits for the end of a long request. */
+static int64_t drain_time(enum pool pool, bool succeeded)
+{
+	if (!succeeded)
+		return CHILD_KILL_TIME;
+	return pool == POOL_UPLOAD ? UPLOAD_TIME : SUCCEEDED_TIME;
+}
+
 static void drain(struct master *m, int signal_number, int64_t now)
 {
 	if (!m->draining)
@@ -198,12 +207,14 @@ static void drain(struct master *m, int signal_number, int64_t now)
 		m->counts->draining = true;
 	notify_stopping();
 	/* Before the workers look for the last time: what comes later is refused, and not lost in the queue. */
+	bool succeeded[POOL_COUNT];
 	for (int i = 0; i < POOL_COUNT; i++)
-		listen_socket_retire(&m->listeners[i]);
+		succeeded[i] = listen_socket_retire(&m->listeners[i]);
 	sweeper_stop(&m->sweeper, now);
 	for (size_t i = 0; i < m->count; i++) {
-		if (m->slots[i].pid)
-			tell_to_leave(&m->slots[i], now, CHILD_KILL_TIME);
+		struct slot *s = &m->slots[i];
+		if (s->pid)
+			tell_to_leave(s, now, drain_time(s->pool, succeeded[s->pool]));
 	}
 }
 

@@ -129,15 +129,17 @@ bool listen_socket_open(struct listen_socket *l, int wanted, const char *key, co
 	return taken < passed ? take_passed(l, wanted, error) : listen_socket_make(l, key, path, mode, error);
 }
 
-void listen_socket_retire(struct listen_socket *l)
+bool listen_socket_retire(struct listen_socket *l)
 {
 	struct stat st;
 	if (!l->path)
-		return;
-	if (stat(l->path, &st) == 0 && st.st_dev == l->dev && st.st_ino == l->ino)
+		return false;
+	bool there = stat(l->path, &st) == 0, own = there && st.st_dev == l->dev && st.st_ino == l->ino;
+	if (own)
 		(void)unlink(l->path);
 	l->path = NULL;
 	(void)shutdown(l->fd, SHUT_RDWR);
+	return there && !own;
 }
 
 /* "ADDRESS:PORT", of numbers: no name server is asked. */

@@ -28,7 +28,7 @@ bool listen_socket_make(struct listen_socket *l, const char *key, const char *pa
 bool listen_address_open(struct listen_socket *l, const char *key, const char *address, struct buf *error);
 
 /* Removes the path, unless it is a successor's by now, and refuses new connections; those that wait can still be
- * accepted. Nothing for a passed socket: its connections wait for the next start. */
-void listen_socket_retire(struct listen_socket *l);
+ * accepted. Nothing for a passed socket: its connections wait for the next start. True: there is a successor. */
+bool listen_socket_retire(struct listen_socket *l);
 
 #endif

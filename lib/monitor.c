@@ -213,6 +213,6 @@ void monitor_free(struct monitor *m)
 		uv_close((uv_handle_t *)&m->again, on_again_closed);
 		return;
 	}
-	listen_socket_retire(&m->sock);
+	(void)listen_socket_retire(&m->sock);
 	uv_close((uv_handle_t *)m->poll, on_poll_closed);
 }

@@ -45,8 +45,14 @@ check_only() {
 		die "--only takes postgres, nginx, craft-fcgi, craft-ws-bridge-N or craft-sandboxd"
 }
 
+# What --restart of script/up takes.
+check_restart() {
+	[[ $1 == all || $1 =~ ^(nginx|craft-fcgi|craft-sandboxd|craft-ws-bridge-[1-9][0-9]?)$ ]] ||
+		die "--restart takes all, nginx, craft-fcgi, craft-ws-bridge-N or craft-sandboxd"
+}
+
 # ---- processes on record: pids/NAME holds "PID START BOOT" ----
-# NAME.stopping: being stopped on purpose. START (ticks since boot) and BOOT keep a recycled pid from being
+# NAME.stopping: being stopped on purpose. NAME.old: another one takes its place. START (ticks since boot) and BOOT keep a recycled pid from being
 # taken for ours.
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }

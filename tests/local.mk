@@ -6,7 +6,7 @@ SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = CMOCKA_MESSAGE_OUTPUT=TAP; export CMOCKA_MESSAGE_OUTPUT;
 EXTRA_DIST += build-aux/tap-driver.sh tests/deb tests/e2e tests/fakes tests/golden tests/harness tests/sql \
-	tests/run tests/tsan.supp tests/package.json tests/package-lock.json
+	tests/run tests/upgrade tests/tsan.supp tests/package.json tests/package-lock.json
 
 # The parts of the daemons that work on bytes only; `make fuzz` takes them too.
 check_LIBRARIES += tests/libpure.a

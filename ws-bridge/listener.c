@@ -59,22 +59,29 @@ static void pause_accepting(struct listener *l, int error)
 	(void)uv_timer_start(&l->pause, on_pause_over, PAUSE_MS, 0);
 }
 
+/* At most n of those that wait. False: something is wrong, as errno says. */
+static bool accept_waiting(struct listener *l, size_t n)
+{
+	while (n) {
+		int fd = accept4(l->sock.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd >= 0)
+			take(l->bridge, fd);
+		else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+			return false;
+		else if (errno != EINTR && errno != ECONNABORTED)
+			return true;
+		n--;
+	}
+	return true;
+}
+
 static void on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct listener *l = poll->data;
 	(void)status;
 	(void)events;
-	for (int i = 0; i < ACCEPTS_PER_TURN; i++) {
-		int fd = accept4(l->sock.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd >= 0) {
-			take(l->bridge, fd);
-		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			pause_accepting(l, errno);
-			return;
-		} else if (errno != EINTR && errno != ECONNABORTED) {
-			return;
-		}
-	}
+	if (!accept_waiting(l, ACCEPTS_PER_TURN))
+		pause_accepting(l, errno);
 }
 
 struct listener *listener_new(struct bridge *bridge, struct buf *error)
@@ -104,7 +111,11 @@ static void on_closed(uv_handle_t *handle)
 
 void listener_free(struct listener *l)
 {
-	listen_socket_retire(&l->sock);
+	bool own = l->sock.path != NULL;
+	(void)listen_socket_retire(&l->sock);
+	/* Who waits in a socket that a service manager holds is the next program's. */
+	if (own)
+		(void)accept_waiting(l, SIZE_MAX);
 	uv_close((uv_handle_t *)&l->pause, on_closed);
 	uv_close((uv_handle_t *)&l->poll, on_closed);
 }

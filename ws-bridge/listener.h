@@ -8,7 +8,7 @@ struct listener;
 
 /* Listens on WS_LISTEN, or on the socket that the service manager passed (see lib/listen.h). NULL: *error says why. */
 struct listener *listener_new(struct bridge *bridge, struct buf *error);
-/* Stops accepting. */
+/* Stops accepting. Who waits already is taken still, unless a service manager keeps the socket for the next program. */
 void listener_free(struct listener *listener);
 
 #endif

@@ -26,6 +26,7 @@
 
 #define TICK_MS 100
 #define SESSION_CACHE_BYTES (64u << 20)
+#define ENTER_LIMIT_MS 2000 /* for handshakes that had begun */
 #define DRAIN_LIMIT_MS 8000 /* for requests under way, then for closes */
 
 enum phase { RUNNING, FINISHING, CLOSING, STOPPED };
@@ -117,6 +118,12 @@ static bool is_idle(const struct program *p)
 	return courier_is_idle(p->bridge.small_courier) && courier_is_idle(p->bridge.big_courier);
 }
 
+/* Is it still on its way in? It is let in, to be told to come back by a close like all others. */
+static bool is_entering(const struct conn *conn, uint64_t now)
+{
+	return (conn->state == CONN_HTTP || conn->state == CONN_JOINING) && now - conn->since < ENTER_LIMIT_MS;
+}
+
 /* Closes a share of the connections, so that they don't all come back at once. */
 static void close_some(struct program *p, uint64_t now)
 {
@@ -129,6 +136,8 @@ static void close_some(struct program *p, uint64_t now)
 	size_t share = (size_t)((open + left - 1) / left);
 	for (conn = TAILQ_FIRST(&p->bridge.conns); conn && share; conn = next) {
 		next = TAILQ_NEXT(conn, link);
+		if (is_entering(conn, now))
+			continue;
 		if (conn->state == CONN_HTTP) {
 			conn_kill(conn);
 			share--;

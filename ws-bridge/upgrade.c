@@ -73,15 +73,12 @@ static void route(struct conn *conn, const struct uri_path *path)
 
 static void authorized(struct conn *conn)
 {
-	struct bridge *bridge = conn->bridge;
 	struct uri_path path;
 	bool well_formed = uri_path_parse(conn->hs.target, &path);
 	uint16_t status;
 	const char *refusal;
 	if (handshake_verify(&conn->hs) != HANDSHAKE_OK)
 		conn_refuse(conn, conn->hs.status, conn->hs.error);
-	else if (bridge->draining)
-		conn_refuse(conn, 503, "The server is restarting, try again");
 	else if ((refusal = bounds_admit(conn, &status)))
 		conn_refuse(conn, status, refusal);
 	else if (!well_formed)

@@ -1,0 +1,2536 @@
+
+SET statement_timeout = 0;
+SET lock_timeout = 0;
+SET idle_in_transaction_session_timeout = 0;
+SET client_encoding = 'UTF8';
+SET standard_conforming_strings = on;
+SELECT pg_catalog.set_config('search_path', '', false);
+SET check_function_bodies = false;
+SET xmloption = content;
+SET client_min_messages = warning;
+SET row_security = off;
+
+CREATE SCHEMA api;
+
+ALTER SCHEMA api OWNER TO craft_owner;
+
+COMMENT ON SCHEMA api IS 'The functions that the daemons change and read workspaces by; for administrators too (as the owner or a superuser). What one of them changes reaches the connected clients.';
+
+CREATE SCHEMA app;
+
+ALTER SCHEMA app OWNER TO craft_owner;
+
+COMMENT ON SCHEMA app IS 'Tables of craft-agent-cloud. Only the functions of schema api write them.';
+
+CREATE SCHEMA report;
+
+ALTER SCHEMA report OWNER TO craft_owner;
+
+COMMENT ON SCHEMA report IS 'Read-only views for people: workspaces, sessions, changes, sources, skills, plans, projects, sandboxes. No credentials.';
+
+CREATE TYPE api.outcome AS (
+	status text,
+	workspace_id bigint,
+	seq bigint,
+	answer json
+);
+
+ALTER TYPE api.outcome OWNER TO craft_owner;
+
+COMMENT ON TYPE api.outcome IS 'What a mutation answers: status is ok (applied), repeat (the client had sent it before; seq and answer are those of the first time, a null answer standing for {"success":true}), reused (the client used this requestId for something else before), exists or not_found (nothing changed).';
+
+COMMENT ON COLUMN api.outcome.status IS 'ok, repeat, reused, exists or not_found.';
+
+COMMENT ON COLUMN api.outcome.workspace_id IS 'app.workspace.id; null when the workspace doesn''t exist.';
+
+COMMENT ON COLUMN api.outcome.seq IS 'Number of the change; null when nothing changed.';
+
+COMMENT ON COLUMN api.outcome.answer IS 'Only with repeat: the first answer''s data.';
+
+CREATE TYPE api.request AS (
+	origin text,
+	client text,
+	id bytea,
+	payload bigint
+);
+
+ALTER TYPE api.request OWNER TO craft_owner;
+
+COMMENT ON TYPE api.request IS 'Who asks: the connection (not told of its own change) and, for clients that named themselves, what is needed to apply a repeated request once. Null for SQL users.';
+
+COMMENT ON COLUMN api.request.origin IS 'The connection; null for REST and SQL.';
+
+COMMENT ON COLUMN api.request.client IS 'The name that the client gave itself; null: no protection against repeats.';
+
+COMMENT ON COLUMN api.request.id IS 'SHA-256 of the requestId''s JSON text.';
+
+COMMENT ON COLUMN api.request.payload IS 'Hash of what is asked.';
+
+CREATE TYPE api.session_columns AS (
+	name text,
+	is_flagged boolean,
+	status text,
+	model text,
+	created_ms bigint,
+	last_used_ms bigint
+);
+
+ALTER TYPE api.session_columns OWNER TO craft_owner;
+
+COMMENT ON TYPE api.session_columns IS 'The typed copies of header fields, extracted by the caller.';
+
+COMMENT ON COLUMN api.session_columns.name IS 'header.name.';
+
+COMMENT ON COLUMN api.session_columns.is_flagged IS 'header.isFlagged.';
+
+COMMENT ON COLUMN api.session_columns.status IS 'header.todoState or header.status.';
+
+COMMENT ON COLUMN api.session_columns.model IS 'header.model.';
+
+COMMENT ON COLUMN api.session_columns.created_ms IS 'header.createdAt, milliseconds since 1970.';
+
+COMMENT ON COLUMN api.session_columns.last_used_ms IS 'header.lastUsedAt, milliseconds since 1970.';
+
+CREATE FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) RETURNS record
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.epoch_text(), w.n, s.n, s.messages, s.bytes, w.changes, w.kept
+	from (select count(*) as n, coalesce(sum(w.seq), 0)::bigint as changes, coalesce(sum(w.seq - w.floor), 0)::bigint as kept
+		from app.workspace w) w,
+	(select count(*) as n, coalesce(sum(s.message_count), 0)::bigint as messages, coalesce(sum(s.message_bytes), 0)::bigint as bytes
+		from app.session s) s;
+$$;
+
+ALTER FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) IS 'How much there is: workspaces, sessions, messages and their bytes as JSON text, changes ever made and those still in the log.';
+
+CREATE FUNCTION api.admin_migrations() RETURNS TABLE(version integer, name text, sha256 text, applied_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select m.version, m.name, m.sha256, m.applied_at from app.schema_migration m
+	union all
+	select null, 'functions, views and privileges', c.sha256, c.applied_at from app.schema_code c
+	order by 1 nulls last;
+$$;
+
+ALTER FUNCTION api.admin_migrations() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_migrations() IS 'The migrations that this database has, with the SHA-256 of their files; last, without a version, that of the functions, views and privileges.';
+
+CREATE FUNCTION api.admin_workspaces() RETURNS TABLE(slug text, sessions bigint, messages bigint, message_bytes bigint, seq bigint, floor bigint, last_change_at timestamp with time zone)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select w.slug, coalesce(s.n, 0), coalesce(s.messages, 0), coalesce(s.bytes, 0), w.seq, w.floor, l.at
+	from app.workspace w
+	left join (
+		select s.workspace_id, count(*) as n, sum(s.message_count) as messages, sum(s.message_bytes)::bigint as bytes
+		from app.session s group by s.workspace_id
+	) s on s.workspace_id = w.id
+	left join app.change_log l on l.workspace_id = w.id and l.seq = w.seq;
+$$;
+
+ALTER FUNCTION api.admin_workspaces() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.admin_workspaces() IS 'Every workspace with the number of its sessions and messages, the messages'' bytes as JSON text, the number of its latest change, the number up to which the log was pruned, and the time of the latest change (null when it was pruned).';
+
+CREATE FUNCTION api.announce(p_workspaces text[]) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+	perform pg_notify('craft_changes', string_agg(h.pair, ','))
+	from (select w.id || ':' || w.seq as pair, row_number() over () as n
+		from app.workspace w where w.slug = any (p_workspaces)) h
+	group by h.n / 150;
+end
+$$;
+
+ALTER FUNCTION api.announce(p_workspaces text[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.announce(p_workspaces text[]) IS 'Tells the bridges at once that these workspaces changed: NOTIFY craft_changes with id:seq pairs separated by commas. Call it after the change''s COMMIT, in a transaction of its own. Only a hint: without it the bridges find the change within a second.';
+
+CREATE FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) RETURNS TABLE(workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text, origin text, data json)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select w.id, app.epoch_text(), w.seq, w.floor, c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
+	from (select) one
+	left join app.workspace w on w.slug = p_workspace
+	left join lateral (
+		select p.* from (
+			-- Stored sizes, so that measuring reads no documents.
+			select l.*, sum(pg_column_size(l.data)) over (order by l.seq) - pg_column_size(l.data) as before
+			from (select * from app.change_log l where l.workspace_id = w.id and l.seq > p_since order by l.seq limit p_limit) l
+		) p where p.before < 8388608
+	) c on true
+	order by c.seq;
+end
+$$;
+
+ALTER FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) IS 'A page of a workspace''s log after p_since, in order: at most p_limit rows and about 8 MiB as stored. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
+
+CREATE FUNCTION api.credential_delete(p_workspace text, p_repo_key text) RETURNS boolean
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	with gone as (
+		delete from app.credential c using app.workspace w
+		where w.id = c.workspace_id and w.slug = p_workspace and c.repo_key = p_repo_key returning 1
+	)
+	select exists (select from gone);
+$$;
+
+ALTER FUNCTION api.credential_delete(p_workspace text, p_repo_key text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) IS 'Forgets the GitHub credential of a project; tells whether there was one.';
+
+CREATE FUNCTION api.epoch() RETURNS text
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.epoch_text();
+$$;
+
+ALTER FUNCTION api.epoch() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.epoch() IS 'The epoch that clients present with ?epoch= to resume; see app.epoch_text().';
+
+CREATE FUNCTION api.epoch_renew() RETURNS text
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+	update app.epoch set token = gen_random_uuid()::text;
+	perform pg_notify('craft_changes', 'epoch');
+	return app.epoch_text();
+end
+$$;
+
+ALTER FUNCTION api.epoch_renew() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.epoch_renew() IS 'Makes every client reload: for an administrator who loaded older data into the same database. Returns the new epoch.';
+
+CREATE FUNCTION api.heads(p_workspaces text[]) RETURNS TABLE(workspace text, workspace_id bigint, seq bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select w.slug, w.id, w.seq from app.workspace w where w.slug = any (p_workspaces);
+end
+$$;
+
+ALTER FUNCTION api.heads(p_workspaces text[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.heads(p_workspaces text[]) IS 'Number of the latest change of each of these workspaces; those never written to are left out.';
+
+CREATE FUNCTION api.labels(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+		where w.slug = p_workspace and c.kind = 'labels'), '{"version":1,"labels":[]}');
+end
+$$;
+
+ALTER FUNCTION api.labels(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.labels(p_workspace text) IS 'The workspace''s labels, or the empty default.';
+
+CREATE FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select * from app.config_save(p_workspace, 'labels', p_config, p_request);
+$$;
+
+ALTER FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) IS 'Saves the workspace''s labels.';
+
+CREATE FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	delete from app.plan p where p.workspace_id = v_out.workspace_id and p.session_id = p_session and p.name = p_name;
+	return app.change_end(v_out, 'plan', 'deleted', p_name,
+		coalesce(p_event, json_build_object('sessionId', p_session, 'fileName', p_name)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) IS 'Deletes a plan; no error when it isn''t there.';
+
+CREATE FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) RETURNS TABLE(tag text, part bytea)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.epoch_text() || '-p' || p.modified_seq, substring(p.bytes from n.n for 4194304)
+	from (
+		select p.modified_seq, convert_to(p.content::text, 'UTF8') as bytes from app.plan p join app.workspace w on w.id = p.workspace_id
+		where w.slug = p_workspace and p.session_id = p_session and p.name = p_name offset 0
+	) p
+	cross join lateral generate_series(1, length(p.bytes), 4194304) as n (n);
+$$;
+
+ALTER FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) IS 'A plan''s content as JSON string text, in parts of at most 4 MiB, with the ETag''s text; no row when it isn''t there.';
+
+CREATE FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	v_out := app.change_end(v_out, 'plan', 'updated', p_name,
+		coalesce(p_event, json_build_object('sessionId', p_session, 'fileName', p_name, 'content', p_content)), p_request);
+	insert into app.plan (workspace_id, session_id, name, content, modified_seq)
+		values (v_out.workspace_id, p_session, p_name, p_content, v_out.seq)
+		on conflict (workspace_id, session_id, name)
+		do update set content = excluded.content, modified_at = clock_timestamp(), modified_seq = excluded.modified_seq;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json, p_request api.request) IS 'Saves a plan of a session (which needn''t be there yet). p_content: a JSON string. p_event: what is broadcast, by default {"sessionId":…,"fileName":…,"content":…}.';
+
+CREATE FUNCTION api.plans(p_workspace text, p_session text) RETURNS TABLE(tag text, body json)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, json_build_object('name', p.name, 'modifiedAt', floor(extract(epoch from p.modified_at) * 1000)::bigint), p.modified_seq
+		from app.plan p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace and p.session_id = p_session
+	) x order by x.pos desc nulls first;
+end
+$$;
+
+ALTER FUNCTION api.plans(p_workspace text, p_session text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.plans(p_workspace text, p_session text) IS 'Names and times (milliseconds since 1970) of a session''s plans, newest first.';
+
+CREATE FUNCTION api.project(p_workspace text, p_repo_key text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.tag_of(array[x.body]), x.body from (
+		select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
+			'hasGitHubAuth', c.repo_key is not null,
+			'github', case when c.repo_key is not null then json_build_object('username', c.username, 'userId', c.user_id,
+				'scope', c.scope, 'authenticatedAt', app.ms(c.authenticated_at)) end) as body
+		from app.project p join app.workspace w on w.id = p.workspace_id
+		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_key = p.repo_key
+		where w.slug = p_workspace and p.repo_key = p_repo_key
+	) x;
+$$;
+
+ALTER FUNCTION api.project(p_workspace text, p_repo_key text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.project(p_workspace text, p_repo_key text) IS 'One project with the GitHub user who granted access, never the token.';
+
+CREATE FUNCTION api.projects(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	with list as (
+		select app.project_json(p) as body, p.position from app.project p join app.workspace w on w.id = p.workspace_id where w.slug = p_workspace
+	)
+	select x.tag, x.body from (
+		select app.tag_of((select array_agg(l.body order by l.position) from list l)) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, l.body, l.position from list l
+	) x order by x.pos desc nulls first;
+$$;
+
+ALTER FUNCTION api.projects(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.projects(p_workspace text) IS 'The workspace''s projects, newest first.';
+
+CREATE FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+	v_row     record;
+	v_cut     bigint;
+	v_removed bigint := 0;
+	v_n       bigint;
+begin
+	if not pg_try_advisory_xact_lock(hashtext('craft-agent-cloud'), hashtext('prune')) then
+		return 0;
+	end if;
+	for v_row in
+		select w.id from app.workspace w where w.seq > w.floor and (w.seq - w.floor > p_keep
+			or (select l.at from app.change_log l where l.workspace_id = w.id order by l.seq limit 1) < now() - make_interval(days => p_days))
+		order by w.id limit 100
+	loop
+		exit when v_removed >= 10000;
+		select max(c.seq) into v_cut from (
+			select l.seq, l.at, w.seq - p_keep as below from app.change_log l join app.workspace w on w.id = l.workspace_id
+			where l.workspace_id = v_row.id order by l.seq limit 10000) c
+		where c.seq <= c.below or c.at < now() - make_interval(days => p_days);
+		-- A writer holds the lock: this workspace waits for the next run.
+		perform from app.workspace w where w.id = v_row.id for update skip locked;
+		if found and v_cut is not null then
+			update app.workspace w set floor = greatest(w.floor, v_cut) where w.id = v_row.id;
+			delete from app.change_log l where l.workspace_id = v_row.id and l.seq <= v_cut;
+			get diagnostics v_n = row_count;
+			v_removed := v_removed + v_n;
+		end if;
+	end loop;
+	delete from app.seen_request s where s.at < now() - make_interval(hours => p_retry_hours);
+	get diagnostics v_n = row_count;
+	return v_removed + v_n;
+end
+$$;
+
+ALTER FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) IS 'Housekeeping, run by the bridges: of each workspace''s log drops what lies more than p_keep changes or p_days days back, moving floor up, and forgets requests seen more than p_retry_hours ago. Some 10,000 rows a call, so that nobody waits long for a workspaces lock; returns the rows removed.';
+
+CREATE FUNCTION api.sandbox(p_workspace text, p_session text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select app.tag_of(array[x.body]), x.body from (
+		select app.sandbox_json(s) as body from app.sandbox_session s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.id::text = p_session
+	) x;
+$$;
+
+ALTER FUNCTION api.sandbox(p_workspace text, p_session text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandbox(p_workspace text, p_session text) IS 'One sandbox session.';
+
+CREATE FUNCTION api.sandboxes(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	with list as (
+		select app.sandbox_json(s) as body, row_number() over (order by s.created_at, s.id) as position
+		from app.sandbox_session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+	)
+	select x.tag, x.body from (
+		select app.tag_of((select array_agg(l.body order by l.position) from list l)) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, l.body, l.position from list l
+	) x order by x.pos desc nulls first;
+$$;
+
+ALTER FUNCTION api.sandboxes(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sandboxes(p_workspace text) IS 'The workspace''s sandbox sessions, newest first.';
+
+CREATE FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	select s.version, s.header,
+		(select array_agg(m.hash order by m.idx) from app.message m where m.session_key = s.key)
+	into version, header, hashes
+	from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+end
+$$;
+
+ALTER FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) IS 'What a writer compares with: the session''s version, header and its messages'' hashes in order. All null when it isn''t there.';
+
+CREATE FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json DEFAULT NULL::json, p_version bigint DEFAULT NULL::bigint, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+	v_key bigint;
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	v_out := app.change_end(v_out, 'session', 'updated', p_id, coalesce(p_event, json_build_object('sessionId', p_id)), p_request);
+	update app.session s set version = coalesce(p_version, app.new_version()), updated_seq = v_out.seq, message_count = 0,
+			message_bytes = 0, updated_at = now()
+		where s.workspace_id = v_out.workspace_id and s.id = p_id returning s.key into v_key;
+	delete from app.message where session_key = v_key;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json, p_version bigint, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json, p_version bigint, p_request api.request) IS 'Deletes a session''s messages and keeps its header. Clearing what isn''t there is no error.';
+
+CREATE FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns DEFAULT NULL::api.session_columns, p_version bigint DEFAULT NULL::bigint, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+	v_key bigint;
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	if p_columns is null and (p_request).origin is null then
+		p_columns := app.header_columns(p_header);
+	end if;
+	insert into app.session (workspace_id, id, version, updated_seq, header, name, is_flagged, status, model, created_at, last_used_at)
+		values (v_out.workspace_id, p_id, coalesce(p_version, app.new_version()), 0, p_header, (p_columns).name,
+			(p_columns).is_flagged, (p_columns).status, (p_columns).model,
+			app.ms_time((p_columns).created_ms), app.ms_time((p_columns).last_used_ms))
+		on conflict (workspace_id, id) do nothing returning key into v_key;
+	if v_key is null then
+		v_out.status := 'exists';
+		return v_out;
+	end if;
+	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, p_header);
+	update app.session set updated_seq = v_out.seq where key = v_key;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_version bigint, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_version bigint, p_request api.request) IS 'Makes a session without messages. p_header: the header object, stored and broadcast as it is. p_columns: its typed fields (SQL users leave it out). p_version: the new version (null: a random one). Outcome ok, repeat, reused, or exists (nothing changed). Example: select * from api.session_create(''team'', ''s1'', ''{"id":"s1","name":"First"}'');';
+
+CREATE FUNCTION api.session_delete(p_workspace text, p_id text, p_event json DEFAULT NULL::json, p_must_exist boolean DEFAULT false, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome;
+	v_key bigint;
+begin
+	if p_must_exist and not exists (select from app.workspace w where w.slug = p_workspace) then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	v_out := app.change_begin(p_workspace, p_request);
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	delete from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id returning s.key into v_key;
+	if v_key is null and p_must_exist then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	delete from app.message where session_key = v_key;
+	delete from app.plan p where p.workspace_id = v_out.workspace_id and p.session_id = p_id;
+	return app.change_end(v_out, 'session', 'deleted', p_id, coalesce(p_event, json_build_object('sessionId', p_id)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_must_exist boolean, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_must_exist boolean, p_request api.request) IS 'Deletes a session, its messages and its plans. Without p_must_exist, deleting what isn''t there is a change like any other (outcome ok); with it, outcome not_found. p_event: what is broadcast, by default {"sessionId":…}.';
+
+CREATE FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	select s.version, s.header into version, header from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+end
+$$;
+
+ALTER FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) IS 'The session''s version and header; both null when it isn''t there.';
+
+CREATE FUNCTION api.session_parts(p_workspace text, p_id text) RETURNS TABLE(tag text, starts boolean, part bytea)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	with s as (
+		select s.key, s.version, s.header from app.session s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.id = p_id
+	)
+	select x.tag, x.starts, x.part from (
+		select app.epoch_text() || '-s' || to_hex(s.version) as tag, true as starts, convert_to(s.header::text, 'UTF8') as part
+		from s
+		union all
+		select null, p.n = 1, substring(m.bytes from p.n for 4194304)
+		from s
+		cross join lateral (
+			select convert_to(m.body::text, 'UTF8') as bytes from app.message m where m.session_key = s.key order by m.idx offset 0
+		) m
+		cross join lateral generate_series(1, length(m.bytes), 4194304) as p (n)
+	) x;
+$$;
+
+ALTER FUNCTION api.session_parts(p_workspace text, p_id text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_parts(p_workspace text, p_id text) IS 'A session in parts of at most 4 MiB for streaming, all of one snapshot: first the header (with the ETag''s text), then each message; starts tells where one begins. No row when the session isn''t there.';
+
+CREATE FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns DEFAULT NULL::api.session_columns, p_base bigint DEFAULT NULL::bigint, p_version bigint DEFAULT NULL::bigint, p_count integer DEFAULT NULL::integer, p_bytes bigint DEFAULT NULL::bigint, p_idx integer[] DEFAULT '{}'::integer[], p_hash bigint[] DEFAULT '{}'::bigint[], p_body json[] DEFAULT '{}'::json[], p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out     api.outcome := app.change_begin(p_workspace, p_request);
+	v_key     bigint;
+	v_version bigint;
+	v_count   integer;
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	if p_columns is null and (p_request).origin is null then
+		p_columns := app.header_columns(p_header);
+	end if;
+	select s.key, s.version, s.message_count into v_key, v_version, v_count
+		from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
+	if p_base is not null and p_base is distinct from coalesce(v_version, 0) then
+		raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
+	end if;
+	if p_count is null then
+		p_count := coalesce(v_count, 0);
+	elsif cardinality(p_idx) > 0 and p_idx[cardinality(p_idx)] >= p_count then
+		raise exception 'p_idx reaches beyond p_count' using errcode = '22023';
+	elsif p_count > coalesce(v_count, 0)
+		and p_idx[cardinality(p_idx) - (p_count - coalesce(v_count, 0)) + 1] is distinct from coalesce(v_count, 0) then
+		raise exception 'p_idx must hold every message from % to %', coalesce(v_count, 0), p_count - 1 using errcode = '22023';
+	end if;
+	v_out := app.change_end(v_out, 'session', 'updated', p_id, p_header, p_request);
+	p_version := coalesce(p_version, app.new_version());
+	if v_key is null then
+		insert into app.session (workspace_id, id, version, updated_seq, header, name, is_flagged, status, model,
+				created_at, last_used_at, message_count, message_bytes)
+			values (v_out.workspace_id, p_id, p_version, v_out.seq, p_header, (p_columns).name,
+				(p_columns).is_flagged, (p_columns).status, (p_columns).model, app.ms_time((p_columns).created_ms),
+				app.ms_time((p_columns).last_used_ms), p_count, coalesce(p_bytes, 0))
+			returning key into v_key;
+	else
+		update app.session s set version = p_version, updated_seq = v_out.seq, header = p_header, name = (p_columns).name,
+				is_flagged = (p_columns).is_flagged, status = (p_columns).status, model = (p_columns).model,
+				created_at = app.ms_time((p_columns).created_ms), last_used_at = app.ms_time((p_columns).last_used_ms),
+				message_count = p_count, message_bytes = coalesce(p_bytes, s.message_bytes), updated_at = now()
+			where s.key = v_key;
+	end if;
+	if cardinality(p_idx) > 0 then
+		insert into app.message as m (session_key, idx, hash, body)
+			select v_key, u.idx, u.hash, u.body from unnest(p_idx, p_hash, p_body) as u (idx, hash, body)
+			on conflict (session_key, idx) do update set hash = excluded.hash, body = excluded.body;
+	end if;
+	if v_count > p_count then
+		delete from app.message where session_key = v_key and idx >= p_count;
+	end if;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) IS 'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_hash, p_body: the messages that differ, ascending; messages from p_count on are deleted. Outcome ok, repeat or reused.';
+
+CREATE FUNCTION api.session_tag(p_workspace text, p_id text) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	return (select app.epoch_text() || '-s' || to_hex(s.version) from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id);
+end
+$$;
+
+ALTER FUNCTION api.session_tag(p_workspace text, p_id text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_tag(p_workspace text, p_id text) IS 'The ETag''s text of one session; null when it isn''t there.';
+
+CREATE FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns DEFAULT NULL::api.session_columns, p_base bigint DEFAULT NULL::bigint, p_version bigint DEFAULT NULL::bigint, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out     api.outcome;
+	v_key     bigint;
+	v_version bigint;
+begin
+	if not exists (select from app.workspace w where w.slug = p_workspace) then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	v_out := app.change_begin(p_workspace, p_request);
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	select s.key, s.version into v_key, v_version from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
+	if p_base is not null and p_base is distinct from coalesce(v_version, 0) then
+		raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
+	end if;
+	if v_key is null then
+		v_out.status := 'not_found';
+		return v_out;
+	end if;
+	if p_columns is null and (p_request).origin is null then
+		p_columns := app.header_columns(p_header);
+	end if;
+	v_out := app.change_end(v_out, 'session', 'updated', p_id, coalesce(p_event, p_header), p_request,
+		case when p_event is null then p_header end);
+	update app.session s set version = coalesce(p_version, app.new_version()), updated_seq = v_out.seq, header = p_header,
+			name = (p_columns).name, is_flagged = (p_columns).is_flagged, status = (p_columns).status,
+			model = (p_columns).model, created_at = app.ms_time((p_columns).created_ms),
+			last_used_at = app.ms_time((p_columns).last_used_ms), updated_at = now()
+		where s.key = v_key;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) IS 'Replaces a session''s header (the caller merged it on version p_base; another one there raises CA001; null: don''t check, 0: the caller found no session). p_event: what is broadcast and makes the answer {"success":true}; null: the header is both. Outcome ok, repeat, reused or not_found.';
+
+CREATE FUNCTION api.sessions(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, s.header, s.updated_seq from app.session s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+	) x order by x.pos desc nulls first;
+end
+$$;
+
+ALTER FUNCTION api.sessions(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sessions(p_workspace text) IS 'Headers of the workspace''s sessions, most recently updated first.';
+
+CREATE FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	delete from app.skill s where s.workspace_id = v_out.workspace_id and s.slug = p_slug;
+	return app.change_end(v_out, 'skill', 'deleted', p_slug, coalesce(p_event, json_build_object('slug', p_slug)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json, p_request api.request) IS 'Deletes a skill; no error when it isn''t there.';
+
+CREATE FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.skill (workspace_id, slug, content, metadata) values (v_out.workspace_id, p_slug, p_content, p_metadata)
+		on conflict (workspace_id, slug) do update set content = excluded.content, metadata = excluded.metadata, updated_at = now();
+	return app.change_end(v_out, 'skill', 'updated', p_slug,
+		coalesce(p_event, json_build_object('slug', p_slug, 'content', p_content, 'metadata', p_metadata)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json, p_request api.request) IS 'Saves a skill. p_content: a JSON string. p_event: what is broadcast, by default {"slug":…,"content":…,"metadata":…}.';
+
+CREATE FUNCTION api.skills(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, json_build_object('slug', s.slug, 'content', s.content, 'metadata', s.metadata), s.position
+		from app.skill s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace
+	) x order by x.pos desc nulls first;
+end
+$$;
+
+ALTER FUNCTION api.skills(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.skills(p_workspace text) IS 'The workspace''s skills, newest first.';
+
+CREATE FUNCTION api.source(p_workspace text, p_slug text) RETURNS TABLE(tag text, body json)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select app.workspace_tag(w.seq), json_build_object('config', s.config, 'guide', s.guide)
+	from app.source s join app.workspace w on w.id = s.workspace_id where w.slug = p_workspace and s.slug = p_slug;
+end
+$$;
+
+ALTER FUNCTION api.source(p_workspace text, p_slug text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source(p_workspace text, p_slug text) IS 'Config and guide of one source; the config is null while only a guide was saved.';
+
+CREATE FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.source as s (workspace_id, slug, config) values (v_out.workspace_id, p_slug, p_config)
+		on conflict (workspace_id, slug) do update set config = excluded.config, updated_at = now() where s.config is null;
+	if not found then
+		v_out.status := 'exists';
+		return v_out;
+	end if;
+	return app.change_end(v_out, 'source', 'created', p_slug, p_config, p_request, p_config);
+end
+$$;
+
+ALTER FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request) IS 'Makes a source. Outcome exists when there is one; a guide that was saved before is kept.';
+
+CREATE FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	delete from app.source s where s.workspace_id = v_out.workspace_id and s.slug = p_slug;
+	return app.change_end(v_out, 'source', 'deleted', p_slug, coalesce(p_event, json_build_object('sourceSlug', p_slug)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json, p_request api.request) IS 'Deletes a source with its guide; no error when it isn''t there.';
+
+CREATE FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.source (workspace_id, slug, config) values (v_out.workspace_id, p_slug, p_config)
+		on conflict (workspace_id, slug) do update set config = excluded.config, updated_at = now();
+	return app.change_end(v_out, 'source', 'updated', p_slug, p_config, p_request);
+end
+$$;
+
+ALTER FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request) IS 'Saves a source''s config, making the source when it isn''t there; keeps the guide.';
+
+CREATE FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json DEFAULT NULL::json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.source (workspace_id, slug, guide) values (v_out.workspace_id, p_slug, p_guide)
+		on conflict (workspace_id, slug) do update set guide = excluded.guide, updated_at = now();
+	return app.change_end(v_out, 'source', 'updated', p_slug,
+		coalesce(p_event, json_build_object('sourceSlug', p_slug, 'guide', p_guide)), p_request);
+end
+$$;
+
+ALTER FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) IS 'Saves a source''s guide (p_guide: any JSON value) and keeps its config. p_event: what is broadcast, by default {"sourceSlug":…,"guide":…}.';
+
+CREATE FUNCTION api.sources(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select x.tag, x.body from (
+		select api.workspace_tag(p_workspace) as tag, null::json as body, null::bigint as pos
+		union all
+		select null, s.config, s.position from app.source s join app.workspace w on w.id = s.workspace_id
+		where w.slug = p_workspace and s.config is not null
+	) x order by x.pos desc nulls first;
+end
+$$;
+
+ALTER FUNCTION api.sources(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.sources(p_workspace text) IS 'Configs of the workspace''s sources, newest first.';
+
+CREATE FUNCTION api.statuses(p_workspace text) RETURNS TABLE(tag text, body json)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select api.workspace_tag(p_workspace), coalesce((select c.config from app.workspace_config c join app.workspace w on w.id = c.workspace_id
+		where w.slug = p_workspace and c.kind = 'statuses'), '{"version":1,"statuses":[],"defaultStatusId":"todo"}');
+end
+$$;
+
+ALTER FUNCTION api.statuses(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.statuses(p_workspace text) IS 'The workspace''s statuses, or the empty default.';
+
+CREATE FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select * from app.config_save(p_workspace, 'statuses', p_config, p_request);
+$$;
+
+ALTER FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) IS 'Saves the workspace''s statuses.';
+
+CREATE FUNCTION api.workspace_tag(p_workspace text) RETURNS text
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	return (select app.workspace_tag((select w.seq from app.workspace w where w.slug = p_workspace)));
+end
+$$;
+
+ALTER FUNCTION api.workspace_tag(p_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.workspace_tag(p_workspace text) IS 'The ETag''s text of the workspace''s lists: changes with every change of the workspace.';
+
+CREATE FUNCTION app.change_begin(p_workspace text, p_request api.request) RETURNS api.outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out   api.outcome;
+	v_seen  app.seen_request;
+begin
+	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
+		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
+	end if;
+	select w.id into v_out.workspace_id from app.workspace w where w.slug = p_workspace for update;
+	if not found then
+		insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+		select w.id into v_out.workspace_id from app.workspace w where w.slug = p_workspace for update;
+	end if;
+	v_out.status := 'ok';
+	if (p_request).client is not null then
+		select s.* into v_seen from app.seen_request s
+			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = (p_request).id;
+		if found then
+			v_out.status := case when v_seen.payload = (p_request).payload then 'repeat' else 'reused' end;
+			v_out.seq := v_seen.seq;
+			v_out.answer := v_seen.answer;
+		end if;
+	end if;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION app.change_begin(p_workspace text, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.change_begin(p_workspace text, p_request api.request) IS 'First step of a mutation: takes the workspace''s lock (making the workspace when it isn''t there) and finds a request that was applied before. Status ok: go on.';
+
+CREATE FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json DEFAULT NULL::json) RETURNS api.outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	update app.workspace w set seq = w.seq + 1 where w.id = p_out.workspace_id returning w.seq into p_out.seq;
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
+		values (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data);
+	if (p_request).client is not null then
+		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
+			values (p_out.workspace_id, (p_request).client, (p_request).id, (p_request).payload, p_out.seq, p_answer);
+	end if;
+	return p_out;
+end
+$$;
+
+ALTER FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) IS 'Last step of a mutation: gives it its number, logs it for the listeners, remembers the request. p_answer null stands for {"success":true}.';
+
+CREATE FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) RETURNS api.outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome := app.change_begin(p_workspace, p_request);
+begin
+	if v_out.status <> 'ok' then
+		return v_out;
+	end if;
+	insert into app.workspace_config (workspace_id, kind, config) values (v_out.workspace_id, p_kind, p_config)
+		on conflict (workspace_id, kind) do update set config = excluded.config, updated_at = now();
+	return app.change_end(v_out, p_kind, 'updated', null, p_config, p_request);
+end
+$$;
+
+ALTER FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) IS 'Saves the statuses or the labels.';
+
+CREATE FUNCTION app.epoch_text() RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+begin
+	return substr(md5(concat_ws('/', e.token, (select s.system_identifier from pg_control_system() s),
+		left(pg_walfile_name(pg_current_wal_lsn()), 8),
+		(select d.oid from pg_database d where d.datname = current_database()),
+		'app.workspace'::regclass::oid)), 1, 16)
+	from app.epoch e;
+end
+$$;
+
+ALTER FUNCTION app.epoch_text() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.epoch_text() IS 'Identifies this life of the database: changes when it is restored (other cluster, other database or new tables), after a failover or point-in-time recovery (new timeline), and by api.epoch_renew().';
+
+CREATE FUNCTION app.header_columns(p_header json) RETURNS api.session_columns
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $_$
+declare
+	v_out api.session_columns;
+begin
+	v_out.name := left(p_header ->> 'name', 1000);
+	v_out.is_flagged := case p_header ->> 'isFlagged' when 'true' then true when 'false' then false end;
+	v_out.status := left(coalesce(p_header ->> 'todoState', p_header ->> 'status'), 1000);
+	v_out.model := left(p_header ->> 'model', 1000);
+	v_out.created_ms := case when p_header ->> 'createdAt' ~ '^\d{1,15}$' then (p_header ->> 'createdAt')::bigint end;
+	v_out.last_used_ms := case when p_header ->> 'lastUsedAt' ~ '^\d{1,15}$' then (p_header ->> 'lastUsedAt')::bigint end;
+	return v_out;
+exception when others then
+	-- The header holds something that SQL can't extract from (a NUL escape, half a surrogate pair).
+	return null;
+end
+$_$;
+
+ALTER FUNCTION app.header_columns(p_header json) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.header_columns(p_header json) IS 'The typed columns of a header that a SQL user wrote. The daemons extract them themselves and never call this.';
+
+CREATE FUNCTION app.ms(p_at timestamp with time zone) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+	select pg_catalog.floor(extract(epoch from p_at) * 1000)::bigint;
+$$;
+
+ALTER FUNCTION app.ms(p_at timestamp with time zone) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.ms(p_at timestamp with time zone) IS 'A time as milliseconds since 1970.';
+
+CREATE FUNCTION app.ms_time(p_ms bigint) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE
+    AS $$
+	select case when p_ms between 0 and 253402300799999 then pg_catalog.to_timestamp(p_ms / 1000.0) end;
+$$;
+
+ALTER FUNCTION app.ms_time(p_ms bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.ms_time(p_ms bigint) IS 'Milliseconds since 1970 as a time; null outside the years 1970 to 9999.';
+
+CREATE FUNCTION app.new_version() RETURNS bigint
+    LANGUAGE sql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select ('x' || encode(substring(uuid_send(gen_random_uuid()) from 9), 'hex'))::bit(64)::bigint;
+$$;
+
+ALTER FUNCTION app.new_version() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.new_version() IS 'A random session version.';
+
+SET default_tablespace = '';
+
+SET default_table_access_method = heap;
+
+CREATE TABLE app.project (
+    workspace_id bigint NOT NULL,
+    repo_key text NOT NULL,
+    repo_url text NOT NULL,
+    default_branch text,
+    added_at timestamp with time zone DEFAULT now() NOT NULL,
+    "position" bigint NOT NULL,
+    CONSTRAINT project_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256)))
+);
+
+ALTER TABLE app.project OWNER TO craft_owner;
+
+COMMENT ON TABLE app.project IS 'A repository that a workspace works on.';
+
+COMMENT ON COLUMN app.project.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.project.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN app.project.repo_url IS 'URL of the repository as the client gave it.';
+
+COMMENT ON COLUMN app.project.default_branch IS 'The repository''s default branch, when known.';
+
+COMMENT ON COLUMN app.project.added_at IS 'When it was added.';
+
+COMMENT ON COLUMN app.project."position" IS 'Order of addition.';
+
+CREATE FUNCTION app.project_json(p app.project) RETURNS json
+    LANGUAGE sql STABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
+		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_key = p.repo_key));
+$$;
+
+ALTER FUNCTION app.project_json(p app.project) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.project_json(p app.project) IS 'A project as clients see it.';
+
+CREATE TABLE app.sandbox_session (
+    id uuid NOT NULL,
+    workspace_id bigint NOT NULL,
+    repo_key text NOT NULL,
+    sandbox_id text NOT NULL,
+    branch text NOT NULL,
+    status text NOT NULL,
+    error text,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    last_activity_at timestamp with time zone DEFAULT now() NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT sandbox_session_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256))),
+    CONSTRAINT sandbox_session_status_check CHECK ((status = ANY (ARRAY['provisioning'::text, 'cloning'::text, 'ready'::text, 'idle'::text, 'expired'::text])))
+);
+
+ALTER TABLE app.sandbox_session OWNER TO craft_owner;
+
+COMMENT ON TABLE app.sandbox_session IS 'A running isolated checkout of one repository.';
+
+COMMENT ON COLUMN app.sandbox_session.id IS 'The sandbox session''s id.';
+
+COMMENT ON COLUMN app.sandbox_session.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.sandbox_session.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN app.sandbox_session.sandbox_id IS 'First 8 characters of the id.';
+
+COMMENT ON COLUMN app.sandbox_session.branch IS 'The branch that was checked out.';
+
+COMMENT ON COLUMN app.sandbox_session.status IS 'provisioning, cloning, ready, idle or expired.';
+
+COMMENT ON COLUMN app.sandbox_session.error IS 'Why it failed; null when it didn''t.';
+
+COMMENT ON COLUMN app.sandbox_session.created_at IS 'When it was asked for.';
+
+COMMENT ON COLUMN app.sandbox_session.last_activity_at IS 'Last heartbeat, message or end of a task.';
+
+COMMENT ON COLUMN app.sandbox_session.expires_at IS 'When it ends if nothing happens.';
+
+CREATE FUNCTION app.sandbox_json(s app.sandbox_session) RETURNS json
+    LANGUAGE sql STABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select case when s.error is null
+		then json_build_object('sessionId', s.id, 'repoKey', s.repo_key, 'sandboxId', s.sandbox_id, 'branch', s.branch, 'status', s.status,
+			'createdAt', app.ms(s.created_at), 'lastActivityAt', app.ms(s.last_activity_at), 'expiresAt', app.ms(s.expires_at))
+		else json_build_object('sessionId', s.id, 'repoKey', s.repo_key, 'sandboxId', s.sandbox_id, 'branch', s.branch, 'status', s.status,
+			'createdAt', app.ms(s.created_at), 'lastActivityAt', app.ms(s.last_activity_at), 'expiresAt', app.ms(s.expires_at), 'error', s.error)
+		end;
+$$;
+
+ALTER FUNCTION app.sandbox_json(s app.sandbox_session) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_json(s app.sandbox_session) IS 'A sandbox session as clients see it.';
+
+CREATE FUNCTION app.tag_of(p_bodies json[]) RETURNS text
+    LANGUAGE sql IMMUTABLE
+    SET search_path TO 'app', 'pg_catalog', 'pg_temp'
+    AS $$
+	select md5(coalesce(array_to_string(p_bodies, ','), ''));
+$$;
+
+ALTER FUNCTION app.tag_of(p_bodies json[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.tag_of(p_bodies json[]) IS 'ETag''s text of a small list that has no change numbers.';
+
+CREATE FUNCTION app.workspace_tag(p_seq bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	return (select app.epoch_text() || '-' || coalesce(p_seq, 0));
+end
+$$;
+
+ALTER FUNCTION app.workspace_tag(p_seq bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.workspace_tag(p_seq bigint) IS 'ETag of a list of a workspace whose latest change has this number.';
+
+CREATE TABLE app.change_log (
+    workspace_id bigint NOT NULL,
+    seq bigint NOT NULL,
+    entity text NOT NULL,
+    action text NOT NULL,
+    entity_id text,
+    origin text,
+    data json NOT NULL,
+    at timestamp with time zone DEFAULT now() NOT NULL
+);
+ALTER TABLE ONLY app.change_log ALTER COLUMN data SET COMPRESSION lz4;
+
+ALTER TABLE app.change_log OWNER TO craft_owner;
+
+COMMENT ON TABLE app.change_log IS 'Every change of every workspace in commit order, as broadcast to clients; pruned by age and count (app.workspace.floor).';
+
+COMMENT ON COLUMN app.change_log.workspace_id IS 'The workspace that changed.';
+
+COMMENT ON COLUMN app.change_log.seq IS 'Number of the change in the workspace: 1, 2, 3… without gaps.';
+
+COMMENT ON COLUMN app.change_log.entity IS 'What changed: session, source, statuses, labels, skill, plan.';
+
+COMMENT ON COLUMN app.change_log.action IS 'created, updated or deleted.';
+
+COMMENT ON COLUMN app.change_log.entity_id IS 'Its id, slug or file name; null for statuses and labels.';
+
+COMMENT ON COLUMN app.change_log.origin IS 'The connection that made the change (it is not told again); null for REST actions and for SQL.';
+
+COMMENT ON COLUMN app.change_log.data IS 'The event''s data, byte for byte as broadcast.';
+
+COMMENT ON COLUMN app.change_log.at IS 'Start of the transaction that made the change.';
+
+CREATE TABLE app.credential (
+    workspace_id bigint NOT NULL,
+    repo_key text NOT NULL,
+    sealed text NOT NULL,
+    username text,
+    user_id bigint,
+    scope text,
+    authenticated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT credential_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256)))
+);
+
+ALTER TABLE app.credential OWNER TO craft_owner;
+
+COMMENT ON TABLE app.credential IS 'The GitHub credential for one repository of one workspace. Not readable by craft_dba.';
+
+COMMENT ON COLUMN app.credential.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.credential.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN app.credential.sealed IS 'base64 of IV, AES-256-GCM ciphertext and tag under ENCRYPTION_KEY.';
+
+COMMENT ON COLUMN app.credential.username IS 'GitHub login of the user who granted it.';
+
+COMMENT ON COLUMN app.credential.user_id IS 'GitHub''s number of that user.';
+
+COMMENT ON COLUMN app.credential.scope IS 'The scope that GitHub granted.';
+
+COMMENT ON COLUMN app.credential.authenticated_at IS 'When it was granted.';
+
+CREATE TABLE app.epoch (
+    one boolean DEFAULT true NOT NULL,
+    token text NOT NULL,
+    CONSTRAINT epoch_one_check CHECK (one)
+);
+
+ALTER TABLE app.epoch OWNER TO craft_owner;
+
+COMMENT ON TABLE app.epoch IS 'One row: a random text made when the database was made. Part of the epoch that resume tokens carry; see app.epoch_text().';
+
+COMMENT ON COLUMN app.epoch.one IS 'Always true: there is one row.';
+
+COMMENT ON COLUMN app.epoch.token IS 'Random. api.epoch_renew() changes it, which makes every client reload.';
+
+CREATE TABLE app.message (
+    session_key bigint NOT NULL,
+    idx integer NOT NULL,
+    hash bigint NOT NULL,
+    body json NOT NULL,
+    CONSTRAINT message_idx_check CHECK ((idx >= 0))
+);
+ALTER TABLE ONLY app.message ALTER COLUMN body SET COMPRESSION lz4;
+
+ALTER TABLE app.message OWNER TO craft_owner;
+
+COMMENT ON TABLE app.message IS 'One element of a session''s messages array. A save writes only the rows that differ. No foreign key: this is the hot path, and the functions of api that delete a session delete its messages.';
+
+COMMENT ON COLUMN app.message.session_key IS 'app.session.key.';
+
+COMMENT ON COLUMN app.message.idx IS 'Position in the array, from 0, without gaps.';
+
+COMMENT ON COLUMN app.message.hash IS 'XXH3-64 of the body''s bytes, as a signed number: tells whether a row differs without reading it.';
+
+COMMENT ON COLUMN app.message.body IS 'The element, byte for byte as the client sent it.';
+
+CREATE TABLE app.plan (
+    workspace_id bigint NOT NULL,
+    session_id text NOT NULL,
+    name text NOT NULL,
+    content json NOT NULL,
+    modified_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    modified_seq bigint NOT NULL,
+    CONSTRAINT plan_name_check CHECK (((octet_length(name) >= 1) AND (octet_length(name) <= 1024))),
+    CONSTRAINT plan_session_id_check CHECK (((octet_length(session_id) >= 1) AND (octet_length(session_id) <= 1024)))
+);
+ALTER TABLE ONLY app.plan ALTER COLUMN content SET COMPRESSION lz4;
+
+ALTER TABLE app.plan OWNER TO craft_owner;
+
+COMMENT ON TABLE app.plan IS 'A plan file of a session. The session needn''t have been saved yet.';
+
+COMMENT ON COLUMN app.plan.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.plan.session_id IS 'Id of the session, as app.session.id.';
+
+COMMENT ON COLUMN app.plan.name IS 'File name, unique in the session.';
+
+COMMENT ON COLUMN app.plan.content IS 'The content as a JSON string, escapes as sent.';
+
+COMMENT ON COLUMN app.plan.modified_at IS 'When it was last saved.';
+
+COMMENT ON COLUMN app.plan.modified_seq IS 'Number of the change that saved it last: the exact order.';
+
+ALTER TABLE app.project ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.project_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.schema_code (
+    one boolean DEFAULT true NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schema_code_one_check CHECK (one)
+);
+
+ALTER TABLE app.schema_code OWNER TO craft_owner;
+
+COMMENT ON TABLE app.schema_code IS 'One row: which functions, views and privileges this database has; written by craft-cloud migrate.';
+
+COMMENT ON COLUMN app.schema_code.one IS 'Always true: there is one row.';
+
+COMMENT ON COLUMN app.schema_code.sha256 IS 'SHA-256 over the files api/*.sql, report/*.sql and grants.sql: they are applied again when it differs.';
+
+COMMENT ON COLUMN app.schema_code.applied_at IS 'When they were applied.';
+
+CREATE TABLE app.schema_migration (
+    version integer NOT NULL,
+    name text NOT NULL,
+    sha256 text NOT NULL,
+    applied_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT schema_migration_version_check CHECK ((version > 0))
+);
+
+ALTER TABLE app.schema_migration OWNER TO craft_owner;
+
+COMMENT ON TABLE app.schema_migration IS 'The migrations that this database has; written by craft-cloud migrate.';
+
+COMMENT ON COLUMN app.schema_migration.version IS 'Number of the migration.';
+
+COMMENT ON COLUMN app.schema_migration.name IS 'Its file below the SQL directory.';
+
+COMMENT ON COLUMN app.schema_migration.sha256 IS 'SHA-256 of the file when it was applied: a file changed later is refused.';
+
+COMMENT ON COLUMN app.schema_migration.applied_at IS 'When it was applied.';
+
+CREATE TABLE app.seen_request (
+    workspace_id bigint NOT NULL,
+    client text NOT NULL,
+    request bytea NOT NULL,
+    payload bigint NOT NULL,
+    seq bigint NOT NULL,
+    answer json,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT seen_request_client_check CHECK (((octet_length(client) >= 1) AND (octet_length(client) <= 256)))
+);
+ALTER TABLE ONLY app.seen_request ALTER COLUMN answer SET COMPRESSION lz4;
+
+ALTER TABLE app.seen_request OWNER TO craft_owner;
+
+COMMENT ON TABLE app.seen_request IS 'Mutations of clients that named themselves (?client=), so that one sent again is applied once. Kept for a day.';
+
+COMMENT ON COLUMN app.seen_request.workspace_id IS 'The workspace that changed.';
+
+COMMENT ON COLUMN app.seen_request.client IS 'The name that the client gave itself.';
+
+COMMENT ON COLUMN app.seen_request.request IS 'SHA-256 of the requestId''s JSON text.';
+
+COMMENT ON COLUMN app.seen_request.payload IS 'XXH3-64 of type and data: a requestId used again for something else is refused.';
+
+COMMENT ON COLUMN app.seen_request.seq IS 'Number of the change that it made.';
+
+COMMENT ON COLUMN app.seen_request.answer IS 'Data of the answer; null stands for {"success":true}.';
+
+COMMENT ON COLUMN app.seen_request.at IS 'When it was applied.';
+
+CREATE TABLE app.session (
+    key bigint NOT NULL,
+    workspace_id bigint NOT NULL,
+    id text NOT NULL,
+    version bigint NOT NULL,
+    updated_seq bigint NOT NULL,
+    header json NOT NULL,
+    name text,
+    is_flagged boolean,
+    status text,
+    model text,
+    message_count integer DEFAULT 0 NOT NULL,
+    message_bytes bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT session_id_check CHECK (((octet_length(id) >= 1) AND (octet_length(id) <= 1024))),
+    CONSTRAINT session_message_bytes_check CHECK ((message_bytes >= 0)),
+    CONSTRAINT session_message_count_check CHECK ((message_count >= 0))
+)
+WITH (fillfactor='70');
+ALTER TABLE ONLY app.session ALTER COLUMN header SET COMPRESSION lz4;
+
+ALTER TABLE app.session OWNER TO craft_owner;
+
+COMMENT ON TABLE app.session IS 'One conversation of a workspace: its header as the client wrote it, and typed copies of what people ask for.';
+
+COMMENT ON COLUMN app.session.key IS 'Internal number; app.message refers to it.';
+
+COMMENT ON COLUMN app.session.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.session.id IS 'The id that the client gave, unique in the workspace.';
+
+COMMENT ON COLUMN app.session.version IS 'A random number set anew at every change of the session: a writer that based its text on another version is refused.';
+
+COMMENT ON COLUMN app.session.updated_seq IS 'Number of the change that touched the session last.';
+
+COMMENT ON COLUMN app.session.header IS 'The header object, byte for byte what the client sent or what top-level merges made of it. Never extract from it in SQL: a \u0000 or an unpaired surrogate anywhere in it makes -> fail.';
+
+COMMENT ON COLUMN app.session.name IS 'header.name, cleaned for reading; null when the header has none.';
+
+COMMENT ON COLUMN app.session.is_flagged IS 'header.isFlagged; null when the header has none.';
+
+COMMENT ON COLUMN app.session.status IS 'header.todoState or header.status, cleaned for reading.';
+
+COMMENT ON COLUMN app.session.model IS 'header.model, cleaned for reading.';
+
+COMMENT ON COLUMN app.session.message_count IS 'Number of rows in app.message.';
+
+COMMENT ON COLUMN app.session.message_bytes IS 'Their bytes as JSON text, before compression.';
+
+COMMENT ON COLUMN app.session.created_at IS 'header.createdAt (milliseconds since 1970), as a time.';
+
+COMMENT ON COLUMN app.session.last_used_at IS 'header.lastUsedAt (milliseconds since 1970), as a time.';
+
+COMMENT ON COLUMN app.session.updated_at IS 'When the server last changed the row.';
+
+ALTER TABLE app.session ALTER COLUMN key ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.session_key_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.skill (
+    workspace_id bigint NOT NULL,
+    slug text NOT NULL,
+    content json NOT NULL,
+    metadata json NOT NULL,
+    "position" bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT skill_slug_check CHECK (((octet_length(slug) >= 1) AND (octet_length(slug) <= 1024)))
+);
+ALTER TABLE ONLY app.skill ALTER COLUMN content SET COMPRESSION lz4;
+ALTER TABLE ONLY app.skill ALTER COLUMN metadata SET COMPRESSION lz4;
+
+ALTER TABLE app.skill OWNER TO craft_owner;
+
+COMMENT ON TABLE app.skill IS 'A skill of a workspace.';
+
+COMMENT ON COLUMN app.skill.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.skill.slug IS 'Its name, unique in the workspace.';
+
+COMMENT ON COLUMN app.skill.content IS 'The content as a JSON string, escapes as sent.';
+
+COMMENT ON COLUMN app.skill.metadata IS 'The metadata as sent.';
+
+COMMENT ON COLUMN app.skill."position" IS 'Order of creation.';
+
+COMMENT ON COLUMN app.skill.created_at IS 'When it was first saved.';
+
+COMMENT ON COLUMN app.skill.updated_at IS 'When it was last saved.';
+
+ALTER TABLE app.skill ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.skill_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.source (
+    workspace_id bigint NOT NULL,
+    slug text NOT NULL,
+    config json,
+    guide json,
+    "position" bigint NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT source_slug_check CHECK (((octet_length(slug) >= 1) AND (octet_length(slug) <= 1024)))
+);
+ALTER TABLE ONLY app.source ALTER COLUMN config SET COMPRESSION lz4;
+ALTER TABLE ONLY app.source ALTER COLUMN guide SET COMPRESSION lz4;
+
+ALTER TABLE app.source OWNER TO craft_owner;
+
+COMMENT ON TABLE app.source IS 'A source (a connection to some service) of a workspace.';
+
+COMMENT ON COLUMN app.source.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.source.slug IS 'Its name, unique in the workspace.';
+
+COMMENT ON COLUMN app.source.config IS 'The config object as sent; null while only a guide was saved.';
+
+COMMENT ON COLUMN app.source.guide IS 'The guide as sent, any JSON value; null when there is none.';
+
+COMMENT ON COLUMN app.source."position" IS 'Order of creation.';
+
+COMMENT ON COLUMN app.source.created_at IS 'When it was first saved.';
+
+COMMENT ON COLUMN app.source.updated_at IS 'When it was last saved.';
+
+ALTER TABLE app.source ALTER COLUMN "position" ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.source_position_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE TABLE app.workspace (
+    id bigint NOT NULL,
+    slug text NOT NULL,
+    seq bigint DEFAULT 0 NOT NULL,
+    floor bigint DEFAULT 0 NOT NULL,
+    created_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT workspace_check CHECK (((floor >= 0) AND (floor <= seq))),
+    CONSTRAINT workspace_slug_check CHECK (((octet_length(slug) >= 1) AND (octet_length(slug) <= 1024)))
+)
+WITH (fillfactor='30');
+
+ALTER TABLE app.workspace OWNER TO craft_owner;
+
+COMMENT ON TABLE app.workspace IS 'A named set of synced data. The first write creates it. Its row is the lock that puts the workspace''s changes in order.';
+
+COMMENT ON COLUMN app.workspace.id IS 'Internal number.';
+
+COMMENT ON COLUMN app.workspace.slug IS 'The name that clients use in URLs, up to 1,024 bytes.';
+
+COMMENT ON COLUMN app.workspace.seq IS 'Number of the latest change; each change adds one, in commit order, without gaps.';
+
+COMMENT ON COLUMN app.workspace.floor IS 'Changes up to this number were pruned from app.change_log.';
+
+COMMENT ON COLUMN app.workspace.created_at IS 'When the first write came.';
+
+CREATE TABLE app.workspace_config (
+    workspace_id bigint NOT NULL,
+    kind text NOT NULL,
+    config json NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT workspace_config_kind_check CHECK ((kind = ANY (ARRAY['statuses'::text, 'labels'::text])))
+);
+ALTER TABLE ONLY app.workspace_config ALTER COLUMN config SET COMPRESSION lz4;
+
+ALTER TABLE app.workspace_config OWNER TO craft_owner;
+
+COMMENT ON TABLE app.workspace_config IS 'The statuses and the labels of a workspace.';
+
+COMMENT ON COLUMN app.workspace_config.workspace_id IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN app.workspace_config.kind IS 'statuses or labels.';
+
+COMMENT ON COLUMN app.workspace_config.config IS 'The config object as sent.';
+
+COMMENT ON COLUMN app.workspace_config.updated_at IS 'When it was last saved.';
+
+ALTER TABLE app.workspace ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
+    SEQUENCE NAME app.workspace_id_seq
+    START WITH 1
+    INCREMENT BY 1
+    NO MINVALUE
+    NO MAXVALUE
+    CACHE 1
+);
+
+CREATE VIEW report.changes AS
+ SELECT w.slug AS workspace,
+    l.seq,
+    l.at,
+    l.entity,
+    l.action,
+    l.entity_id,
+    l.origin,
+    octet_length((l.data)::text) AS bytes,
+    (l.data)::text AS data
+   FROM (app.change_log l
+     JOIN app.workspace w ON ((w.id = l.workspace_id)));
+
+ALTER TABLE report.changes OWNER TO craft_owner;
+
+COMMENT ON VIEW report.changes IS 'Every change still in the log, as it was broadcast to the clients.';
+
+COMMENT ON COLUMN report.changes.workspace IS 'The workspace that changed.';
+
+COMMENT ON COLUMN report.changes.seq IS 'Number of the change in the workspace, without gaps, in the order of the commits.';
+
+COMMENT ON COLUMN report.changes.at IS 'Start of the transaction that made it.';
+
+COMMENT ON COLUMN report.changes.entity IS 'What changed: session, source, statuses, labels, skill, plan.';
+
+COMMENT ON COLUMN report.changes.action IS 'created, updated or deleted.';
+
+COMMENT ON COLUMN report.changes.entity_id IS 'Its id, slug or file name; null for statuses and labels.';
+
+COMMENT ON COLUMN report.changes.origin IS 'The connection that made it; null for REST actions and SQL.';
+
+COMMENT ON COLUMN report.changes.bytes IS 'Bytes of the data.';
+
+COMMENT ON COLUMN report.changes.data IS 'The event''s data as JSON text.';
+
+CREATE VIEW report.labels AS
+ SELECT w.slug AS workspace,
+    c.updated_at,
+    (c.config)::text AS config
+   FROM (app.workspace_config c
+     JOIN app.workspace w ON ((w.id = c.workspace_id)))
+  WHERE (c.kind = 'labels'::text);
+
+ALTER TABLE report.labels OWNER TO craft_owner;
+
+COMMENT ON VIEW report.labels IS 'The labels of the workspaces that saved any.';
+
+COMMENT ON COLUMN report.labels.workspace IS 'The workspace they belong to.';
+
+COMMENT ON COLUMN report.labels.updated_at IS 'When they were last saved.';
+
+COMMENT ON COLUMN report.labels.config IS 'The config as JSON text, as the client wrote it.';
+
+CREATE VIEW report.messages AS
+ SELECT w.slug AS workspace,
+    s.id AS session,
+    m.idx AS "position",
+    octet_length((m.body)::text) AS bytes,
+    lpad(to_hex(m.hash), 16, '0'::text) AS hash,
+    (m.body)::text AS body
+   FROM ((app.message m
+     JOIN app.session s ON ((s.key = m.session_key)))
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.messages OWNER TO craft_owner;
+
+COMMENT ON VIEW report.messages IS 'The messages of all sessions. Ask for one session: where workspace = … and session = … order by position.';
+
+COMMENT ON COLUMN report.messages.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.messages.session IS 'The session it belongs to.';
+
+COMMENT ON COLUMN report.messages."position" IS 'Place in the conversation, from 0.';
+
+COMMENT ON COLUMN report.messages.bytes IS 'Bytes of the body.';
+
+COMMENT ON COLUMN report.messages.hash IS 'XXH3-64 of the body''s bytes, in hex.';
+
+COMMENT ON COLUMN report.messages.body IS 'The message as JSON text, as the client wrote it.';
+
+CREATE VIEW report.plans AS
+ SELECT w.slug AS workspace,
+    p.session_id AS session,
+    p.name AS plan,
+    p.modified_at,
+    p.modified_seq AS changed_by,
+    octet_length((p.content)::text) AS content_bytes,
+    (p.content)::text AS content
+   FROM (app.plan p
+     JOIN app.workspace w ON ((w.id = p.workspace_id)));
+
+ALTER TABLE report.plans OWNER TO craft_owner;
+
+COMMENT ON VIEW report.plans IS 'The plan files of all sessions.';
+
+COMMENT ON COLUMN report.plans.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.plans.session IS 'The session it belongs to, which needn''t have been saved.';
+
+COMMENT ON COLUMN report.plans.plan IS 'File name, unique in the session.';
+
+COMMENT ON COLUMN report.plans.modified_at IS 'When it was last saved.';
+
+COMMENT ON COLUMN report.plans.changed_by IS 'Number of the change that saved it last (report.changes.seq).';
+
+COMMENT ON COLUMN report.plans.content_bytes IS 'Bytes of the content as JSON text.';
+
+COMMENT ON COLUMN report.plans.content IS 'The content as a JSON string with its quotes and escapes.';
+
+CREATE VIEW report.projects AS
+ SELECT w.slug AS workspace,
+    p.repo_key,
+    p.repo_url,
+    p.default_branch,
+    p.added_at,
+    (c.repo_key IS NOT NULL) AS has_github_auth,
+    c.username AS github_username,
+    c.scope AS github_scope,
+    c.authenticated_at AS github_authenticated_at
+   FROM ((app.project p
+     JOIN app.workspace w ON ((w.id = p.workspace_id)))
+     LEFT JOIN app.credential c ON (((c.workspace_id = p.workspace_id) AND (c.repo_key = p.repo_key))));
+
+ALTER TABLE report.projects OWNER TO craft_owner;
+
+COMMENT ON VIEW report.projects IS 'The repositories that the workspaces work on.';
+
+COMMENT ON COLUMN report.projects.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.projects.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN report.projects.repo_url IS 'URL of the repository as the client gave it.';
+
+COMMENT ON COLUMN report.projects.default_branch IS 'The default branch, when known.';
+
+COMMENT ON COLUMN report.projects.added_at IS 'When it was added.';
+
+COMMENT ON COLUMN report.projects.has_github_auth IS 'Whether a GitHub credential is stored.';
+
+COMMENT ON COLUMN report.projects.github_username IS 'GitHub login of the user who granted it.';
+
+COMMENT ON COLUMN report.projects.github_scope IS 'The scope that GitHub granted.';
+
+COMMENT ON COLUMN report.projects.github_authenticated_at IS 'When it was granted.';
+
+CREATE VIEW report.requests AS
+ SELECT w.slug AS workspace,
+    r.client,
+    encode(r.request, 'hex'::text) AS request,
+    r.seq,
+    r.at,
+    octet_length((r.answer)::text) AS answer_bytes
+   FROM (app.seen_request r
+     JOIN app.workspace w ON ((w.id = r.workspace_id)));
+
+ALTER TABLE report.requests OWNER TO craft_owner;
+
+COMMENT ON VIEW report.requests IS 'The requests that are remembered so that one sent again is applied once.';
+
+COMMENT ON COLUMN report.requests.workspace IS 'The workspace that it changed.';
+
+COMMENT ON COLUMN report.requests.client IS 'The name that the client gave itself.';
+
+COMMENT ON COLUMN report.requests.request IS 'SHA-256 of the requestId''s JSON text, in hex.';
+
+COMMENT ON COLUMN report.requests.seq IS 'Number of the change that it made.';
+
+COMMENT ON COLUMN report.requests.at IS 'When it was applied.';
+
+COMMENT ON COLUMN report.requests.answer_bytes IS 'Bytes of the remembered answer; null when that is {"success":true}.';
+
+CREATE VIEW report.sandboxes AS
+ SELECT w.slug AS workspace,
+    s.id AS sandbox_session,
+    s.sandbox_id,
+    s.repo_key,
+    s.branch,
+    s.status,
+    s.error,
+    s.created_at,
+    s.last_activity_at,
+    s.expires_at
+   FROM (app.sandbox_session s
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.sandboxes OWNER TO craft_owner;
+
+COMMENT ON VIEW report.sandboxes IS 'The sandbox sessions: running isolated checkouts.';
+
+COMMENT ON COLUMN report.sandboxes.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.sandboxes.sandbox_session IS 'The sandbox session''s id.';
+
+COMMENT ON COLUMN report.sandboxes.sandbox_id IS 'First 8 characters of the id.';
+
+COMMENT ON COLUMN report.sandboxes.repo_key IS 'owner/repo.';
+
+COMMENT ON COLUMN report.sandboxes.branch IS 'The branch that was checked out.';
+
+COMMENT ON COLUMN report.sandboxes.status IS 'provisioning, cloning, ready, idle or expired.';
+
+COMMENT ON COLUMN report.sandboxes.error IS 'Why it failed; null when it didn''t.';
+
+COMMENT ON COLUMN report.sandboxes.created_at IS 'When it was asked for.';
+
+COMMENT ON COLUMN report.sandboxes.last_activity_at IS 'Last heartbeat, message or end of a task.';
+
+COMMENT ON COLUMN report.sandboxes.expires_at IS 'When it ends if nothing happens.';
+
+CREATE VIEW report.sessions AS
+ SELECT w.slug AS workspace,
+    s.id AS session,
+    s.name,
+    s.status,
+    s.is_flagged,
+    s.model,
+    s.message_count AS messages,
+    s.message_bytes,
+    s.created_at,
+    s.last_used_at,
+    s.updated_at,
+    s.updated_seq AS changed_by,
+    octet_length((s.header)::text) AS header_bytes,
+    (s.header)::text AS header
+   FROM (app.session s
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.sessions OWNER TO craft_owner;
+
+COMMENT ON VIEW report.sessions IS 'The sessions (conversations) of all workspaces.';
+
+COMMENT ON COLUMN report.sessions.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.sessions.session IS 'Its id, unique in the workspace.';
+
+COMMENT ON COLUMN report.sessions.name IS 'Name, cleaned: what text can''t hold became U+FFFD.';
+
+COMMENT ON COLUMN report.sessions.status IS 'The status that the app gave it.';
+
+COMMENT ON COLUMN report.sessions.is_flagged IS 'Whether it is flagged; null when its header doesn''t say.';
+
+COMMENT ON COLUMN report.sessions.model IS 'The model that it uses.';
+
+COMMENT ON COLUMN report.sessions.messages IS 'Number of messages.';
+
+COMMENT ON COLUMN report.sessions.message_bytes IS 'Their bytes as JSON text, before compression.';
+
+COMMENT ON COLUMN report.sessions.created_at IS 'When the client made it, by the client''s clock.';
+
+COMMENT ON COLUMN report.sessions.last_used_at IS 'When it was last used, by the client''s clock.';
+
+COMMENT ON COLUMN report.sessions.updated_at IS 'When the server last changed it.';
+
+COMMENT ON COLUMN report.sessions.changed_by IS 'Number of the change that touched it last (report.changes.seq).';
+
+COMMENT ON COLUMN report.sessions.header_bytes IS 'Bytes of the header.';
+
+COMMENT ON COLUMN report.sessions.header IS 'The header as JSON text, as the client wrote it. Don''t cast it to jsonb: see the comment of app.session.header.';
+
+CREATE VIEW report.skills AS
+ SELECT w.slug AS workspace,
+    s.slug AS skill,
+    s.created_at,
+    s.updated_at,
+    octet_length((s.content)::text) AS content_bytes,
+    (s.metadata)::text AS metadata,
+    (s.content)::text AS content
+   FROM (app.skill s
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.skills OWNER TO craft_owner;
+
+COMMENT ON VIEW report.skills IS 'The skills of all workspaces.';
+
+COMMENT ON COLUMN report.skills.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.skills.skill IS 'Its name (slug), unique in the workspace.';
+
+COMMENT ON COLUMN report.skills.created_at IS 'When it was first saved.';
+
+COMMENT ON COLUMN report.skills.updated_at IS 'When it was last saved.';
+
+COMMENT ON COLUMN report.skills.content_bytes IS 'Bytes of the content as JSON text.';
+
+COMMENT ON COLUMN report.skills.metadata IS 'The metadata as JSON text.';
+
+COMMENT ON COLUMN report.skills.content IS 'The content as a JSON string with its quotes and escapes.';
+
+CREATE VIEW report.sources AS
+ SELECT w.slug AS workspace,
+    s.slug AS source,
+    (s.config IS NOT NULL) AS has_config,
+    (s.guide IS NOT NULL) AS has_guide,
+    s.created_at,
+    s.updated_at,
+    (s.config)::text AS config,
+    (s.guide)::text AS guide
+   FROM (app.source s
+     JOIN app.workspace w ON ((w.id = s.workspace_id)));
+
+ALTER TABLE report.sources OWNER TO craft_owner;
+
+COMMENT ON VIEW report.sources IS 'The sources (connections to services) of all workspaces.';
+
+COMMENT ON COLUMN report.sources.workspace IS 'The workspace it belongs to.';
+
+COMMENT ON COLUMN report.sources.source IS 'Its name (slug), unique in the workspace.';
+
+COMMENT ON COLUMN report.sources.has_config IS 'False while only a guide was saved.';
+
+COMMENT ON COLUMN report.sources.has_guide IS 'Whether a guide was saved.';
+
+COMMENT ON COLUMN report.sources.created_at IS 'When it was first saved.';
+
+COMMENT ON COLUMN report.sources.updated_at IS 'When it was last saved.';
+
+COMMENT ON COLUMN report.sources.config IS 'The config as JSON text, as the client wrote it.';
+
+COMMENT ON COLUMN report.sources.guide IS 'The guide as a JSON string with its quotes and escapes.';
+
+CREATE VIEW report.statuses AS
+ SELECT w.slug AS workspace,
+    c.updated_at,
+    (c.config)::text AS config
+   FROM (app.workspace_config c
+     JOIN app.workspace w ON ((w.id = c.workspace_id)))
+  WHERE (c.kind = 'statuses'::text);
+
+ALTER TABLE report.statuses OWNER TO craft_owner;
+
+COMMENT ON VIEW report.statuses IS 'The statuses of the workspaces that saved any.';
+
+COMMENT ON COLUMN report.statuses.workspace IS 'The workspace they belong to.';
+
+COMMENT ON COLUMN report.statuses.updated_at IS 'When they were last saved.';
+
+COMMENT ON COLUMN report.statuses.config IS 'The config as JSON text, as the client wrote it.';
+
+CREATE VIEW report.workspaces AS
+ SELECT w.slug AS workspace,
+    COALESCE(s.sessions, (0)::bigint) AS sessions,
+    COALESCE(s.messages, (0)::bigint) AS messages,
+    COALESCE(s.bytes, (0)::bigint) AS message_bytes,
+    w.seq AS changes,
+    w.floor AS pruned_up_to,
+    l.at AS last_change_at,
+    w.created_at,
+    w.id AS workspace_id
+   FROM ((app.workspace w
+     LEFT JOIN ( SELECT x.workspace_id,
+            count(*) AS sessions,
+            sum(x.message_count) AS messages,
+            (sum(x.message_bytes))::bigint AS bytes
+           FROM app.session x
+          GROUP BY x.workspace_id) s ON ((s.workspace_id = w.id)))
+     LEFT JOIN app.change_log l ON (((l.workspace_id = w.id) AND (l.seq = w.seq))));
+
+ALTER TABLE report.workspaces OWNER TO craft_owner;
+
+COMMENT ON VIEW report.workspaces IS 'The workspaces and how much is in them.';
+
+COMMENT ON COLUMN report.workspaces.workspace IS 'Its name (slug).';
+
+COMMENT ON COLUMN report.workspaces.sessions IS 'Number of sessions.';
+
+COMMENT ON COLUMN report.workspaces.messages IS 'Number of messages in all its sessions.';
+
+COMMENT ON COLUMN report.workspaces.message_bytes IS 'Their bytes as JSON text, before compression.';
+
+COMMENT ON COLUMN report.workspaces.changes IS 'Number of the latest change, which is how many there have been.';
+
+COMMENT ON COLUMN report.workspaces.pruned_up_to IS 'Changes up to this number are no longer in report.changes.';
+
+COMMENT ON COLUMN report.workspaces.last_change_at IS 'Time of the latest change; null when it was pruned.';
+
+COMMENT ON COLUMN report.workspaces.created_at IS 'When the first write came.';
+
+COMMENT ON COLUMN report.workspaces.workspace_id IS 'Internal number, as in notifications on craft_changes.';
+
+COPY app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, at) FROM stdin;
+1	1	session	created	plain	o1	{"id":"plain","name":"A plain one","model":"m-1","todoState":"todo","createdAt":1700000000000,"lastUsedAt":1700000000001}	2026-11-28 18:56:44.93736+00
+1	2	session	updated	plain	\N	{"id":"plain","name":"A plain one","isFlagged":true}	2026-11-28 18:56:44.948557+00
+1	3	session	updated	plain	o1	{"id":"plain","name":"Renamed","isFlagged":true,"gone":null}	2026-11-28 18:56:44.959202+00
+1	4	session	created	Zürich 😀 / %2F?#	\N	{ "id" : "Zürich 😀 / %2F?#", "nul":"\\u0000", "half":"\\ud83d", "n":12345678901234567890.5, "e":1E+2, "a":1, "a":2, "ü":"é" }	2026-11-28 18:56:44.960182+00
+1	5	session	updated	odd	\N	{"id":"odd","preview":"cut \\ud83d"}	2026-11-28 18:56:44.961108+00
+1	6	session	updated	long	\N	{"id":"long"}	2026-11-28 18:56:44.962099+00
+1	7	session	updated	shrunk	\N	{"id":"shrunk"}	2026-11-28 18:56:44.968285+00
+1	8	session	updated	shrunk	\N	{"id":"shrunk","now":"one message"}	2026-11-28 18:56:44.974143+00
+1	9	session	updated	cleared	\N	{"id":"cleared"}	2026-11-28 18:56:44.975115+00
+1	10	session	updated	cleared	\N	{"sessionId" : "cleared"}	2026-11-28 18:56:44.975751+00
+1	11	session	updated	deleted	\N	{"id":"deleted"}	2026-11-28 18:56:44.976298+00
+1	12	plan	updated	gone with it.md	\N	{"sessionId" : "deleted", "fileName" : "gone with it.md", "content" : "text"}	2026-11-28 18:56:44.976883+00
+1	13	session	deleted	deleted	\N	{"sessionId":"deleted"}	2026-11-28 18:56:44.977594+00
+1	14	labels	updated	\N	\N	{"version":1,"labels":[]}	2026-11-28 18:56:44.983+00
+1	15	labels	updated	\N	\N	{"version":1,"labels":[{"id":"a","name":"Ärger"}]}	2026-11-28 18:56:44.983+00
+1	16	statuses	updated	\N	\N	{"version":1,"statuses":[{"id":"todo"}],"defaultStatusId":"todo"}	2026-11-28 18:56:44.983+00
+1	17	source	created	github	\N	{"slug":"github","type":"mcp","nested":{"deep":[[[]]]}}	2026-11-28 18:56:44.984263+00
+1	18	source	updated	github	\N	{"sourceSlug":"github"}	2026-11-28 18:56:44.984263+00
+1	19	source	created	no-guide	\N	{"slug":"no-guide"}	2026-11-28 18:56:44.984263+00
+1	20	source	updated	no-guide	\N	{"slug":"no-guide","changed":true}	2026-11-28 18:56:44.984263+00
+1	21	source	created	gone	\N	{"slug":"gone"}	2026-11-28 18:56:44.984263+00
+1	22	source	deleted	gone	\N	{"sourceSlug":"gone"}	2026-11-28 18:56:44.984263+00
+1	23	skill	updated	commit	\N	{"slug" : "commit", "content" : "Write a message", "metadata" : {"name":"Commit"}}	2026-11-28 18:56:44.990207+00
+1	24	skill	updated	überprüfen	\N	{"slug" : "überprüfen", "content" : "\\u0000", "metadata" : {}}	2026-11-28 18:56:44.990207+00
+1	25	skill	updated	gone	\N	{"slug" : "gone", "content" : "", "metadata" : {}}	2026-11-28 18:56:44.990207+00
+1	26	skill	deleted	gone	\N	{"slug":"gone"}	2026-11-28 18:56:44.990207+00
+1	27	plan	updated	plan.md	\N	{"sessionId" : "plain", "fileName" : "plan.md", "content" : "# Plan\\n\\n1. é😀"}	2026-11-28 18:56:44.994172+00
+1	28	plan	updated	a/b c.md	\N	{"sessionId" : "plain", "fileName" : "a/b c.md", "content" : ""}	2026-11-28 18:56:44.994172+00
+1	29	plan	updated	gone.md	\N	{"sessionId" : "plain", "fileName" : "gone.md", "content" : "x"}	2026-11-28 18:56:44.994172+00
+1	30	plan	deleted	gone.md	\N	{"sessionId" : "plain", "fileName" : "gone.md"}	2026-11-28 18:56:44.994172+00
+1	31	plan	updated	of no session.md	\N	{"sessionId" : "never saved", "fileName" : "of no session.md", "content" : "x"}	2026-11-28 18:56:44.994172+00
+2	1	labels	updated	\N	\N	{"labels":["other"]}	2026-11-28 18:56:44.995351+00
+3	11	labels	updated	\N	\N	{"n" : 11}	2026-11-28 18:56:44.995674+00
+3	12	labels	updated	\N	\N	{"n" : 12}	2026-11-28 18:56:44.995674+00
+3	13	labels	updated	\N	\N	{"n" : 13}	2026-11-28 18:56:44.995674+00
+3	14	labels	updated	\N	\N	{"n" : 14}	2026-11-28 18:56:44.995674+00
+3	15	labels	updated	\N	\N	{"n" : 15}	2026-11-28 18:56:44.995674+00
+3	16	labels	updated	\N	\N	{"n" : 16}	2026-11-28 18:56:44.995674+00
+3	17	labels	updated	\N	\N	{"n" : 17}	2026-11-28 18:56:44.995674+00
+3	18	labels	updated	\N	\N	{"n" : 18}	2026-11-28 18:56:44.995674+00
+3	19	labels	updated	\N	\N	{"n" : 19}	2026-11-28 18:56:44.995674+00
+3	20	labels	updated	\N	\N	{"n" : 20}	2026-11-28 18:56:44.995674+00
+3	21	labels	updated	\N	\N	{"n" : 21}	2026-11-28 18:56:44.995674+00
+3	22	labels	updated	\N	\N	{"n" : 22}	2026-11-28 18:56:44.995674+00
+3	23	labels	updated	\N	\N	{"n" : 23}	2026-11-28 18:56:44.995674+00
+3	24	labels	updated	\N	\N	{"n" : 24}	2026-11-28 18:56:44.995674+00
+3	25	labels	updated	\N	\N	{"n" : 25}	2026-11-28 18:56:44.995674+00
+3	26	labels	updated	\N	\N	{"n" : 26}	2026-11-28 18:56:44.995674+00
+3	27	labels	updated	\N	\N	{"n" : 27}	2026-11-28 18:56:44.995674+00
+3	28	labels	updated	\N	\N	{"n" : 28}	2026-11-28 18:56:44.995674+00
+3	29	labels	updated	\N	\N	{"n" : 29}	2026-11-28 18:56:44.995674+00
+3	30	labels	updated	\N	\N	{"n" : 30}	2026-11-28 18:56:44.995674+00
+3	31	labels	updated	\N	\N	{"n" : 31}	2026-11-28 18:56:44.995674+00
+3	32	labels	updated	\N	\N	{"n" : 32}	2026-11-28 18:56:44.995674+00
+3	33	labels	updated	\N	\N	{"n" : 33}	2026-11-28 18:56:44.995674+00
+3	34	labels	updated	\N	\N	{"n" : 34}	2026-11-28 18:56:44.995674+00
+3	35	labels	updated	\N	\N	{"n" : 35}	2026-11-28 18:56:44.995674+00
+3	36	labels	updated	\N	\N	{"n" : 36}	2026-11-28 18:56:44.995674+00
+3	37	labels	updated	\N	\N	{"n" : 37}	2026-11-28 18:56:44.995674+00
+3	38	labels	updated	\N	\N	{"n" : 38}	2026-11-28 18:56:44.995674+00
+3	39	labels	updated	\N	\N	{"n" : 39}	2026-11-28 18:56:44.995674+00
+3	40	labels	updated	\N	\N	{"n" : 40}	2026-11-28 18:56:44.995674+00
+3	41	labels	updated	\N	\N	{"n" : 41}	2026-11-28 18:56:44.995674+00
+3	42	labels	updated	\N	\N	{"n" : 42}	2026-11-28 18:56:44.995674+00
+3	43	labels	updated	\N	\N	{"n" : 43}	2026-11-28 18:56:44.995674+00
+3	44	labels	updated	\N	\N	{"n" : 44}	2026-11-28 18:56:44.995674+00
+3	45	labels	updated	\N	\N	{"n" : 45}	2026-11-28 18:56:44.995674+00
+3	46	labels	updated	\N	\N	{"n" : 46}	2026-11-28 18:56:44.995674+00
+3	47	labels	updated	\N	\N	{"n" : 47}	2026-11-28 18:56:44.995674+00
+3	48	labels	updated	\N	\N	{"n" : 48}	2026-11-28 18:56:44.995674+00
+3	49	labels	updated	\N	\N	{"n" : 49}	2026-11-28 18:56:44.995674+00
+3	50	labels	updated	\N	\N	{"n" : 50}	2026-11-28 18:56:44.995674+00
+3	51	labels	updated	\N	\N	{"n" : 51}	2026-11-28 18:56:44.995674+00
+3	52	labels	updated	\N	\N	{"n" : 52}	2026-11-28 18:56:44.995674+00
+3	53	labels	updated	\N	\N	{"n" : 53}	2026-11-28 18:56:44.995674+00
+3	54	labels	updated	\N	\N	{"n" : 54}	2026-11-28 18:56:44.995674+00
+3	55	labels	updated	\N	\N	{"n" : 55}	2026-11-28 18:56:44.995674+00
+3	56	labels	updated	\N	\N	{"n" : 56}	2026-11-28 18:56:44.995674+00
+3	57	labels	updated	\N	\N	{"n" : 57}	2026-11-28 18:56:44.995674+00
+3	58	labels	updated	\N	\N	{"n" : 58}	2026-11-28 18:56:44.995674+00
+3	59	labels	updated	\N	\N	{"n" : 59}	2026-11-28 18:56:44.995674+00
+3	60	labels	updated	\N	\N	{"n" : 60}	2026-11-28 18:56:44.995674+00
+3	61	labels	updated	\N	\N	{"n" : 61}	2026-11-28 18:56:44.995674+00
+3	62	labels	updated	\N	\N	{"n" : 62}	2026-11-28 18:56:44.995674+00
+3	63	labels	updated	\N	\N	{"n" : 63}	2026-11-28 18:56:44.995674+00
+3	64	labels	updated	\N	\N	{"n" : 64}	2026-11-28 18:56:44.995674+00
+3	65	labels	updated	\N	\N	{"n" : 65}	2026-11-28 18:56:44.995674+00
+3	66	labels	updated	\N	\N	{"n" : 66}	2026-11-28 18:56:44.995674+00
+3	67	labels	updated	\N	\N	{"n" : 67}	2026-11-28 18:56:44.995674+00
+3	68	labels	updated	\N	\N	{"n" : 68}	2026-11-28 18:56:44.995674+00
+3	69	labels	updated	\N	\N	{"n" : 69}	2026-11-28 18:56:44.995674+00
+3	70	labels	updated	\N	\N	{"n" : 70}	2026-11-28 18:56:44.995674+00
+3	71	labels	updated	\N	\N	{"n" : 71}	2026-11-28 18:56:44.995674+00
+3	72	labels	updated	\N	\N	{"n" : 72}	2026-11-28 18:56:44.995674+00
+3	73	labels	updated	\N	\N	{"n" : 73}	2026-11-28 18:56:44.995674+00
+3	74	labels	updated	\N	\N	{"n" : 74}	2026-11-28 18:56:44.995674+00
+3	75	labels	updated	\N	\N	{"n" : 75}	2026-11-28 18:56:44.995674+00
+3	76	labels	updated	\N	\N	{"n" : 76}	2026-11-28 18:56:44.995674+00
+3	77	labels	updated	\N	\N	{"n" : 77}	2026-11-28 18:56:44.995674+00
+3	78	labels	updated	\N	\N	{"n" : 78}	2026-11-28 18:56:44.995674+00
+3	79	labels	updated	\N	\N	{"n" : 79}	2026-11-28 18:56:44.995674+00
+3	80	labels	updated	\N	\N	{"n" : 80}	2026-11-28 18:56:44.995674+00
+3	81	labels	updated	\N	\N	{"n" : 81}	2026-11-28 18:56:44.995674+00
+3	82	labels	updated	\N	\N	{"n" : 82}	2026-11-28 18:56:44.995674+00
+3	83	labels	updated	\N	\N	{"n" : 83}	2026-11-28 18:56:44.995674+00
+3	84	labels	updated	\N	\N	{"n" : 84}	2026-11-28 18:56:44.995674+00
+3	85	labels	updated	\N	\N	{"n" : 85}	2026-11-28 18:56:44.995674+00
+3	86	labels	updated	\N	\N	{"n" : 86}	2026-11-28 18:56:44.995674+00
+3	87	labels	updated	\N	\N	{"n" : 87}	2026-11-28 18:56:44.995674+00
+3	88	labels	updated	\N	\N	{"n" : 88}	2026-11-28 18:56:44.995674+00
+3	89	labels	updated	\N	\N	{"n" : 89}	2026-11-28 18:56:44.995674+00
+3	90	labels	updated	\N	\N	{"n" : 90}	2026-11-28 18:56:44.995674+00
+3	91	labels	updated	\N	\N	{"n" : 91}	2026-11-28 18:56:44.995674+00
+3	92	labels	updated	\N	\N	{"n" : 92}	2026-11-28 18:56:44.995674+00
+3	93	labels	updated	\N	\N	{"n" : 93}	2026-11-28 18:56:44.995674+00
+3	94	labels	updated	\N	\N	{"n" : 94}	2026-11-28 18:56:44.995674+00
+3	95	labels	updated	\N	\N	{"n" : 95}	2026-11-28 18:56:44.995674+00
+3	96	labels	updated	\N	\N	{"n" : 96}	2026-11-28 18:56:44.995674+00
+3	97	labels	updated	\N	\N	{"n" : 97}	2026-11-28 18:56:44.995674+00
+3	98	labels	updated	\N	\N	{"n" : 98}	2026-11-28 18:56:44.995674+00
+3	99	labels	updated	\N	\N	{"n" : 99}	2026-11-28 18:56:44.995674+00
+3	100	labels	updated	\N	\N	{"n" : 100}	2026-11-28 18:56:44.995674+00
+\.
+
+COPY app.credential (workspace_id, repo_key, sealed, username, user_id, scope, authenticated_at) FROM stdin;
+1	Alice/Notes	CwoJCAcGBQQDAgEAlt4/PHLT7zsSI86wRH/9i0BMBUCpZHkYh+3bF5Nh1uuS8VSqR/G6	alice	4242	repo	2023-11-14 00:00:00+00
+\.
+
+COPY app.epoch (one, token) FROM stdin;
+t	33cde7e8-6280-4a1f-ac8d-f8aadfbe660d
+\.
+
+COPY app.message (session_key, idx, hash, body) FROM stdin;
+1	0	-2727738020580042440	{"id":"m1","role":"user","content":"Hello"}
+1	1	6852403971265500806	{"id":"m2","role":"assistant","content":"Hello to you"}
+1	2	-5581421489463240479	{"id":"m3","role":"user","content":"Bye"}
+3	0	-6188672427216007577	{"nul":"a\\u0000b","half":"\\udc00"}
+3	1	-3787361163651608831	[1,  2]
+3	2	-8539686677757030186	"text"
+3	3	6073709567199806668	null
+3	4	3296173278369131294	1e400
+4	0	-1194275933617337022	{"id" : 1, "content" : "line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 line 1 "}
+4	1	-880038627443633188	{"id" : 2, "content" : "line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 line 2 "}
+4	2	3536859086627534801	{"id" : 3, "content" : "line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 line 3 "}
+4	3	8857104606008543585	{"id" : 4, "content" : "line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 line 4 "}
+4	4	-3640917158296386501	{"id" : 5, "content" : "line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 line 5 "}
+4	5	-982031375709432487	{"id" : 6, "content" : "line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 line 6 "}
+4	6	-1724865652943625884	{"id" : 7, "content" : "line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 line 7 "}
+4	7	8752150838484827058	{"id" : 8, "content" : "line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 line 8 "}
+4	8	-3727207676506682204	{"id" : 9, "content" : "line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 line 9 "}
+4	9	2835255776871859377	{"id" : 10, "content" : "line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 line 10 "}
+4	10	4028236043259303943	{"id" : 11, "content" : "line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 line 11 "}
+4	11	72914324325867825	{"id" : 12, "content" : "line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 line 12 "}
+4	12	-9163622602207790839	{"id" : 13, "content" : "line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 line 13 "}
+4	13	-7852076258099666476	{"id" : 14, "content" : "line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 line 14 "}
+4	14	540844500746298550	{"id" : 15, "content" : "line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 line 15 "}
+4	15	3655778211884811495	{"id" : 16, "content" : "line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 line 16 "}
+4	16	59751187744020636	{"id" : 17, "content" : "line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 line 17 "}
+4	17	-2708244103945420436	{"id" : 18, "content" : "line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 line 18 "}
+4	18	3797959260517557142	{"id" : 19, "content" : "line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 line 19 "}
+4	19	5317654250424811298	{"id" : 20, "content" : "line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 line 20 "}
+4	20	6881437253992712964	{"id" : 21, "content" : "line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 line 21 "}
+4	21	-3131189852420990988	{"id" : 22, "content" : "line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 line 22 "}
+4	22	8471726387238813072	{"id" : 23, "content" : "line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 line 23 "}
+4	23	3487348809474321039	{"id" : 24, "content" : "line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 line 24 "}
+4	24	-4891874353490518450	{"id" : 25, "content" : "line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 line 25 "}
+4	25	6123727077170285121	{"id" : 26, "content" : "line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 line 26 "}
+4	26	1291117422102392937	{"id" : 27, "content" : "line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 line 27 "}
+4	27	8574426452808535991	{"id" : 28, "content" : "line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 line 28 "}
+4	28	-3728206221635552774	{"id" : 29, "content" : "line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 line 29 "}
+4	29	255805548384888364	{"id" : 30, "content" : "line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 line 30 "}
+4	30	-6539695970465056368	{"id" : 31, "content" : "line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 line 31 "}
+4	31	1169114002114697679	{"id" : 32, "content" : "line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 line 32 "}
+4	32	2527725626142400537	{"id" : 33, "content" : "line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 line 33 "}
+4	33	2049589550381346933	{"id" : 34, "content" : "line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 line 34 "}
+4	34	7444357150709400000	{"id" : 35, "content" : "line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 line 35 "}
+4	35	3650252782891821677	{"id" : 36, "content" : "line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 line 36 "}
+4	36	3820102918473607901	{"id" : 37, "content" : "line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 line 37 "}
+4	37	-6286553011527388055	{"id" : 38, "content" : "line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 line 38 "}
+4	38	4410462102596759480	{"id" : 39, "content" : "line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 line 39 "}
+4	39	6020235458387616823	{"id" : 40, "content" : "line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 line 40 "}
+4	40	7579943380473610014	{"id" : 41, "content" : "line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 line 41 "}
+4	41	-5229043154440738192	{"id" : 42, "content" : "line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 line 42 "}
+4	42	-4229710732081716992	{"id" : 43, "content" : "line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 line 43 "}
+4	43	-7544314091570936551	{"id" : 44, "content" : "line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 line 44 "}
+4	44	-8735471351453150440	{"id" : 45, "content" : "line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 line 45 "}
+4	45	-2389164565069524638	{"id" : 46, "content" : "line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 line 46 "}
+4	46	4420931402161320434	{"id" : 47, "content" : "line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 line 47 "}
+4	47	-7065448547767900270	{"id" : 48, "content" : "line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 line 48 "}
+4	48	8362344263218999792	{"id" : 49, "content" : "line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 line 49 "}
+4	49	-4514757193877255709	{"id" : 50, "content" : "line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 line 50 "}
+4	50	4955743466538502995	{"id" : 51, "content" : "line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 line 51 "}
+4	51	-4988853349640058582	{"id" : 52, "content" : "line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 line 52 "}
+4	52	742937733752600224	{"id" : 53, "content" : "line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 line 53 "}
+4	53	-602079181080908425	{"id" : 54, "content" : "line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 line 54 "}
+4	54	-6614194367025595500	{"id" : 55, "content" : "line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 line 55 "}
+4	55	-8088306625453959177	{"id" : 56, "content" : "line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 line 56 "}
+4	56	5527791521143652124	{"id" : 57, "content" : "line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 line 57 "}
+4	57	-4750100202058177770	{"id" : 58, "content" : "line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 line 58 "}
+4	58	-580743072586145333	{"id" : 59, "content" : "line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 line 59 "}
+4	59	-1423903452340738024	{"id" : 60, "content" : "line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 line 60 "}
+4	60	-562942666118307748	{"big" : "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"}
+5	0	-4056188513950409263	{"n":1}
+\.
+
+COPY app.plan (workspace_id, session_id, name, content, modified_at, modified_seq) FROM stdin;
+1	plain	plan.md	"# Plan\\n\\n1. é😀"	2026-11-28 18:56:44.994477+00	27
+1	plain	a/b c.md	""	2026-11-28 18:56:44.994642+00	28
+1	never saved	of no session.md	"x"	2026-11-28 18:56:44.995195+00	31
+\.
+
+COPY app.project (workspace_id, repo_key, repo_url, default_branch, added_at, "position") FROM stdin;
+1	Alice/Notes	https://github.com/Alice/Notes	main	2026-11-28 18:56:45.022555+00	1
+1	bob/old	https://github.com/bob/old	\N	2026-11-28 18:56:45.022555+00	2
+\.
+
+COPY app.sandbox_session (id, workspace_id, repo_key, sandbox_id, branch, status, error, created_at, last_activity_at, expires_at) FROM stdin;
+00000000-0000-4000-8000-000000000001	1	Alice/Notes	00000001	main	provisioning	\N	2026-11-28 18:56:45.02675+00	2026-11-28 18:56:45.02675+00	2100-01-01 00:00:00+00
+00000000-0000-4000-8000-000000000002	1	Alice/Notes	00000002	main	cloning	\N	2026-11-28 18:56:45.02675+00	2026-11-28 18:56:45.02675+00	2100-01-01 00:00:00+00
+00000000-0000-4000-8000-000000000003	1	Alice/Notes	00000003	main	ready	\N	2026-11-28 18:56:45.02675+00	2026-11-28 18:56:45.02675+00	2100-01-01 00:00:00+00
+00000000-0000-4000-8000-000000000004	1	Alice/Notes	00000004	main	idle	\N	2026-11-28 18:56:45.02675+00	2026-11-28 18:56:45.02675+00	2100-01-01 00:00:00+00
+00000000-0000-4000-8000-000000000005	1	Alice/Notes	00000005	main	expired	It crashed	2026-11-28 18:56:45.02675+00	2026-11-28 18:56:45.02675+00	2100-01-01 00:00:00+00
+\.
+
+COPY app.schema_code (one, sha256, applied_at) FROM stdin;
+t	b3bac84294bdb763427422ae8c71eb74582086cbfae7ddb30187cca8fa86aadd	2026-11-28 18:56:44.475086+00
+\.
+
+COPY app.schema_migration (version, name, sha256, applied_at) FROM stdin;
+1	migrations/0001_sync.sql	f91ff8a1c3aa82447b2134f631c1cfcbef3c556c565ac33b0da080995e68b549	2026-11-28 18:56:44.370151+00
+2	migrations/0002_projects.sql	b75f7ac33198ac8875254b4253324945c91b8cb4522f0d1c544b782d847278fb	2026-11-28 18:56:44.45814+00
+\.
+
+COPY app.seen_request (workspace_id, client, request, payload, seq, answer, at) FROM stdin;
+1	laptop	\\x2272312200	4711	1	{"id":"plain","name":"A plain one","model":"m-1","todoState":"todo","createdAt":1700000000000,"lastUsedAt":1700000000001}	2026-11-28 18:56:44.93736+00
+1	laptop	\\x22723222	4712	3	{"id":"plain","name":"Renamed","isFlagged":true,"gone":null}	2026-11-28 18:56:44.959202+00
+\.
+
+COPY app.session (key, workspace_id, id, version, updated_seq, header, name, is_flagged, status, model, message_count, message_bytes, created_at, last_used_at, updated_at) FROM stdin;
+1	1	plain	104	3	{"id":"plain","name":"Renamed","isFlagged":true,"gone":null}	Renamed	t	\N	\N	3	139	\N	\N	2026-11-28 18:56:44.959202+00
+2	1	Zürich 😀 / %2F?#	-6771270428383716063	4	{ "id" : "Zürich 😀 / %2F?#", "nul":"\\u0000", "half":"\\ud83d", "n":12345678901234567890.5, "e":1E+2, "a":1, "a":2, "ü":"é" }	\N	\N	\N	\N	0	0	\N	\N	2026-11-28 18:56:44.960182+00
+3	1	odd	105	5	{"id":"odd","preview":"cut \\ud83d"}	\N	\N	\N	\N	5	56	\N	\N	2026-11-28 18:56:44.961108+00
+4	1	long	161	6	{"id":"long"}	\N	\N	\N	\N	61	35043	\N	\N	2026-11-28 18:56:44.962099+00
+5	1	shrunk	101	8	{"id":"shrunk","now":"one message"}	\N	\N	\N	\N	1	7	\N	\N	2026-11-28 18:56:44.974143+00
+6	1	cleared	-7639128818397016566	10	{"id":"cleared"}	\N	\N	\N	\N	0	0	\N	\N	2026-11-28 18:56:44.975751+00
+\.
+
+COPY app.skill (workspace_id, slug, content, metadata, "position", created_at, updated_at) FROM stdin;
+1	commit	"Write a message"	{"name":"Commit"}	1	2026-11-28 18:56:44.990207+00	2026-11-28 18:56:44.990207+00
+1	überprüfen	"\\u0000"	{}	2	2026-11-28 18:56:44.990207+00	2026-11-28 18:56:44.990207+00
+\.
+
+COPY app.source (workspace_id, slug, config, guide, "position", created_at, updated_at) FROM stdin;
+1	github	{"slug":"github","type":"mcp","nested":{"deep":[[[]]]}}	"# Guide\\n\\ud83d"	1	2026-11-28 18:56:44.984263+00	2026-11-28 18:56:44.984263+00
+1	no-guide	{"slug":"no-guide","changed":true}	\N	3	2026-11-28 18:56:44.984263+00	2026-11-28 18:56:44.984263+00
+\.
+
+COPY app.workspace (id, slug, seq, floor, created_at) FROM stdin;
+3	pruned	100	10	2026-11-28 18:56:44.995674+00
+1	team	31	0	2026-11-28 18:56:44.93736+00
+2	the 'quoted' & nötig	1	0	2026-11-28 18:56:44.995351+00
+\.
+
+COPY app.workspace_config (workspace_id, kind, config, updated_at) FROM stdin;
+1	labels	{"version":1,"labels":[{"id":"a","name":"Ärger"}]}	2026-11-28 18:56:44.983+00
+1	statuses	{"version":1,"statuses":[{"id":"todo"}],"defaultStatusId":"todo"}	2026-11-28 18:56:44.983+00
+2	labels	{"labels":["other"]}	2026-11-28 18:56:44.995351+00
+3	labels	{"n" : 100}	2026-11-28 18:56:44.995674+00
+\.
+
+SELECT pg_catalog.setval('app.project_position_seq', 2, true);
+
+SELECT pg_catalog.setval('app.session_key_seq', 7, true);
+
+SELECT pg_catalog.setval('app.skill_position_seq', 3, true);
+
+SELECT pg_catalog.setval('app.source_position_seq', 5, true);
+
+SELECT pg_catalog.setval('app.workspace_id_seq', 3, true);
+
+ALTER TABLE ONLY app.change_log
+    ADD CONSTRAINT change_log_pkey PRIMARY KEY (workspace_id, seq);
+
+ALTER TABLE ONLY app.credential
+    ADD CONSTRAINT credential_pkey PRIMARY KEY (workspace_id, repo_key);
+
+ALTER TABLE ONLY app.epoch
+    ADD CONSTRAINT epoch_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY app.message
+    ADD CONSTRAINT message_pkey PRIMARY KEY (session_key, idx);
+
+ALTER TABLE ONLY app.plan
+    ADD CONSTRAINT plan_pkey PRIMARY KEY (workspace_id, session_id, name);
+
+ALTER TABLE ONLY app.project
+    ADD CONSTRAINT project_pkey PRIMARY KEY (workspace_id, repo_key);
+
+ALTER TABLE ONLY app.sandbox_session
+    ADD CONSTRAINT sandbox_session_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY app.schema_code
+    ADD CONSTRAINT schema_code_pkey PRIMARY KEY (one);
+
+ALTER TABLE ONLY app.schema_migration
+    ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
+
+ALTER TABLE ONLY app.seen_request
+    ADD CONSTRAINT seen_request_pkey PRIMARY KEY (workspace_id, client, request);
+
+ALTER TABLE ONLY app.session
+    ADD CONSTRAINT session_pkey PRIMARY KEY (key);
+
+ALTER TABLE ONLY app.session
+    ADD CONSTRAINT session_workspace_id_id_key UNIQUE (workspace_id, id);
+
+ALTER TABLE ONLY app.skill
+    ADD CONSTRAINT skill_pkey PRIMARY KEY (workspace_id, slug);
+
+ALTER TABLE ONLY app.source
+    ADD CONSTRAINT source_pkey PRIMARY KEY (workspace_id, slug);
+
+ALTER TABLE ONLY app.workspace_config
+    ADD CONSTRAINT workspace_config_pkey PRIMARY KEY (workspace_id, kind);
+
+ALTER TABLE ONLY app.workspace
+    ADD CONSTRAINT workspace_pkey PRIMARY KEY (id);
+
+ALTER TABLE ONLY app.workspace
+    ADD CONSTRAINT workspace_slug_key UNIQUE (slug);
+
+CREATE INDEX sandbox_session_workspace ON app.sandbox_session USING btree (workspace_id, created_at);
+
+CREATE INDEX seen_request_at ON app.seen_request USING brin (at);
+
+ALTER TABLE ONLY app.credential
+    ADD CONSTRAINT credential_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.plan
+    ADD CONSTRAINT plan_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.project
+    ADD CONSTRAINT project_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.sandbox_session
+    ADD CONSTRAINT sandbox_session_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.session
+    ADD CONSTRAINT session_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.skill
+    ADD CONSTRAINT skill_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.source
+    ADD CONSTRAINT source_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+ALTER TABLE ONLY app.workspace_config
+    ADD CONSTRAINT workspace_config_workspace_id_fkey FOREIGN KEY (workspace_id) REFERENCES app.workspace(id);
+
+GRANT USAGE ON SCHEMA api TO craft_daemon;
+
+GRANT USAGE ON SCHEMA report TO craft_dba;
+
+REVOKE ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_contents(OUT epoch text, OUT workspaces bigint, OUT sessions bigint, OUT messages bigint, OUT message_bytes bigint, OUT changes bigint, OUT changes_kept bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.admin_migrations() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_migrations() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.admin_workspaces() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.admin_workspaces() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.announce(p_workspaces text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.announce(p_workspaces text[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.epoch() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.epoch() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.epoch_renew() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.epoch_renew() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.heads(p_workspaces text[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.heads(p_workspaces text[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.labels(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.labels(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.plan_delete(p_workspace text, p_session text, p_name text, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.plan_parts(p_workspace text, p_session text, p_name text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.plan_save(p_workspace text, p_session text, p_name text, p_content json, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.plans(p_workspace text, p_session text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.plans(p_workspace text, p_session text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.project(p_workspace text, p_repo_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.project(p_workspace text, p_repo_key text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.projects(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.projects(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.prune(p_keep bigint, p_days integer, p_retry_hours integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandbox(p_workspace text, p_session text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox(p_workspace text, p_session text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sandboxes(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandboxes(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json, p_version bigint, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json, p_version bigint, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_version bigint, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_create(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_version bigint, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_must_exist boolean, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_delete(p_workspace text, p_id text, p_event json, p_must_exist boolean, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_header(p_workspace text, p_id text, OUT version bigint, OUT header json) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_parts(p_workspace text, p_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_parts(p_workspace text, p_id text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_tag(p_workspace text, p_id text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_tag(p_workspace text, p_id text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sessions(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sessions(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.skill_delete(p_workspace text, p_slug text, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.skill_save(p_workspace text, p_slug text, p_content json, p_metadata json, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.skills(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.skills(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source(p_workspace text, p_slug text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source(p_workspace text, p_slug text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source_create(p_workspace text, p_slug text, p_config json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source_delete(p_workspace text, p_slug text, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source_save_config(p_workspace text, p_slug text, p_config json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.source_save_guide(p_workspace text, p_slug text, p_guide json, p_event json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.sources(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sources(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.statuses(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.statuses(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.statuses_save(p_workspace text, p_config json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.workspace_tag(p_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.workspace_tag(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION app.change_begin(p_workspace text, p_request api.request) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config json, p_request api.request) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.epoch_text() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.header_columns(p_header json) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.ms(p_at timestamp with time zone) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.ms_time(p_ms bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.new_version() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.project_json(p app.project) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_json(s app.sandbox_session) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.tag_of(p_bodies json[]) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.workspace_tag(p_seq bigint) FROM PUBLIC;
+
+GRANT SELECT ON TABLE report.changes TO craft_dba;
+
+GRANT SELECT ON TABLE report.labels TO craft_dba;
+
+GRANT SELECT ON TABLE report.messages TO craft_dba;
+
+GRANT SELECT ON TABLE report.plans TO craft_dba;
+
+GRANT SELECT ON TABLE report.projects TO craft_dba;
+
+GRANT SELECT ON TABLE report.requests TO craft_dba;
+
+GRANT SELECT ON TABLE report.sandboxes TO craft_dba;
+
+GRANT SELECT ON TABLE report.sessions TO craft_dba;
+
+GRANT SELECT ON TABLE report.skills TO craft_dba;
+
+GRANT SELECT ON TABLE report.sources TO craft_dba;
+
+GRANT SELECT ON TABLE report.statuses TO craft_dba;
+
+GRANT SELECT ON TABLE report.workspaces TO craft_dba;
+
+ALTER DEFAULT PRIVILEGES FOR ROLE craft_owner REVOKE ALL ON FUNCTIONS  FROM PUBLIC;
+
