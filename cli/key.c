@@ -22,45 +22,14 @@ static const char sql_list[] =
 	"else 'live' end, case when read_only then 'read-only' else 'all' end, coalesce(per_minute::text, "
 	"'-'), " SHOWN_TIME("created_at") ", " SHOWN_TIME("expires_at") ", " SHOWN_TIME(
 		"last_used_at") " from api.keys($1)";
-static const char sql_list_json
-	[] = "select coalesce(json_agg(json_build_object('id', id, 'workspace', workspace, 'name', name, 'state', case "
-	     "when "
-	     "revoked_at is not null then 'revoked' when expired then 'expired' else 'live' end, 'readOnly', "
-	     "read_only, "
-	     "'perMinute', per_minute, 'createdAt', " SHOWN_TIME("created_at") ", 'expiresAt', " SHOWN_TIME(
-		     "expires_at") ", 'lastUsedAt', " SHOWN_TIME("last_used_at") ", 'revokedAt', " SHOWN_TIME("revoked_"
-													      "at") ") "
-														    "or"
-														    "de"
-														    "r "
-														    "by"
-														    " w"
-														    "or"
-														    "ks"
-														    "pa"
-														    "ce"
-														    ", "
-														    "cr"
-														    "ea"
-														    "te"
-														    "d_"
-														    "at"
-														    ", "
-														    "id"
-														    "),"
-														    " '"
-														    "[]"
-														    "')"
-														    " f"
-														    "ro"
-														    "m "
-														    "ap"
-														    "i."
-														    "ke"
-														    "ys"
-														    "($"
-														    "1"
-														    ")";
+/* clang-format off */
+static const char sql_list_json[] =
+	"select coalesce(json_agg(json_build_object('id', id, 'workspace', workspace, 'name', name, "
+	"'state', case when revoked_at is not null then 'revoked' when expired then 'expired' else 'live' end, "
+	"'readOnly', read_only, 'perMinute', per_minute, 'createdAt', " SHOWN_TIME("created_at") ", "
+	"'expiresAt', " SHOWN_TIME("expires_at") ", 'lastUsedAt', " SHOWN_TIME("last_used_at") ", "
+	"'revokedAt', " SHOWN_TIME("revoked_at") ") order by workspace, created_at, id), '[]') from api.keys($1)";
+/* clang-format on */
 enum column { ID, WORKSPACE, NAME, STATE, MAY, RATE, CREATED, EXPIRES, LAST_USED };
 static const char sql_revoke[] = "select api.key_revoke($1, $2)";
 
