@@ -7,6 +7,7 @@
 
 #include "cleanup.h"
 #include "cli.h"
+#include "clock.h"
 
 /* A lock that isn't there after so long is given up, with the whole transaction: whoever asks for the same table queues
  * behind who waits for it, and would wait as long as, say, a dump takes. Shorter than PostgreSQL's deadlock_timeout, so
@@ -197,13 +198,6 @@ static bool is_passing(const struct step *s)
 	       (strcmp(s->state, "XX000") == 0 && strstr(buf_cstr(s->error), "concurrently updated"));
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void rest(int64_t ms)
 {
 	(void)nanosleep(&(struct timespec){ ms / 1000, ms % 1000 * 1000000 }, NULL);
@@ -219,11 +213,11 @@ static void say_waiting(struct step *s)
 
 static bool transact(struct step *s, step_fn *work)
 {
-	int64_t until = now_ms() + INT64_C(1000) * PATIENCE, pause = PAUSE_MIN;
+	int64_t until = clock_ms() + INT64_C(1000) * PATIENCE, pause = PAUSE_MIN;
 	while (!attempt(s, work)) {
 		if (!is_passing(s))
 			return false;
-		if (now_ms() >= until) {
+		if (clock_ms() >= until) {
 			buf_addf(s->error,
 				 "\n  hint: it was tried for %d s, and nothing is changed by it. Who holds what it "
 				 "needs is "

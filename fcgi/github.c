@@ -6,9 +6,9 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 #include "json.h"
 #include "log.h"
 #include "uri.h"
@@ -215,19 +215,12 @@ static enum github_result exchange(struct github *g, const char *request_id, str
 	return c->http == 401 ? GITHUB_REFUSED : GITHUB_NO_ACCESS;
 }
 
-static uint64_t clock_us(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 static enum github_result send_call(struct github *g, const char *request_id, struct call *c)
 {
-	uint64_t began = clock_us();
+	int64_t began = clock_us();
 	enum github_result result = exchange(g, request_id, c);
 	if (g->counts)
-		histogram_add(&g->counts->seconds[c->kind], &metrics_short, clock_us() - began);
+		histogram_add(&g->counts->seconds[c->kind], &metrics_short, (uint64_t)(clock_us() - began));
 	return result;
 }
 
