@@ -27,6 +27,7 @@ struct attacker {
 	unsigned step;	   /* the kind's own */
 };
 
+/* In the order in which a row is read; there are a few of them. NOLINTNEXTLINE(*-optin.performance.Padding) */
 struct kind {
 	const char *name, *help;
 	unsigned count; /* attackers */

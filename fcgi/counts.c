@@ -262,7 +262,7 @@ static void print_answers(const struct counts_all *all, struct buf *out)
 	metrics_single(out, &metrics[M_ANSWER_BYTES], bytes);
 }
 
-static void print_github_calls(const struct counts_all *all, enum github_call call, struct buf *out)
+static void print_github_calls(const struct counts_all *all, size_t call, struct buf *out)
 {
 	static const char *const names[GITHUB_RESULTS] = { [GITHUB_OK] = "ok",
 							   [GITHUB_REFUSED] = "refused",
@@ -282,13 +282,12 @@ static void print_github(const struct counts_all *all, struct buf *out)
 {
 	metrics_begin(out, &metrics[M_GITHUB_CALLS]);
 	for (size_t i = 0; i < GITHUB_CALLS; i++)
-		print_github_calls(all, (enum github_call)i, out);
+		print_github_calls(all, i, out);
 	metrics_begin(out, &metrics[M_GITHUB_SECONDS]);
 	for (size_t i = 0; i < GITHUB_CALLS; i++) {
-		autobuf labels = { 0 };
 		struct histogram h = sum_histogram(all, offsetof(struct counts, github.seconds) + i * sizeof(h));
-		metrics_label(&labels, "call", slice_of(github_call_names[i]));
-		metrics_histogram(out, &metrics[M_GITHUB_SECONDS], &labels, &metrics_short, &h);
+		metrics_labelled_histogram(out, &metrics[M_GITHUB_SECONDS], "call", github_call_names[i],
+					   &metrics_short, &h);
 	}
 }
 

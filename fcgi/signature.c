@@ -66,7 +66,7 @@ enum signature_result signature_read(struct slice query, int64_t now, struct sig
 		return SIGNATURE_NONE;
 	if (exp_count != 1 || sig_count != 1 || !parse_expires(exp, &out->expires))
 		return SIGNATURE_BAD;
-	return out->hex.len == 2 * SIGNATURE_BYTES && now <= out->expires ? SIGNATURE_OK : SIGNATURE_BAD;
+	return out->hex.len == (size_t)2 * SIGNATURE_BYTES && now <= out->expires ? SIGNATURE_OK : SIGNATURE_BAD;
 }
 
 enum signature_result signature_check(const struct auth_keys *keys, struct slice path, struct slice query, int64_t now)

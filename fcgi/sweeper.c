@@ -5,11 +5,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "blobs.h"
 #include "child.h"
 #include "cleanup.h"
+#include "clock.h"
 #include "db.h"
 #include "log.h"
 #include "sweep.h"
@@ -146,7 +146,7 @@ static void note_end(const struct sweeper *s, int status)
 		return;
 	counter_add(status == 0 ? &counts->ok : &counts->failed, 1);
 	if (status == 0)
-		counts->ok_at = (int64_t)time(NULL);
+		counts->ok_at = clock_wall_s();
 }
 
 void sweeper_ended(struct sweeper *s, pid_t pid, int status, int64_t now)

@@ -151,10 +151,10 @@ static struct addrinfo *parse_address(const char *address)
 	struct addrinfo *found = NULL;
 	const char *colon = strrchr(address, ':');
 	bool brackets = *address == '[';
-	size_t n = colon ? (size_t)(colon - address) : 0;
-	if (n <= 2u * brackets || n >= sizeof(host))
+	size_t n = colon ? (size_t)(colon - address) : 0, around = brackets ? 2 : 0;
+	if (n <= around || n >= sizeof(host))
 		return NULL;
-	(void)snprintf(host, sizeof(host), "%.*s", (int)(n - 2u * brackets), address + brackets);
+	(void)snprintf(host, sizeof(host), "%.*s", (int)(n - around), address + brackets);
 	return getaddrinfo(host, colon + 1, &hints, &found) == 0 ? found : NULL;
 }
 

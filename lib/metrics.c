@@ -7,7 +7,7 @@
 
 #include "utf8.h"
 
-#define HOUR_MS 3600000
+#define HOUR_MS UINT64_C(3600000)
 
 const struct histogram_scale metrics_short = {
 	{ 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 10000000 }, 1e6

@@ -22,7 +22,7 @@ static bool looks_like_one(const char *text)
 static void test_made(void **state)
 {
 	(void)state;
-	struct slice id, other_id;
+	struct slice id = { 0 }, other_id = { 0 };
 	autobuf key = { 0 }, other = { 0 };
 	assert_true(api_key_make(&key) && api_key_make(&other));
 	assert_int_equal(key.len, API_KEY_LENGTH);

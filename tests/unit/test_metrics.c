@@ -59,6 +59,7 @@ static void scales_ascend(void **state)
 {
 	static const struct histogram_scale *const all[] = { &metrics_short, &metrics_long, &metrics_count };
 	(void)state;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	for (size_t s = 0; s < sizeof(all) / sizeof(*all); s++) {
 		for (size_t i = 1; i < HISTOGRAM_BOUNDS; i++)
 			assert_true(all[s]->bounds[i] > all[s]->bounds[i - 1]);

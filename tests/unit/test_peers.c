@@ -46,6 +46,8 @@ static void no_addresses(void **state)
 	assert_false(peer_key((struct slice){ 0 }, &key));
 }
 
+#define PLACES ((uint64_t)PEERS_WAYS * PEERS_SETS)
+
 static struct peers *table(void)
 {
 	struct peers *t = xcalloc(1, sizeof(*t));
@@ -73,7 +75,7 @@ static void full(void **state)
 	(void)state;
 	struct peer *held = peers_find(t, 1000000, 1);
 	held->connections = 1;
-	for (uint64_t i = 0; i < 10 * PEERS_WAYS * PEERS_SETS; i++)
+	for (uint64_t i = 0; i < 10 * PLACES; i++)
 		assert_non_null(peers_find(t, i, 2 + i));
 	assert_ptr_equal(peers_find(t, 1000000, 3), held);
 	assert_int_equal(held->connections, 1);
@@ -85,14 +87,14 @@ static void all_held(void **state)
 	struct peers *t = table();
 	size_t refused = 0;
 	(void)state;
-	for (uint64_t i = 0; i < 2 * PEERS_WAYS * PEERS_SETS; i++) {
+	for (uint64_t i = 0; i < 2 * PLACES; i++) {
 		struct peer *p = peers_find(t, i, 1);
 		refused += !p;
 		if (p)
 			p->connections++;
 	}
 	/* Some places stay free where few addresses meet. */
-	assert_in_range(refused, PEERS_WAYS * PEERS_SETS, PEERS_WAYS * PEERS_SETS * 21 / 20);
+	assert_in_range(refused, PLACES, PLACES * 21 / 20);
 	free(t);
 }
 
