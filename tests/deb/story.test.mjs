@@ -178,6 +178,22 @@ step("craft-cloud status has nothing to complain of", () => {
 	assert.equal(code, 0, out);
 });
 
+step("the sandboxes' package: nothing is started, its unit is right, and it says what is missing", () => {
+	const out = sh(`${INSTALL} /srv/${packageFile("craft-agent-cloud-sandbox")}`);
+	for (const line of ["npm install -g @anthropic-ai/claude-code", "systemctl enable --now craft-sandboxd"]) assert.ok(out.includes(line), line);
+	assert.equal(processes("craft-sandboxd").length, 0);
+	assert.equal(sh("systemd-analyze verify --man=no craft-sandboxd.service"), "");
+	for (const helper of ["craft-box", "craft-sandbox-gateway", "craft-sandbox-launch"]) sh(`test -x /usr/libexec/craft-agent-cloud/${helper}`);
+	assert.match(sh("craft-sandboxd --print-config"), /^SANDBOX_LIBEXEC=\/usr\/libexec\/craft-agent-cloud$/m);
+	const { code, out: said } = tried("craft-sandboxd");
+	assert.equal(code, 1, said);
+	assert.match(said, /^craft-sandboxd: SANDBOX_AGENT: \S+ can't be run: No such file or directory; it comes with npm install -g @anthropic-ai\/claude-code$/m);
+	assert.ok(!said.includes(server.apiKey));
+	sh("apt-get purge -y craft-agent-cloud-sandbox");
+	assert.ok(!existsSync(at("/usr/sbin/craft-sandboxd")) && !existsSync(at("/usr/libexec/craft-agent-cloud")));
+	assert.equal(tried("craft-cloud status").code, 0, "the server goes on");
+});
+
 step("removed and purged: the website stays, and so do the data and their keys", async () => {
 	await load.stop();
 	load = undefined;
