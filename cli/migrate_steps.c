@@ -13,9 +13,10 @@
  * behind who waits for it, and would wait as long as, say, a dump takes. Shorter than PostgreSQL's deadlock_timeout, so
  * that of two who wait for one another it is the migration that gives up; and than the lock_timeout of craft-fcgi. */
 #define LOCK_TIMEOUT "500ms"
-#define PATIENCE 120   /* s of trying again */
-#define PAUSE_MIN 200  /* ms */
-#define PAUSE_MAX 2000 /* ms */
+#define PATIENCE 120	    /* s of trying again */
+#define RETIRED_PATIENCE 30 /* s that old transactions get to end */
+#define PAUSE_MIN 200	    /* ms */
+#define PAUSE_MAX 2000	    /* ms */
 
 #define STATE_DEFINITION "42P13" /* invalid_function_definition */
 
@@ -57,30 +58,37 @@ static const char sql_drop_views[] = "do $$ declare v_list text; begin\n"
 				     "		where c.relnamespace = 'report'::regnamespace and c.relkind = 'v';\n"
 				     "	if v_list is not null then execute 'drop view ' || v_list; end if;\n"
 				     "end $$";
-/* Rows of pg_proc that this transaction didn't write are functions that no file makes any more; to be asked
- * before grants.sql, which writes them all. */
-static const char sql_drop_functions[] =
+#define OUR_ROUTINES                                                                                                   \
+	"pg_proc p where p.pronamespace in ('app'::regnamespace, 'api'::regnamespace, 'report'::regnamespace)"
+#define RETIRED "p.proname like 'retired %'"
+/* Rows of pg_proc that this transaction didn't write are functions that no file makes any more, or, before it has
+ * written any, all of them; the former is to be asked before grants.sql, which writes them all. They get another name
+ * first: who has planned a statement with one of them runs it once more, where a function that is gone would be an
+ * error ("cache lookup failed for function"). */
+static const char sql_retire_functions[] =
 	"do $$ declare r record; begin\n"
-	"	for r in select p.oid::regprocedure as routine from pg_proc p\n"
-	"		where p.pronamespace in ('app'::regnamespace, 'api'::regnamespace, 'report'::regnamespace)\n"
-	"		and p.xmin::text::bigint <> pg_current_xact_id()::text::bigint & 4294967295\n"
+	"	for r in select p.oid, p.oid::regprocedure as routine from " OUR_ROUTINES "\n"
+	"		and p.xmin::text::bigint <> pg_current_xact_id()::text::bigint & 4294967295 and not " RETIRED
+	"\n"
+	"	loop execute format('alter routine %s rename to %I', r.routine, 'retired ' || r.oid); end loop;\n"
+	"end $$";
+static const char sql_any_retired[] = "select exists (select from " OUR_ROUTINES " and " RETIRED ")";
+static const char sql_drop_retired[] =
+	"do $$ declare r record; begin\n"
+	"	for r in select p.oid::regprocedure as routine from " OUR_ROUTINES " and " RETIRED "\n"
 	"	loop execute format('drop routine %s', r.routine); end loop;\n"
 	"end $$";
-
-/* For definitions that "create or replace" refuses to change in place: another result type, another parameter's name.
- */
-static const char sql_drop_routines[] =
-	"do $$ declare v_list text; begin\n"
-	"	select string_agg(p.oid::regprocedure::text, ', ') into v_list from pg_proc p\n"
-	"		where p.pronamespace in ('app'::regnamespace, 'api'::regnamespace, 'report'::regnamespace);\n"
-	"	if v_list is not null then execute 'drop routine ' || v_list; end if;\n"
-	"end $$";
+/* Transactions that are under way, and whether one of these is still. */
+static const char sql_transactions[] = "select coalesce(array_agg(virtualtransaction), '{}') from pg_locks "
+				       "where locktype = 'virtualxid' and pid <> pg_backend_pid()";
+static const char sql_still[] = "select exists (select from pg_locks "
+				"where locktype = 'virtualxid' and virtualtransaction = any ($1::text[]))";
 
 struct step {
 	PGconn *conn;
 	struct sqldir *dir;
 	struct sql_file *file; /* of migrate_file() */
-	bool drop_first;       /* of migrate_code() */
+	bool anew;	       /* of migrate_code(): nothing is replaced in place */
 	bool said;	       /* that it waits */
 	char state[6];	       /* SQLSTATE of the statement that failed; "" */
 	struct buf *error;
@@ -257,11 +265,11 @@ static bool do_code(struct step *s)
 {
 	const struct sql_files *code = &s->dir->code;
 	bool ok = become_owner(s) && run(s, sql_drop_views, 0, NULL) &&
-		  (!s->drop_first || run(s, sql_drop_routines, 0, NULL));
+		  (!s->anew || run(s, sql_retire_functions, 0, NULL));
 	size_t grants = code->count - 1;
 	for (size_t i = 0; ok && i < grants; i++)
 		ok = run_file(s, &code->list[i]);
-	return ok && run(s, sql_drop_functions, 0, NULL) && run_file(s, &code->list[grants]) &&
+	return ok && run(s, sql_retire_functions, 0, NULL) && run_file(s, &code->list[grants]) &&
 	       run(s, sql_record_code, 1, (const char *const[]){ s->dir->code_sha256 });
 }
 
@@ -280,13 +288,60 @@ bool migrate_file(PGconn *conn, struct sqldir *dir, struct sql_file *file, struc
 	return transact(&(struct step){ .conn = conn, .dir = dir, .file = file, .error = error }, do_file);
 }
 
+static bool do_drop_retired(struct step *s)
+{
+	return become_owner(s) && run(s, sql_drop_retired, 0, NULL);
+}
+
+static bool ask(PGconn *conn, const char *sql, const char *value, bool *answer, struct buf *error)
+{
+	autoresult *r = cli_query(conn, sql, value ? 1 : 0, &value, error);
+	*answer = r && PQgetvalue(r, 0, 0)[0] == 't';
+	return r != NULL;
+}
+
+/* Waits until the transactions have ended that began before the new functions were there: all others plan with these.
+ * *over: they have. */
+static bool wait_for_others(PGconn *conn, bool *over, struct buf *error)
+{
+	int64_t until = now_ms() + INT64_C(1000) * RETIRED_PATIENCE;
+	bool still = true;
+	autoresult *others = cli_query(conn, sql_transactions, 0, NULL, error);
+	if (!others)
+		return false;
+	for (;;) {
+		if (!ask(conn, sql_still, PQgetvalue(others, 0, 0), &still, error))
+			return false;
+		*over = !still;
+		if (*over || now_ms() >= until)
+			return true;
+		rest(PAUSE_MIN);
+	}
+}
+
+/* What stays now goes at the next change of functions. */
+static bool drop_retired(struct step *s)
+{
+	bool any, over;
+	if (!ask(s->conn, sql_any_retired, NULL, &any, s->error))
+		return false;
+	if (!any)
+		return true;
+	if (!wait_for_others(s->conn, &over, s->error))
+		return false;
+	if (over)
+		return transact(s, do_drop_retired);
+	(void)puts("functions that are replaced stay for now (\"retired ...\"): a long transaction may still use them");
+	return true;
+}
+
 bool migrate_code(PGconn *conn, struct sqldir *dir, struct buf *error)
 {
 	struct step s = { .conn = conn, .dir = dir, .error = error };
-	if (transact(&s, do_code))
-		return true;
-	if (strcmp(s.state, STATE_DEFINITION) != 0)
-		return false;
-	s.drop_first = true;
-	return transact(&s, do_code);
+	bool ok = transact(&s, do_code);
+	if (!ok && strcmp(s.state, STATE_DEFINITION) == 0) {
+		s.anew = true;
+		ok = transact(&s, do_code);
+	}
+	return ok && drop_retired(&s);
 }

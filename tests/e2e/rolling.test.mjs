@@ -3,7 +3,8 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { chmodSync, readFileSync } from "node:fs";
+import { chmodSync, readFileSync, statSync } from "node:fs";
+import net from "node:net";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { Load } from "../harness/oracle.mjs";
@@ -92,6 +93,36 @@ test("the bridges are replaced one after the other, twice: clients are told, com
 	assert.deepEqual([...new Set(codes)].filter((code) => code !== 1000 && code !== 1012), []);
 	for (const client of quiet) assert.equal((await client.closed).code, 1012);
 	t.diagnostic(`${codes.length} connections were made, ${codes.filter((code) => code === 1012).length} of them sent elsewhere`);
+});
+
+test("connections that wait in the socket of a bridge that is replaced are let in, and told to come back", async () => {
+	const name = "craft-ws-bridge-1", old = pidOf(name), socket = path.join(server.runDir, "ws-1.sock");
+	const upgrade = `GET /workspace/team?since=0 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${server.apiKey}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+	process.kill(old, "SIGSTOP");
+	let waiting, restarted;
+	try {
+		waiting = Array.from({ length: 5 }, () => new Promise((resolve, reject) => {
+			const connection = net.connect(socket, () => connection.write(upgrade));
+			const parts = [];
+			connection.on("data", (data) => parts.push(data)).on("error", reject).on("close", () => resolve(Buffer.concat(parts)));
+			// Answered with a close of its own, as a client does it.
+			connection.on("data", () => { if (/\x03\xf4the server restarts$/.test(Buffer.concat(parts).toString("latin1"))) connection.end(Buffer.from([0x88, 0x80, 0, 0, 0, 0])); });
+		}));
+		const inode = statSync(socket).ino;
+		restarted = restart(name);
+		await waitFor(() => statSync(socket).ino !== inode, { deadline: 30_000, what: "the new one to take over" });
+		process.kill(old, "SIGTERM");
+	} finally {
+		process.kill(old, "SIGCONT");
+	}
+	await restarted;
+	for (const answer of await Promise.all(waiting)) {
+		const text = answer.toString("latin1");
+		assert.match(text, /^HTTP\/1\.1 101 /);
+		assert.match(text, /"type":"hello"/);
+		assert.match(text, /\x03\xf4the server restarts$/, "closed with 1012");
+	}
 });
 
 test("nginx reads its configuration anew, and is replaced", async (t) => under(t, async (rest) => {

@@ -8,6 +8,8 @@
 import { randomBytes } from "node:crypto";
 import https from "node:https";
 
+// A connection for each request.
+const FRESH = new https.Agent({ keepAlive: false, rejectUnauthorized: false });
 const SIZES = [10, 3000, 200_000];
 
 export class RestLoad {
@@ -44,12 +46,12 @@ export class RestLoad {
 	async request(method, target, { expect = 200, ...options } = {}) {
 		const begun = Date.now();
 		try {
-			const send = () => this.server.request(target, { method, agent: this.agent, ...options });
-			const answer = await send().catch((error) => {
-				if (!this.again || !/^(ECONNRESET|EPIPE)$/.test(error.code)) throw error;
+			const send = (agent, tries) => this.server.request(target, { method, agent, ...options }).catch((error) => {
+				if (!tries || !/^(ECONNRESET|EPIPE)$/.test(error.code)) throw error;
 				this.resent++;
-				return send();
+				return send(FRESH, tries - 1);
 			});
+			const answer = await send(this.agent, this.again ? 2 : 0);
 			if (answer.status !== expect) this.blame(`${method} ${target}: ${answer.status} ${answer.text.slice(0, 200)}`);
 			return answer;
 		} catch (error) {
