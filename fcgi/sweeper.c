@@ -8,6 +8,7 @@
 
 #include "blobs.h"
 #include "child.h"
+#include "clock.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "db.h"

@@ -195,9 +195,10 @@ test("gc in a loop under upload load", async () => {
 	const stored = new Map();
 	let uploading = 4, runs = 0, removed = 0;
 	const upload = async (worker) => {
-		for (let n = 0; n < 60; n++) {
+		// As long as it takes for three runs of gc, however slow they are.
+		for (let n = 0; n < 60 || (runs < 3 && n < 5000); n++) {
 			const name = `s/attachments/w${worker}-${n % 20}`;
-			const body = bytes(1 + 997 * n);
+			const body = bytes(1 + 997 * (n % 60));
 			await room.put(name, body);
 			stored.set(name, body);
 			if (n % 7 === 0) {
