@@ -8,7 +8,6 @@
 
 #include "blobs.h"
 #include "child.h"
-#include "clock.h"
 #include "cleanup.h"
 #include "clock.h"
 #include "db.h"
