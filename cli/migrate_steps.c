@@ -304,7 +304,7 @@ static bool ask(PGconn *conn, const char *sql, const char *value, bool *answer, 
  * *over: they have. */
 static bool wait_for_others(PGconn *conn, bool *over, struct buf *error)
 {
-	int64_t until = now_ms() + INT64_C(1000) * RETIRED_PATIENCE;
+	int64_t until = clock_ms() + INT64_C(1000) * RETIRED_PATIENCE;
 	bool still = true;
 	autoresult *others = cli_query(conn, sql_transactions, 0, NULL, error);
 	if (!others)
@@ -313,7 +313,7 @@ static bool wait_for_others(PGconn *conn, bool *over, struct buf *error)
 		if (!ask(conn, sql_still, PQgetvalue(others, 0, 0), &still, error))
 			return false;
 		*over = !still;
-		if (*over || now_ms() >= until)
+		if (*over || clock_ms() >= until)
 			return true;
 		rest(PAUSE_MIN);
 	}
