@@ -30,9 +30,8 @@ static void turn_away(struct bridge *bridge, int fd)
 	char head[HANDSHAKE_HEAD_MAX];
 	autobuf response = { 0 };
 	handshake_error(&response, 503, "Too many connections are being made, try again");
-	ssize_t n = recv(fd, head, sizeof(head), MSG_DONTWAIT);
-	n = send(fd, response.data, response.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	(void)n;
+	(void)recv(fd, head, sizeof(head), MSG_DONTWAIT);
+	(void)send(fd, response.data, response.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	(void)close(fd);
 	bounds_count(bridge, LIMIT_HANDSHAKES);
 }
