@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define NOW 1767225600
 
-static const struct auth_keys keys = { "test-api-key-1", NULL };
+/* Not the one that seeds are signed with. */
+static const struct auth_keys keys = { "fuzz-api-key-1", NULL };
 
 /* As the dispatcher does: false where no file is meant, or none may be called so. The key points into req. */
 static bool find_file(struct request *req, struct slice target, struct file_key *key)

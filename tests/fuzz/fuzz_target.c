@@ -139,9 +139,14 @@ static void check_route(const struct uri_path *path, enum method method)
 	assert(used == match.arg_count && (match.rest_from ? match.rest_from == segment : segment >= path->count));
 }
 
-/* The bridge sees the target behind the method: as itself, or it refuses the request. */
+/* The bridge sees the target behind the method: as itself, or it refuses the request. One with a blank or a line's end
+ * in it would be another request. */
 static void check_handshake(struct slice target)
 {
+	for (size_t i = 0; i < target.len; i++) {
+		if ((unsigned char)target.ptr[i] <= ' ')
+			return;
+	}
 	autobuf text = { 0 };
 	struct handshake hs = { 0 };
 	buf_add_str(&text, "GET ");
