@@ -1,8 +1,10 @@
 /* tar.c: writing and reading a workspace's archive with libarchive. */
 #include "tar.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <archive.h>
 #include <archive_entry.h>
@@ -40,11 +42,11 @@ static void hash_end(struct tar *t, char hex[TAR_HEX_SIZE])
 
 void tar_close(struct tar *t)
 {
-	if (t->archive && t->writing) {
-		/* Else what was broken off gets the end of an archive. */
-		(void)archive_write_fail(t->archive);
+	/* What was broken off gets no end of an archive. */
+	t->broken_off = true;
+	if (t->archive && t->writing)
 		(void)archive_write_free(t->archive);
-	} else if (t->archive)
+	else if (t->archive)
 		(void)archive_read_free(t->archive);
 	EVP_MD_CTX_free(t->hash);
 	free(t->name);
@@ -57,20 +59,42 @@ void tar_close(struct tar *t)
 
 static bool write_failed(struct tar *t, struct buf *error)
 {
-	const char *why = archive_error_string(t->archive);
+	const char *why = t->error ? strerror(t->error) : archive_error_string(t->archive);
 	buf_addf(error, "can't write the archive: %s", why ? why : "unknown error");
 	return false;
 }
 
+/* Never fails for libarchive, which then would neither end nor free what it has: written() tells. */
+static la_ssize_t write_block(struct archive *archive, void *arg, const void *data, size_t len)
+{
+	struct tar *t = arg;
+	(void)archive;
+	for (size_t done = 0; done < len && !t->broken_off;) {
+		ssize_t n = write(t->fd, (const char *)data + done, len - done);
+		if (n >= 0)
+			done += (size_t)n;
+		else if (errno != EINTR) {
+			t->error = errno;
+			t->broken_off = true;
+		}
+	}
+	return (la_ssize_t)len;
+}
+
+static bool written(struct tar *t, bool ok, struct buf *error)
+{
+	return (ok && !t->error) || write_failed(t, error);
+}
+
 bool tar_write_open(struct tar *t, int fd, struct buf *error)
 {
-	*t = (struct tar){ .archive = archive_write_new(), .writing = true };
+	*t = (struct tar){ .archive = archive_write_new(), .writing = true, .fd = fd };
 	if (!t->archive)
 		abort();
 	if (archive_write_set_format_pax_restricted(t->archive) != ARCHIVE_OK ||
 	    archive_write_set_bytes_per_block(t->archive, (int)BLOCK) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(t->archive, 1) != ARCHIVE_OK ||
-	    archive_write_open_fd(t->archive, fd) != ARCHIVE_OK)
+	    archive_write_open(t->archive, t, NULL, write_block, NULL) != ARCHIVE_OK)
 		return write_failed(t, error);
 	return true;
 }
@@ -94,7 +118,7 @@ bool tar_write_begin(struct tar *t, const char *name, int64_t size, struct buf *
 	archive_entry_set_size(entry, size);
 	archive_entry_set_mtime(entry, 0, 0);
 	hash_begin(t);
-	return archive_write_header(t->archive, entry) == ARCHIVE_OK || write_failed(t, error);
+	return written(t, archive_write_header(t->archive, entry) == ARCHIVE_OK, error);
 }
 
 bool tar_write(struct tar *t, struct slice data, struct buf *error)
@@ -107,7 +131,7 @@ bool tar_write(struct tar *t, struct slice data, struct buf *error)
 	}
 	hash_add(t, data.ptr, data.len);
 	t->rest -= (int64_t)data.len;
-	return archive_write_data(t->archive, data.ptr, data.len) == (la_ssize_t)data.len || write_failed(t, error);
+	return written(t, archive_write_data(t->archive, data.ptr, data.len) == (la_ssize_t)data.len, error);
 }
 
 bool tar_write_end(struct tar *t, char hex[TAR_HEX_SIZE], struct buf *error)
@@ -117,7 +141,7 @@ bool tar_write_end(struct tar *t, char hex[TAR_HEX_SIZE], struct buf *error)
 		return false;
 	}
 	hash_end(t, hex);
-	return archive_write_finish_entry(t->archive) == ARCHIVE_OK || write_failed(t, error);
+	return written(t, archive_write_finish_entry(t->archive) == ARCHIVE_OK, error);
 }
 
 bool tar_write_close(struct tar *t, struct buf *error)
@@ -126,8 +150,7 @@ bool tar_write_close(struct tar *t, struct buf *error)
 	autobuf sums = t->sums;
 	t->sums = (struct buf){ 0 };
 	return tar_write_begin(t, TAR_SUMS, (int64_t)sums.len, error) && tar_write(t, buf_slice(&sums), error) &&
-	       tar_write_end(t, hex, error) &&
-	       (archive_write_close(t->archive) == ARCHIVE_OK || write_failed(t, error));
+	       tar_write_end(t, hex, error) && written(t, archive_write_close(t->archive) == ARCHIVE_OK, error);
 }
 
 /* ---- reading ---- */

@@ -16,6 +16,9 @@ struct archive;
 struct tar {
 	struct archive *archive;
 	bool writing;
+	int fd;		 /* writing: where to */
+	int error;	 /* errno of the write that failed; 0: none did */
+	bool broken_off; /* nothing is written any more */
 	EVP_MD_CTX *hash;
 	char *name;	  /* of the entry that is under way */
 	int64_t size;	  /* its bytes */
@@ -24,7 +27,7 @@ struct tar {
 	struct buf given; /* reading: SHA256SUMS as the archive has it */
 };
 
-/* fd stays the caller's. */
+/* fd stays the caller's; *t stays where it is until tar_close(). */
 bool tar_write_open(struct tar *t, int fd, struct buf *error);
 /* An entry: begin, as many pieces as make up the size, end. hex gets its SHA-256. */
 bool tar_write_begin(struct tar *t, const char *name, int64_t size, struct buf *error);
