@@ -2,9 +2,9 @@
 // whose archive is the same file; and what is damaged is refused with nothing changed.
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chownSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { after, test } from "node:test";
 import { Room, bytes } from "../harness/files.mjs";
@@ -275,6 +275,15 @@ test("an export whose blobs are missing or damaged fails, and leaves no file", a
 	here.psql(`update app.file set blob = gen_random_uuid() where blob = '${id}'`);
 	assert.match((await from.cloud(["workspace", "export", "broken", file("broken")])).stderr, /can't open the blob/);
 	assert.ok(!existsSync(file("broken")));
+});
+
+test("an export to a full disk fails and says so", () => {
+	const [program, ...args] = from.command(["workspace", "export", SLUG]);
+	const full = openSync("/dev/full", "w");
+	const { status, stderr } = spawnSync(program, args, { stdio: ["ignore", full, "pipe"], cwd: "/", encoding: "utf8" });
+	closeSync(full);
+	assert.equal(status, 1, stderr);
+	assert.equal(stderr, "craft-cloud: can't write the archive: No space left on device\n");
 });
 
 test("delete needs --yes, tells its clients, and leaves nothing of the workspace", async () => {
