@@ -234,6 +234,7 @@ static void add_signer(const struct workspace_keys *keys, struct signers *s, con
 			PQgetisnull(row, 0, SEALED_EXPIRES) ? 0 : db_get_i64(row, 0, SEALED_EXPIRES);
 		return;
 	}
+	buf_wipe(text);
 	struct slice id = db_get(row, 0, SEALED_ID);
 	log_warn(request, "the workspace's key %.*s doesn't open with ENCRYPTION_KEY: its signatures can't be checked",
 		 (int)id.len, id.ptr);
