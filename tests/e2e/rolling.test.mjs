@@ -175,7 +175,7 @@ describe("with sockets of a service manager", () => {
 		const paths = sockets.map((socket) => path.join(server.runDir, socket));
 		const { code, stderr } = await script("down", ["--dir", server.dir, "--only", name], server.env);
 		assert.equal(code, 0, stderr);
-		const { user } = { user: process.getuid() === 0 ? ["setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups"] : [] };
+		const user = process.getuid() === 0 ? ["setpriv", "--reuid=www-data", "--regid=www-data", "--clear-groups"] : [];
 		manager = spawn("perl", [path.join(ROOT, "tests/harness/service_manager.pl"), "60000000", path.join(server.runDir, `${name}-notify`), ...paths, "--",
 			...user, "env", ...env, path.join(BUILD, program), "--config", path.join(server.dir, "conf/craft-agent-cloud.conf")], { stdio: ["pipe", "pipe", "ignore"] });
 		let rest = "";
