@@ -4,12 +4,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <archive.h>
 #include <archive_entry.h>
 
 #include "cleanup.h"
+#include "write_all.h"
 
 #define BLOCK ((size_t)64 << 10)
 #define MAX_SUMS ((int64_t)256 << 20)
@@ -69,14 +69,9 @@ static la_ssize_t write_block(struct archive *archive, void *arg, const void *da
 {
 	struct tar *t = arg;
 	(void)archive;
-	for (size_t done = 0; done < len && !t->broken_off;) {
-		ssize_t n = write(t->fd, (const char *)data + done, len - done);
-		if (n >= 0)
-			done += (size_t)n;
-		else if (errno != EINTR) {
-			t->error = errno;
-			t->broken_off = true;
-		}
+	if (!t->broken_off && !write_all(t->fd, slice_make(data, len))) {
+		t->error = errno;
+		t->broken_off = true;
 	}
 	return (la_ssize_t)len;
 }

@@ -16,6 +16,7 @@
 #include "tar.h"
 #include "utf8.h"
 #include "workspace_kinds.h"
+#include "write_all.h"
 
 #define CHUNK ((size_t)1 << 20)
 #define MAX_PART ((int64_t)1 << 30) /* PostgreSQL takes no value that is longer */
@@ -246,15 +247,9 @@ static bool fill_draft(struct import *m, struct blob_draft *draft, struct buf *e
 	do {
 		if (!tar_read(&m->tar, m->chunk, CHUNK, &n, error))
 			return false;
-		for (size_t done = 0; done < n;) {
-			ssize_t written = write(draft->fd, m->chunk + done, n - done);
-			if (written < 0 && errno == EINTR)
-				continue;
-			if (written <= 0) {
-				buf_addf(error, "can't write to BLOB_DIR: %s", strerror(errno));
-				return false;
-			}
-			done += (size_t)written;
+		if (!write_all(draft->fd, slice_make(m->chunk, n))) {
+			buf_addf(error, "can't write to BLOB_DIR: %s", strerror(errno));
+			return false;
 		}
 	} while (n > 0);
 	return true;

@@ -10,6 +10,7 @@
 #include "file_key.h"
 #include "log.h"
 #include "media_type.h"
+#include "write_all.h"
 
 #define BLOCK (256u << 10)     /* bytes read and written at once */
 #define WRITE_AHEAD (8u << 20) /* so many bytes are handed to the disk while the next ones come */
@@ -104,20 +105,12 @@ static enum status storage_failed(const struct request *req, enum blob_result re
 	return result == BLOB_FULL ? STATUS_STORAGE_FULL : STATUS_STORAGE_FAILED;
 }
 
-static enum status write_all(const struct request *req, int fd, const char *p, size_t n)
+static enum status write_block(const struct request *req, int fd, struct slice block)
 {
-	while (n) {
-		ssize_t done = write(fd, p, n);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done < 0)
-			return storage_failed(
-				req, errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? BLOB_FULL : BLOB_FAILED,
-				"writing an upload");
-		p += done;
-		n -= (size_t)done;
-	}
-	return STATUS_OK;
+	if (write_all(fd, block))
+		return STATUS_OK;
+	bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+	return storage_failed(req, full ? BLOB_FULL : BLOB_FAILED, "writing an upload");
 }
 
 /* The file that the blob becomes: nginx's, or a new one that the body is copied to. */
@@ -152,7 +145,7 @@ static enum status take_body(struct upload *u, struct body *body, struct digest 
 		if (!digest_add(digest, block, n))
 			return storage_failed(body->req, BLOB_FAILED, "hashing an upload");
 		if (copy)
-			status = write_all(body->req, u->draft.fd, block, n);
+			status = write_block(body->req, u->draft.fd, slice_make(block, n));
 		if (status != STATUS_OK)
 			return status;
 		u->size += n;

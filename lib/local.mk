@@ -38,5 +38,6 @@ lib_libcraft_a_SOURCES = \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \
 	lib/uuid.c lib/uuid.h \
-	lib/watch.c lib/watch.h
+	lib/watch.c lib/watch.h \
+	lib/write_all.c lib/write_all.h
 lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "lib/cleanup.h"
+#include "lib/write_all.h"
 
 const struct etc_host_path etc_host_paths[] = {
 	{ "alternatives", true },     { "fonts", true },      { "ld.so.cache", false }, { "localtime", false },
@@ -59,16 +60,7 @@ static bool write_file(int at, const char *name, struct slice text)
 	autoclose int fd = openat(at, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0 || fchmod(fd, 0644) < 0)
 		return false;
-	while (text.len > 0) {
-		ssize_t n = write(fd, text.ptr, text.len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return false;
-		text.ptr += n;
-		text.len -= (size_t)n;
-	}
-	return true;
+	return write_all(fd, text);
 }
 
 /* A value in quotes, as git-config(1) reads it. */

@@ -9,6 +9,7 @@
 
 #include "cleanup.h"
 #include "tool.h"
+#include "write_all.h"
 
 #define MAX_LINKS 40
 #define NEW_DIRECTORY 0777
@@ -64,17 +65,6 @@ static void make_parents(const char *path)
 			tool_fail_errno("make the directory", dir);
 		*slash = '/';
 	}
-}
-
-static bool write_all(int fd, struct slice bytes)
-{
-	while (bytes.len) {
-		ssize_t n = write(fd, bytes.ptr, bytes.len);
-		if (n < 0 && errno != EINTR)
-			return false;
-		bytes = n > 0 ? slice_make(bytes.ptr + n, bytes.len - (size_t)n) : bytes;
-	}
-	return true;
 }
 
 static mode_t usual_mode(void)
