@@ -61,6 +61,8 @@ void cli_close(PGconn **conn);
 /* Has the database our schema? False, too, when it can't be asked; *error says what to do. */
 bool cli_has_schema(PGconn *conn, struct buf *error);
 
+/* Appends why a statement failed: the server's sentence, or the connection's where there is none. */
+void cli_add_error(PGconn *conn, const PGresult *r, struct buf *error);
 /* Runs one statement with text parameters. NULL: it failed, and *error says why. The caller clears the result. */
 PGresult *cli_query(PGconn *conn, const char *sql, int params, const char *const *values, struct buf *error);
 /* The same when only success counts. */

@@ -43,14 +43,19 @@ void cli_clear(PGresult **result)
 	PQclear(*result);
 }
 
+void cli_add_error(PGconn *conn, const PGresult *r, struct buf *error)
+{
+	char line[512];
+	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
+	buf_add_str(error, text ? text : db_error_line(PQerrorMessage(conn), line, sizeof(line)));
+}
+
 PGresult *cli_query(PGconn *conn, const char *sql, int params, const char *const *values, struct buf *error)
 {
 	PGresult *r = PQexecParams(conn, sql, params, NULL, values, NULL, NULL, 0);
 	if (PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK)
 		return r;
-	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-	char line[512];
-	buf_add_str(error, text ? text : db_error_line(PQerrorMessage(conn), line, sizeof(line)));
+	cli_add_error(conn, r, error);
 	if (strcmp(db_sqlstate(r), INSUFFICIENT_PRIVILEGE) == 0)
 		buf_addf(error,
 			 ": it takes the rights of craft_daemon (DATABASE_URL), for migrate an owner's "

@@ -114,15 +114,14 @@ static int line_of(const struct buf *text, long position)
 /* "file:line: message", or the number of the statement where PostgreSQL names no position. */
 static void describe_error(struct step *s, const PGresult *r, const struct sql_file *file, int statement)
 {
-	char line[512];
-	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
 	const char *position = PQresultErrorField(r, PG_DIAG_STATEMENT_POSITION);
 	buf_addf(s->error, "%s/%s:", s->dir->path, file->name);
 	if (position)
 		buf_addf(s->error, "%d:", line_of(&file->text, strtol(position, NULL, 10)));
 	else
 		buf_addf(s->error, " statement %d:", statement);
-	buf_addf(s->error, " %s", text ? text : db_error_line(PQerrorMessage(s->conn), line, sizeof(line)));
+	buf_add_char(s->error, ' ');
+	cli_add_error(s->conn, r, s->error);
 	static const struct {
 		int field;
 		const char *title;
@@ -165,12 +164,10 @@ static bool run_file(struct step *s, struct sql_file *file)
 static bool run(struct step *s, const char *sql, int params, const char *const *values)
 {
 	autoresult *r = params ? PQexecParams(s->conn, sql, params, NULL, values, NULL, NULL, 0) : PQexec(s->conn, sql);
-	char line[512];
 	if (PQresultStatus(r) == PGRES_COMMAND_OK || PQresultStatus(r) == PGRES_TUPLES_OK)
 		return true;
 	note_state(s, r);
-	const char *text = PQresultErrorField(r, PG_DIAG_MESSAGE_PRIMARY);
-	buf_add_str(s->error, text ? text : db_error_line(PQerrorMessage(s->conn), line, sizeof(line)));
+	cli_add_error(s->conn, r, s->error);
 	return false;
 }
 
