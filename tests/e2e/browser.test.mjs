@@ -2,17 +2,15 @@
 // Authorization (so the preflight must be right), a WebSocket with ?apiKey=, a 4 MB conversation, live changes.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import http from "node:http";
 import path from "node:path";
 import { after, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launchChromium, noChromium as skip } from "../harness/chromium.mjs";
 import { makeHeader, makeMessages } from "../harness/conversation.mjs";
 import { startServer } from "../harness/server.mjs";
 import { connect } from "../harness/sync.mjs";
 
-const CHROMIUM = process.env.CRAFT_CHROMIUM ?? "/usr/bin/chromium";
-const skip = existsSync(CHROMIUM) || process.env.CI ? false : `no ${CHROMIUM}: apt-get install chromium`;
 const slug = "browser team";
 let server;
 let site;
@@ -147,19 +145,7 @@ after(async () => {
 if (!skip) {
 	server = await startServer({ bridges: 2 });
 	await serve();
-	browser = await chromium.launch({
-		executablePath: CHROMIUM,
-		args: [
-			"--no-sandbox",
-			"--disable-gpu",
-			"--disable-quic",
-			"--no-first-run",
-			"--disable-background-networking",
-			"--disable-component-update",
-			"--disable-sync",
-			"--ignore-certificate-errors",
-		],
-	});
+	browser = await launchChromium("--ignore-certificate-errors");
 	context = await browser.newContext({ ignoreHTTPSErrors: true });
 	a = await openPage();
 	b = await openPage();

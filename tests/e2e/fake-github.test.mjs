@@ -10,12 +10,10 @@ import https from "node:https";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launchChromium, noChromium } from "../harness/chromium.mjs";
 import { startGitHub, tokenId } from "../fakes/github.mjs";
 import { alive, waitFor } from "../harness/server.mjs";
 
-const CHROMIUM = process.env.CRAFT_CHROMIUM ?? "/usr/bin/chromium";
-const noChromium = existsSync(CHROMIUM) || process.env.CI ? false : `no ${CHROMIUM}: apt-get install chromium`;
 const CALLBACK = "http://127.0.0.1:9/oauth/github/callback";
 const TEN_MINUTES = 600_000;
 const github = await startGitHub({ tls: false, callbackUrl: CALLBACK, apiPath: "/api/v3" });
@@ -386,8 +384,7 @@ test("a person signs in, cancels, and consents in Chromium", { skip: noChromium 
 	});
 	await new Promise((resolve) => app.listen(0, "127.0.0.1", resolve));
 	secure.app.callbackUrl = `http://127.0.0.1:${app.address().port}/callback`;
-	const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic",
-		"--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+	const browser = await launchChromium();
 	try {
 		const page = await browser.newPage({ ignoreHTTPSErrors: true });
 		const back = (pattern) => page.waitForURL(pattern);

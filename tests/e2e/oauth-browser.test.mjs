@@ -3,17 +3,15 @@
 // a private repository.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launchChromium, noChromium as skip } from "../harness/chromium.mjs";
 import { APP_URI, CALLBACK, git, startRig } from "../harness/oauth.mjs";
 import { waitFor } from "../harness/server.mjs";
 
-const CHROMIUM = process.env.CRAFT_CHROMIUM ?? "/usr/bin/chromium";
-const skip = existsSync(CHROMIUM) || process.env.CI ? false : `no ${CHROMIUM}: apt-get install chromium`;
 const slug = "browser équipe";
 const repoKey = "alice/notes";
 const work = mkdtempSync(path.join(tmpdir(), "craft-oauth-browser-"));
@@ -37,8 +35,7 @@ if (!skip) {
 		response.end("<title>back in the program</title><h1>You can close this page.</h1>");
 	});
 	await new Promise((resolve) => program.listen(0, "127.0.0.1", resolve));
-	browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+	browser = await launchChromium();
 }
 
 // A browser of its own, with what it was told at each redirection: {url, status, location}.

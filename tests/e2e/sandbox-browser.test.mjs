@@ -2,17 +2,15 @@
 // own WebSocket, and a diff that is good for git apply.
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launchChromium, noChromium as skip } from "../harness/chromium.mjs";
 import { git } from "../harness/oauth.mjs";
 import { startSandboxRig } from "../harness/sandbox.mjs";
 import { answer, files, steps } from "../harness/story.mjs";
 
-const CHROMIUM = process.env.CRAFT_CHROMIUM ?? "/usr/bin/chromium";
-const skip = existsSync(CHROMIUM) || process.env.CI ? false : `no ${CHROMIUM}: apt-get install chromium`;
 const slug = "équipe 1";
 const repoKey = "alice/sums";
 const work = mkdtempSync(path.join(tmpdir(), "craft-sandbox-browser-"));
@@ -27,8 +25,7 @@ after(async () => {
 if (!skip) {
 	rig = await startSandboxRig({ slug });
 	await rig.addRepo(repoKey, files);
-	browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-		"--disable-background-networking", "--disable-component-update", "--disable-sync"] });
+	browser = await launchChromium();
 }
 
 // Runs in the page: all that a client does, with what a browser has.

@@ -6,14 +6,12 @@
 //	await files.close();
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import http from "node:http";
-import { chromium } from "playwright-core";
+import { launchChromium, noChromium } from "./chromium.mjs";
 import { startServer } from "./server.mjs";
 
-const CHROMIUM = process.env.CRAFT_CHROMIUM ?? "/usr/bin/chromium";
 /** Why there can't be a page; false: there can. */
-export const skip = existsSync(CHROMIUM) || process.env.CI ? false : `no ${CHROMIUM}: apt-get install chromium`;
+export const skip = noChromium;
 export const slug = "browser files";
 export const session = "chat #1";
 
@@ -249,22 +247,6 @@ window.ready = true;
 
 // ---- the browser ----
 
-function launch() {
-	return chromium.launch({
-		executablePath: CHROMIUM,
-		args: [
-			"--no-sandbox",
-			"--disable-gpu",
-			"--disable-quic",
-			"--no-first-run",
-			"--disable-background-networking",
-			"--disable-component-update",
-			"--disable-sync",
-			"--ignore-certificate-errors",
-		],
-	});
-}
-
 export class FilesPage {
 	/** server; page (Playwright's); origin of the site that served it; preflights (those that were made, "METHOD URL");
 	 *  media (requests of <video>, with what came of each); beacons (of scripts that ran); sent (what was uploaded, by
@@ -279,7 +261,7 @@ export class FilesPage {
 		try {
 			files.server = await startServer();
 			await files.#serve();
-			files.browser = await launch();
+			files.browser = await launchChromium("--ignore-certificate-errors");
 			files.context = await files.browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 1100 } });
 			files.page = await files.#openPage();
 			return files;
