@@ -153,6 +153,8 @@ descendants() {
 uses_dir() {
 	local -a look=(find "/proc/$1/fd" -lname "$DIR/*" -print -quit) user
 	[[ ! $("${look[@]}" 2>/dev/null) ]] || return 0
+	# Daemons with keys let nobody of their user look.
+	[[ $(cat "/proc/$1/comm" 2>/dev/null) != craft-* || -n $(find "/proc/$1/fd" -type l -print -quit 2>/dev/null) ]] || return 0
 	((EUID == 0)) && read -r -a user < <(stat -c '--reuid=%u --regid=%g' "/proc/$1" 2>/dev/null) &&
 		[[ $(setpriv "${user[@]}" --clear-groups "${look[@]}" 2>/dev/null) ]]
 }

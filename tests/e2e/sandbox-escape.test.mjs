@@ -82,7 +82,7 @@ test("no network but the gateway's three ports", async () => {
 test("the proxy lets nothing through to the host, to private networks and to metadata", async () => {
 	const { port } = rig.server;
 	for (const target of [`127.0.0.1:${port}`, `localhost:${port}`, "[::1]:22", "169.254.169.254:80", "metadata.google.internal:80",
-		"10.0.0.1:443", "192.168.1.1:80", "0x7f.1:22", "2130706433:22", "[::ffff:127.0.0.1]:22", "example.org:443"]) {
+		"10.0.0.1:443", "192.168.1.1:80", "0x7f.1:22", "2130706433:22", "[::ffff:127.0.0.1]:22", new URL(rig.anthropic.url).host, new URL(rig.github.url).host, "example.org:443"]) {
 		const answer = await sh(`exec 3<>/dev/tcp/127.0.0.1/3128; printf 'CONNECT ${target} HTTP/1.1\\r\\nHost: ${target}\\r\\n\\r\\n' >&3; timeout 10 head -n 1 <&3`);
 		assert.match(answer, /^HTTP\/1\.1 40[03]/, `${target}: ${answer}`);
 	}
