@@ -18,6 +18,40 @@ agent_program() {
 	printf '%s\n' "${SANDBOX_AGENT:-$ROOT/sandbox/agent/node_modules/@anthropic-ai/claude-code-linux-$machine/claude}"
 }
 
+# ---- patience: seconds of a machine of its own ----
+# Beside a load a second counts for less, so that slow isn't taken for dead; tests/harness/pace.mjs is the same for tests.
+
+declare -A patience_left=() patience_at=()
+cpus=$(nproc)
+
+# Sets uptime, in hundredths of a second.
+read_uptime() {
+	read -r uptime _ </proc/uptime
+	uptime=$((10#${uptime/./}))
+}
+
+# Sets slowness: how many times slower than alone things go at present, in percent: the tasks that run or wait, for each CPU.
+read_slowness() {
+	local load running
+	read -r load _ _ running _ </proc/loadavg
+	load=$((10#${load/./})) running=$((${running%%/*} * 100))
+	slowness=$(((load > running ? load : running) / cpus))
+	((slowness >= 100)) || slowness=100
+	((slowness <= 3200)) || slowness=3200
+}
+
+# be_patient WHAT SECONDS: begins to wait. patient WHAT: is some of it left? To be asked again and again.
+be_patient() {
+	read_uptime
+	patience_left[$1]=$(($2 * 100000)) patience_at[$1]=$uptime
+}
+patient() {
+	read_uptime
+	read_slowness
+	((patience_left[$1] -= (uptime - patience_at[$1]) * 100000 / slowness, patience_at[$1] = uptime))
+	((patience_left[$1] > 0))
+}
+
 # ---- the state directory ----
 
 # Sets DIR to the absolute path of $1, made when $2 is "create".
@@ -34,7 +68,8 @@ use_dir() {
 # Only one up or down works on a state directory at a time.
 lock_dir() {
 	exec 9>>"$DIR/lock" || die "can't write to $DIR: is it another user's?"
-	flock -w 120 9 || die "another script/up or script/down is at work on $DIR"
+	# That one has its own patience.
+	flock -w 1200 9 || die "another script/up or script/down is at work on $DIR"
 }
 
 unlock_dir() { exec 9>&-; }
@@ -93,6 +128,17 @@ recorded_names() {
 	done
 }
 
+# Sets ticks: the CPU time that the process $1 and its descendants have used, in hundredths of a second.
+read_ticks() {
+	local -a field
+	local pid
+	ticks=0
+	for pid in "$1" $(descendants "$1" | cut -d ' ' -f 1); do
+		read_stat "$pid" && ((ticks += field[11] + field[12] + field[13] + field[14]))
+	done
+	return 0
+}
+
 # Prints "PID START" of all descendants of $1.
 descendants() {
 	local child
@@ -137,11 +183,12 @@ still_living() {
 	done
 }
 
-# stop_recorded SIGNAL SECONDS NAME...: signals these, or what is left of one that has ended (the workers of an nginx
+# stop_recorded SIGNAL PATIENCE NAME...: signals these, or what is left of one that has ended (the workers of an nginx
 # whose master was killed), waits for them and their children, kills what stays.
 stop_recorded() {
-	local signal=$1 end=$((SECONDS + $2)) name pid left family=
+	local signal=$1 name pid left family=
 	local -a files=() pids
+	be_patient stop "$2"
 	shift 2
 	for name; do
 		[[ ! -e $DIR/pids/$name ]] || mv "$DIR/pids/$name" "$DIR/pids/$name.stopping"
@@ -157,7 +204,7 @@ stop_recorded() {
 		fi
 		[[ ${#pids[@]} == 0 ]] || kill -s "$signal" "${pids[@]}" 2>/dev/null || true
 	done
-	while left=$(still_living <<<"$family") && [[ $left ]] && ((SECONDS < end)); do sleep 0.05; done
+	while left=$(still_living <<<"$family") && [[ $left ]] && patient stop; do sleep 0.05; done
 	for pid in $left; do
 		printf 'process %s (%s) had to be killed\n' "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" >&2
 		kill -s KILL "$pid" 2>/dev/null || true

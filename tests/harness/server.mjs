@@ -19,15 +19,16 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { scanLogs } from "./logs.mjs";
+import { Patience } from "./pace.mjs";
 
 export const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../..");
 
 const running = new Set();
 
 /** Calls cond (may be async) until it returns something truthy, which is the result.
- *  deadline: milliseconds; what: for the error. A throwing cond counts as "not yet", its error is shown. */
+ *  deadline: milliseconds of a machine of its own (pace.mjs); what: for the error. A throwing cond counts as "not yet", its error is shown. */
 export async function waitFor(cond, { deadline = 10_000, every = 20, what = "the condition" } = {}) {
-	const end = Date.now() + deadline;
+	const patience = new Patience(deadline);
 	let last;
 	for (;;) {
 		try {
@@ -37,8 +38,8 @@ export async function waitFor(cond, { deadline = 10_000, every = 20, what = "the
 		} catch (error) {
 			last = error;
 		}
-		if (Date.now() > end)
-			throw new Error(`waited ${deadline} ms in vain for ${what}`, { cause: last });
+		if (patience.over)
+			throw new Error(`waited ${patience} in vain for ${what}`, { cause: last });
 		await new Promise((done) => setTimeout(done, every));
 	}
 }
