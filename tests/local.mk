@@ -84,6 +84,7 @@ unit_tests = \
 	tests/unit/test_sandbox_gate \
 	tests/unit/test_sandbox_git \
 	tests/unit/test_sandbox_git_patch \
+	tests/unit/test_sandbox_etc \
 	tests/unit/test_sandbox_instance \
 	tests/unit/test_sandbox_kill \
 	tests/unit/test_sandbox_launch \
@@ -222,6 +223,8 @@ tests_unit_test_sandbox_git_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_patch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_patch_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_etc_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_etc_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags)
