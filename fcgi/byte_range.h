@@ -6,8 +6,8 @@
 #include "buf.h"
 
 enum byte_range_result {
-	BYTE_RANGE_ALL,	 /* none was asked for, or nothing that we know: everything is to be sent */
-	BYTE_RANGE_PART, /* *first to *last are to be sent, with 206 */
+	BYTE_RANGE_ALL,	  /* none was asked for, or nothing that we know: everything is to be sent */
+	BYTE_RANGE_PART,  /* *first to *last are to be sent, with 206 */
 	BYTE_RANGE_BEYOND /* it lies behind the last byte: 416 */
 };
 

@@ -51,7 +51,8 @@ static void add_validators(const struct download *d, struct response *res)
 	http_date_format(d->modified, date);
 	response_header(res, HEADER_ETAG, buf_slice(&tag));
 	response_header(res, HEADER_LAST_MODIFIED, slice_of(date));
-	/* Another client may replace or delete it at any time, and a key be revoked: asked each time, answered with 304. */
+	/* Another client may replace or delete it at any time, and a key be revoked: asked each time, answered with
+	 * 304. */
 	response_header(res, HEADER_CACHE_CONTROL, SLICE_LIT("private, no-cache"));
 }
 

@@ -1,5 +1,6 @@
-/* http_header.h: the header fields that craft-fcgi reads and sends, in one table. Whoever reads or sends one names it by its
- * row, so what nginx tells browsers (Access-Control-Allow-Headers, -Expose-Headers) can be held against the table. */
+/* http_header.h: the header fields that craft-fcgi reads and sends, in one table. Whoever reads or sends one names it
+ * by its row, so what nginx tells browsers (Access-Control-Allow-Headers, -Expose-Headers) can be held against the
+ * table. */
 #ifndef CRAFT_FCGI_HTTP_HEADER_H
 #define CRAFT_FCGI_HTTP_HEADER_H
 

@@ -28,6 +28,8 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/http_date.c fcgi/http_date.h \
 	fcgi/http_header.c fcgi/http_header.h \
 	fcgi/kept.c fcgi/kept.h \
+	fcgi/key_directory.c fcgi/key_directory.h \
+	fcgi/media_guess.c fcgi/media_guess.h \
 	fcgi/media_type.c fcgi/media_type.h \
 	fcgi/oauth.c \
 	fcgi/oauth_token.c fcgi/oauth_token.h \

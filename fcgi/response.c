@@ -52,7 +52,8 @@ static bool put(struct response *r, struct slice head, struct slice body)
 	return !r->gone;
 }
 
-/* What nothing else is known of may neither be kept nor be shown again when it is another: errors that end, lists, links. */
+/* What nothing else is known of may neither be kept nor be shown again when it is another: errors that end, lists,
+ * links. */
 static void end_headers(struct response *r)
 {
 	if (!r->caching)

@@ -14,16 +14,16 @@
 
 struct response {
 	FCGX_Request *fcgi;
-	bool head;	/* bodies are not sent */
-	bool has_input; /* a body may come over the connection */
-	bool sent;	/* some of it is out */
-	bool gone;	/* nginx doesn't take any more */
-	bool measured;	/* its length is in the headers */
-	bool caching;	/* a Cache-Control is there */
+	bool head;	     /* bodies are not sent */
+	bool has_input;	     /* a body may come over the connection */
+	bool sent;	     /* some of it is out */
+	bool gone;	     /* nginx doesn't take any more */
+	bool measured;	     /* its length is in the headers */
+	bool caching;	     /* a Cache-Control is there */
 	const char *unclean; /* a header that had a control byte; else NULL */
-	int http;	/* 0: not begun */
-	int refusal;	/* what nginx is to tell the client in our place; else 0 */
-	uint64_t bytes; /* of the body */
+	int http;	     /* 0: not begun */
+	int refusal;	     /* what nginx is to tell the client in our place; else 0 */
+	uint64_t bytes;	     /* of the body */
 	struct buf headers, block;
 	size_t keep;		   /* 0: the body isn't collected; else bytes of it at most */
 	struct buf kept, kept_tag; /* all of it so far, and its ETag's text */

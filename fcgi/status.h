@@ -10,7 +10,7 @@ enum status {
 	STATUS_UNAUTHORIZED,
 	STATUS_TOO_MANY_ATTEMPTS, /* with a wrong key */
 	STATUS_BAD_SIGNATURE,
-	STATUS_UNCHECKED, /* neither good nor bad is known of a key or a signature */
+	STATUS_UNCHECKED,	/* neither good nor bad is known of a key or a signature */
 	STATUS_OTHER_WORKSPACE, /* of a workspace's key, as the next two */
 	STATUS_READ_ONLY,
 	STATUS_KEY_RATE, /* the text is the request's own `detail` */

@@ -9,6 +9,7 @@
 #include "database.h"
 #include "file_key.h"
 #include "log.h"
+#include "media_guess.h"
 #include "media_type.h"
 #include "write_all.h"
 
@@ -32,16 +33,16 @@ static enum status too_large(struct request *req)
 
 static enum status wanted_digests(struct request *req, struct digest_wanted *wanted)
 {
-	const char *bad =
-		digest_wanted_parse(wanted, request_header(req, HEADER_REPR_DIGEST),
-				    request_header(req, HEADER_CONTENT_DIGEST), request_header(req, HEADER_CONTENT_MD5));
+	const char *bad = digest_wanted_parse(wanted, request_header(req, HEADER_REPR_DIGEST),
+					      request_header(req, HEADER_CONTENT_DIGEST),
+					      request_header(req, HEADER_CONTENT_MD5));
 	return bad ? request_bad_field(req, "Invalid %s header", bad) : STATUS_OK;
 }
 
 struct slice upload_media_type(const struct request *req)
 {
 	struct slice type = request_header(req, HEADER_CONTENT_TYPE);
-	return type.len ? type : SLICE_LIT(MEDIA_TYPE_DEFAULT);
+	return type.len ? type : slice_of(media_guess(file_key_of(req).name));
 }
 
 static enum status check_headers(struct request *req)
