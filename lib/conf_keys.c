@@ -74,7 +74,7 @@ const struct conf_key conf_keys[] = {
 	{ "SANDBOX_DIR", DIRECTORY, BOX, 0, AT(sandbox_dir), "/var/lib/craft-agent-cloud/sandboxes", 1, 1000, "directory of the sandboxes' files and the cache of repositories; one daemon's own" },
 	{ "SANDBOX_METRICS_LISTEN", LISTEN, BOX, 0, AT(sandbox_metrics_listen), NULL, 1, 107, "the same as FCGI_METRICS_LISTEN for craft-sandboxd" },
 	{ "SANDBOX_LIBEXEC", DIRECTORY, BOX, 0, AT(sandbox_libexec), PKGLIBEXECDIR, 1, 1000, "directory of craft-box, craft-sandbox-launch and craft-sandbox-gateway" },
-	{ "SANDBOX_AGENT", REGULAR_FILE, BOX, 0, AT(sandbox_agent), "/usr/local/bin/claude", 1, 4000, "Claude Code's program (npm: @anthropic-ai/claude-code)" },
+	{ "SANDBOX_AGENT", REGULAR_FILE, BOX | CONF_ADMIN, 0, AT(sandbox_agent), "/usr/local/bin/claude", 1, 4000, "Claude Code's program (npm: @anthropic-ai/claude-code)" },
 	{ "SANDBOX_MAX", COUNT, BOX, 0, AT(sandbox_max), "20", 1, 1000, "sandboxes that this host runs at once" },
 	{ "SANDBOX_WORKSPACE_MAX", COUNT, CONF_FCGI, 0, AT(sandbox_workspace_max), "10", 1, 1000000, "sandboxes that one workspace may have at once" },
 	{ "SANDBOX_IDLE_TIMEOUT", COUNT, SERVING, 0, AT(sandbox_idle_timeout), "1800", 1, 31536000, "seconds without a heartbeat, a message or running work after which a sandbox ends" },

@@ -15,12 +15,14 @@ lib_libcraft_a_SOURCES = \
 	lib/conf_value.c lib/conf_value.h \
 	lib/db.c lib/db.h \
 	lib/db_watch.c lib/db_watch.h \
+	lib/deb_version.c lib/deb_version.h \
 	lib/git_ref.c lib/git_ref.h \
 	lib/github_token.c lib/github_token.h \
 	lib/header.c lib/header.h \
 	lib/json.c lib/json.h lib/json_scan.h \
 	lib/json_check.c \
 	lib/json_merge.c \
+	lib/known_holes.c lib/known_holes.h \
 	lib/listen.c lib/listen.h \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
@@ -31,6 +33,7 @@ lib_libcraft_a_SOURCES = \
 	lib/orphans.c lib/orphans.h \
 	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \
+	lib/run_read.c lib/run_read.h \
 	lib/seal.c lib/seal.h \
 	lib/secrecy.c lib/secrecy.h \
 	lib/startup.c lib/startup.h \

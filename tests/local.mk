@@ -46,6 +46,7 @@ unit_tests = \
 	tests/unit/test_base64 \
 	tests/unit/test_client_key \
 	tests/unit/test_clock \
+	tests/unit/test_deb_version \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_deflate \
@@ -136,6 +137,8 @@ tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_clock_LDADD = $(unit_ldadd)
+tests_unit_test_deb_version_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_deb_version_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = $(unit_ldadd)
 tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
