@@ -6,7 +6,7 @@
 
 /* DIRECTORY: an absolute path that nginx's configuration can hold in quotes. REGULAR_FILE: an absolute path.
  * ORIGIN: http(s)://host[:port]. BASE_URL: the same with a path. LISTEN: a unix socket's path or ADDRESS:PORT. SECRET:
- * never shown. KEY: a secret of printable characters. HEX_KEY: a secret of 32 bytes in hex. */
+ * never shown. PROXY_URL: http(s)://[user[:password]@]host:port, a secret. KEY: a secret of printable characters. HEX_KEY: a secret of 32 bytes in hex. */
 enum conf_type {
 	TEXT,
 	DIRECTORY,
@@ -15,6 +15,7 @@ enum conf_type {
 	BASE_URL,
 	LISTEN,
 	SECRET,
+	PROXY_URL,
 	KEY,
 	HEX_KEY,
 	COUNT,

@@ -17,6 +17,8 @@ lib_libcraft_a_SOURCES = \
 	lib/db_watch.c lib/db_watch.h \
 	lib/deb_version.c lib/deb_version.h \
 	lib/git_ref.c lib/git_ref.h \
+	lib/github.c lib/github.h \
+	lib/github_call.c lib/github_call.h \
 	lib/github_token.c lib/github_token.h \
 	lib/header.c lib/header.h \
 	lib/json.c lib/json.h lib/json_scan.h \
@@ -33,6 +35,7 @@ lib_libcraft_a_SOURCES = \
 	lib/orphans.c lib/orphans.h \
 	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \
+	lib/proxy.c lib/proxy.h \
 	lib/run_read.c lib/run_read.h \
 	lib/seal.c lib/seal.h \
 	lib/secrecy.c lib/secrecy.h \
@@ -44,4 +47,4 @@ lib_libcraft_a_SOURCES = \
 	lib/uuid.c lib/uuid.h \
 	lib/watch.c lib/watch.h \
 	lib/write_all.c lib/write_all.h
-lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS)
+lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(CURL_CFLAGS) $(XXHASH_CFLAGS)

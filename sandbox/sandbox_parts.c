@@ -109,6 +109,8 @@ static void on_gateway_event(void *user, const struct gateway_event *event)
 {
 	struct sandbox *sb = user;
 	autobuf body = { 0 };
+	if (event->refused)
+		(void)credential_ask_other(&sb->credential);
 	if (!event->allowed)
 		counter_add(&sb->daemon->counts->egress_refused, event->times);
 	if (event->allowed || sb->state != SANDBOX_READY)
@@ -127,25 +129,36 @@ static void on_gateway_end(void *user, int exit_code)
 	sandbox_ask_credential(sb);
 }
 
+static struct slice text_of(const struct buf *b)
+{
+	return b->len ? buf_slice(b) : SLICE_LIT("");
+}
+
 static bool start_gateway(struct sandbox *sb, struct buf *error)
 {
 	struct gateway_options options = { .conf = &sb->daemon->conf,
 					   .instance = &sb->instance,
 					   .request = sb->request,
 					   .repo_key = sb->repo_key,
-					   .git_token = buf_slice(&sb->token),
+					   .git_token = text_of(&sb->credential.token.access),
 					   .on_event = on_gateway_event,
 					   .on_end = on_gateway_end,
 					   .user = sb };
 	sb->gateway = gateway_start(sb->daemon->loop, &options, error);
-	buf_wipe(&sb->token);
+	github_token_free(&sb->credential.token);
 	return sb->gateway != NULL;
 }
 
-void parts_restart_gateway(struct sandbox *sb)
+void parts_renew_token(struct sandbox *sb, bool usable)
 {
 	autobuf error = { 0 };
-	if (sb->gateway || start_gateway(sb, &error))
+	if (sb->gateway && usable)
+		gateway_set_git_token(sb->gateway, text_of(&sb->credential.token.access));
+	if (sb->gateway) {
+		github_token_free(&sb->credential.token);
+		return;
+	}
+	if (start_gateway(sb, &error))
 		return;
 	log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&error));
 	sandbox_end(sb, "crash", NULL, false);
