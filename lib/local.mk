@@ -34,6 +34,7 @@ lib_libcraft_a_SOURCES = \
 	lib/seal.c lib/seal.h \
 	lib/startup.c lib/startup.h \
 	lib/sweep.c lib/sweep.h \
+	lib/table_hash.c lib/table_hash.h \
 	lib/tally.c lib/tally.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \
