@@ -1,5 +1,6 @@
-/* test_chosen_names.c: names that were chosen to lie in one place of a table cost no more than others. They are made by
- * computing XXH3-64 of 8 bytes backwards, which is what an attacker of an unkeyed table does. */
+/* test_chosen_names.c: texts chosen against XXH3. Names that were chosen to lie in one place of a table cost no more
+ * than others. They are made by computing XXH3-64 of 8 bytes backwards, which is what an attacker of an unkeyed table
+ * does. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -153,11 +154,28 @@ static void finding(void **state)
 	expect_alike(map_seconds);
 }
 
+/* What tests/e2e/lossless.test.mjs stores one after the other. */
+static void these_texts_have_one_xxh3(void **state)
+{
+	static const char *const twins[][2] = {
+		{ "{\"id\":\"m1\",\"text\":\"659ef3ebd94bd431\"}", "{\"id\":\"m1\",\"text\":\"e7bf29a0f7863c89\"}" },
+		{ "labels:save{\"version\":1,\"labels\":[\"5489d72fb468698f\"]}",
+		  "labels:save{\"version\":1,\"labels\":[\"74b62a0c05831a44\"]}" },
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(twins) / sizeof(*twins); i++) {
+		assert_string_not_equal(twins[i][0], twins[i][1]);
+		assert_true(XXH3_64bits(twins[i][0], strlen(twins[i][0])) ==
+			    XXH3_64bits(twins[i][1], strlen(twins[i][1])));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(merging),
 		cmocka_unit_test(finding),
+		cmocka_unit_test(these_texts_have_one_xxh3),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, setup, NULL);
