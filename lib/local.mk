@@ -32,6 +32,7 @@ lib_libcraft_a_SOURCES = \
 	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \
 	lib/seal.c lib/seal.h \
+	lib/secrecy.c lib/secrecy.h \
 	lib/sha256.c lib/sha256.h \
 	lib/startup.c lib/startup.h \
 	lib/sweep.c lib/sweep.h \

@@ -10,6 +10,7 @@
 
 import { Line } from "./oracle_line.mjs";
 import { Ops } from "./oracle_ops.mjs";
+import { slowness } from "./pace.mjs";
 
 const UNKNOWN = /outcome is unknown|unknown whether/;
 const APPLIED = /^This change was applied, but/;
@@ -75,7 +76,7 @@ class SocketWriter extends Writer {
 
 	tick() {
 		const oldest = this.sent[0];
-		if (oldest && Date.now() - oldest.sentAt > this.patience) {
+		if (oldest && Date.now() - oldest.sentAt > this.patience * slowness()) {
 			this.timeouts++;
 			this.line.drop();
 			return;
