@@ -83,6 +83,7 @@ test("refusals keep their place among what else is asked, and stop nobody", asyn
 test("a header that is larger already is read, changed and saved as long as it doesn't grow", async (t) => {
 	const { slug, client, header, act } = await room(t);
 	server.psql(`select api.session_create('${slug}', 's', json_build_object('id', 's', 'flag', 0, 'pad', repeat('x', ${2 * MB})))`);
+	await client.waitFor(1);
 	assert.equal((await header("s")).pad.length, 2 * MB);
 	assert.equal((await client.ok("session:updateMeta", { sessionId: "s", updates: { flag: 1 } })).flag, 1);
 	assert.match((await client.call("session:updateMeta", { sessionId: "s", updates: { flag: 100 } })).error, BYTES);
