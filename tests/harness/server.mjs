@@ -12,7 +12,7 @@
 // Environment of a whole run: CRAFT_BUILD_DIR (another configured build, such as one with sanitizers),
 // CRAFT_WRAPPER (put before the daemons, such as valgrind), CRAFT_KEEP=1 (leave the directories behind).
 
-import { execFile, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, chmodSync } from "node:fs";
 import https from "node:https";
 import { tmpdir } from "node:os";
@@ -189,6 +189,12 @@ export class Server {
 			execFile("psql", this.#psqlArguments(sql, role), psqlOptions(),
 				(error, stdout, stderr) => (error ? reject(new Error(`psql: ${stderr}`)) : resolve(psqlRows(stdout))));
 		});
+	}
+
+	/** One connection: write(sql), whose results nobody sees, and end(). */
+	openPsql() {
+		const child = spawn("psql", ["-Xq", "-h", this.pgHost, "-U", "postgres", "-d", "craft"], { ...psqlOptions(), stdio: ["pipe", "ignore", "inherit"] });
+		return { write: (sql) => child.stdin.write(`${sql}\n`), end: () => new Promise((ended) => { child.on("exit", ended).stdin.end(); }) };
 	}
 
 	#psqlArguments(sql, role) {
