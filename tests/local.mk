@@ -11,6 +11,7 @@ EXTRA_DIST += build-aux/tap-driver.sh tests/deb tests/e2e tests/fakes tests/gold
 # The parts of the daemons that work on bytes only; `make fuzz` takes them too.
 check_LIBRARIES += tests/libpure.a
 tests_libpure_a_SOURCES = \
+	fcgi/byte_range.c fcgi/byte_range.h \
 	fcgi/digest.c fcgi/digest.h \
 	fcgi/file_name.c fcgi/file_name.h \
 	fcgi/http_date.c fcgi/http_date.h \
@@ -47,12 +48,14 @@ unit_tests = \
 	tests/unit/test_agent_line \
 	tests/unit/test_api_key \
 	tests/unit/test_base64 \
+	tests/unit/test_chosen_names \
 	tests/unit/test_client_key \
 	tests/unit/test_clock \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_deflate \
 	tests/unit/test_fcgi_answer_cache \
+	tests/unit/test_fcgi_byte_range \
 	tests/unit/test_fcgi_digest \
 	tests/unit/test_fcgi_etag \
 	tests/unit/test_fcgi_file_name \
@@ -88,6 +91,7 @@ unit_tests = \
 	tests/unit/test_sandbox_gate \
 	tests/unit/test_sandbox_git \
 	tests/unit/test_sandbox_git_patch \
+	tests/unit/test_sandbox_etc \
 	tests/unit/test_sandbox_instance \
 	tests/unit/test_sandbox_kill \
 	tests/unit/test_sandbox_launch \
@@ -106,7 +110,7 @@ TESTS += $(unit_tests)
 else
 TESTS += tests/unit/no-cmocka.sh
 endif
-EXTRA_DIST += tests/unit/no-cmocka.sh
+EXTRA_DIST += tests/unit/no-cmocka.sh tests/unit/child.h tests/unit/pace.h
 
 frame_stream = tests/unit/frame_stream.h
 
@@ -133,6 +137,8 @@ tests_unit_test_api_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_api_key_LDADD = $(unit_ldadd)
 tests_unit_test_base64_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base64_LDADD = $(unit_ldadd)
+tests_unit_test_chosen_names_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_chosen_names_LDADD = $(unit_ldadd)
 tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)
@@ -173,6 +179,8 @@ tests_unit_test_fcgi_routes_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_routes_LDADD = $(fcgi_unit_ldadd)
 tests_unit_test_fcgi_unescape_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_unescape_LDADD = $(fcgi_unit_ldadd)
+tests_unit_test_fcgi_byte_range_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_byte_range_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_digest_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_digest_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_file_name_CPPFLAGS = $(fcgi_unit_cppflags)
@@ -226,6 +234,8 @@ tests_unit_test_sandbox_git_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_patch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_patch_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_etc_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_etc_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags)
@@ -248,13 +258,13 @@ tests_unit_test_gateway_dial_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getaddrinfo,--wr
 
 # Starts a gateway as the daemon does, for tests/e2e/gateway*.test.mjs.
 noinst_PROGRAMS += tests/gateway_driver
-tests_gateway_driver_SOURCES = tests/gateway_driver.c tests/driver.c tests/driver.h
+tests_gateway_driver_SOURCES = tests/gateway_driver.c tests/uids.h tests/driver.c tests/driver.h
 tests_gateway_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(UV_CFLAGS)
 tests_gateway_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS)
 
 # An agent in a box, as the daemon has it, for tests/e2e/agent.test.mjs.
 noinst_PROGRAMS += tests/agent_driver
-tests_agent_driver_SOURCES = tests/agent_driver.c tests/driver.c tests/driver.h
+tests_agent_driver_SOURCES = tests/agent_driver.c tests/uids.h tests/driver.c tests/driver.h
 tests_agent_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(UV_CFLAGS)
 tests_agent_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(SECCOMP_LIBS)
 
