@@ -205,7 +205,7 @@ void host_notified(void *user, const char *payload)
 
 /* ---- the start ---- */
 
-/* All clients of a sandbox hear of its tasks and tools: who asked may have come back under another name. */
+/* All clients of a sandbox hear of its tasks, whose lines they have seen. */
 static void say_lost(struct sandbox *sb, struct slice client, struct slice kind, struct slice tool_id)
 {
 	static const char text[] = "The sandbox server was restarted; what ran was ended";
@@ -218,7 +218,7 @@ static void say_lost(struct sandbox *sb, struct slice client, struct slice kind,
 				    &(struct tool_result){ .id = tool_id, .error = slice_of(text), .exit_code = -1 });
 	else
 		message_error(&body, text);
-	sandbox_say(sb, slice_eq_str(kind, "diff") ? name : NULL, &body);
+	sandbox_say(sb, slice_eq_str(kind, "execute") ? NULL : name, &body);
 }
 
 static void on_lost_jobs(void *user, const PGresult *r)

@@ -110,7 +110,7 @@ static void say_failure(struct job *job, const char *text)
 		message_tool_result(&body, &(struct tool_result){ .id = buf_slice(&job->tool_id),
 								  .error = slice_of(text),
 								  .exit_code = -1 });
-		sandbox_say(job->sandbox, NULL, &body);
+		sandbox_say(job->sandbox, job->client, &body);
 	} else if (job->started && job->kind == JOB_EXECUTE) {
 		/* All have seen its lines. */
 		sandbox_say_error(job->sandbox, NULL, text);
@@ -138,12 +138,14 @@ void job_drop(struct job *job, const char *outcome, const char *text)
 
 /* ---- cancel ---- */
 
-static struct job *find_tool(struct sandbox *sb, struct slice id)
+/* Ids are their client's: another one may use the same. */
+static struct job *find_tool(struct sandbox *sb, const char *client, struct slice id)
 {
 	struct job *job;
 	TAILQ_FOREACH(job, &sb->jobs, link)
 	{
-		if (job->kind == JOB_TOOL && !job->ended && slice_eq(buf_slice(&job->tool_id), id))
+		if (job->kind == JOB_TOOL && !job->ended && strcmp(job->client, client) == 0 &&
+		    slice_eq(buf_slice(&job->tool_id), id))
 			return job;
 	}
 	return NULL;
@@ -164,7 +166,7 @@ static void cancel_start(struct job *job)
 {
 	struct sandbox *sb = job->sandbox;
 	bool tool = job->tool_id.len > 0;
-	struct job *target = tool ? find_tool(sb, buf_slice(&job->tool_id)) : find_task(sb);
+	struct job *target = tool ? find_tool(sb, job->client, buf_slice(&job->tool_id)) : find_task(sb);
 	if (!target) {
 		job_fail(job, "failure", tool ? "No tool with that id is running" : "No task is running");
 		return;

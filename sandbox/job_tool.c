@@ -90,7 +90,7 @@ static void on_exit_(void *user, int exit_code, bool timed_out)
 							  .output = buf_slice(&job->output),
 							  .error = buf_slice(&why),
 							  .exit_code = exit_code });
-	sandbox_say(job->sandbox, NULL, &body);
+	sandbox_say(job->sandbox, job->client, &body);
 	job_end(job, outcome_of(job, exit_code), exit_code, bytes);
 }
 

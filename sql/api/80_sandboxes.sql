@@ -43,7 +43,7 @@ begin
 	), over as (
 		update app.sandbox_job j set ended_at = clock_timestamp(), outcome = p_outcome, payload = null
 		from mine m where j.id = m.id
-		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
+		returning j.id, case when j.kind <> 'execute' or j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
 	)
 	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
 	if p_last is not null then
