@@ -10,7 +10,8 @@ const repoKey = "alice/notes";
 let rig, sandbox;
 
 before(async () => {
-	rig = await startSandboxRig();
+	// As much as that is sent in pieces.
+	rig = await startSandboxRig({ env: { SANDBOX_OUTPUT_MAX: "60M" } });
 	await rig.addRepo(repoKey, { "a.txt": "one\ntwo\nthree\n", "sub/b.js": "let x = 1;\n" });
 	sandbox = await rig.ready(repoKey);
 });
