@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "log.h"
+#include "secrecy.h"
 #include "sweep.h"
 
 #define DEFAULT_SQL_DIR PKGDATADIR "/sql"
@@ -399,6 +400,7 @@ static int run_line(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	secrecy_keep();
 	log_init("craft-cloud");
 	int code = run_line(argc, argv);
 	/* A full disk or a closed pipe may not pass for success. */

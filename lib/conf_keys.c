@@ -92,7 +92,7 @@ const struct conf_key conf_keys[] = {
 	{ "SANDBOX_DISK", SIZE, BOX, 0, AT(sandbox_disk), "4G", 0, 1ll << 44, "disk space of one sandbox; 0: no limit" },
 	{ "SANDBOX_PIDS", COUNT, BOX, 0, AT(sandbox_pids), "512", 16, 1000000, "processes and threads of one sandbox" },
 	{ "SANDBOX_UID_BASE", COUNT, BOX, 0, AT(sandbox_uid_base), "700000", 1000, 4000000000, "first of SANDBOX_MAX + 2 user ids that belong to nobody else, for a daemon that is root" },
-	{ "SANDBOX_EGRESS", TEXT, BOX, 0, AT(sandbox_egress), NULL, 1, 8000, "hosts (host, host:port, *.domain), with spaces between them, that sandboxes may reach besides the model API and GITHUB_URL" },
+	{ "SANDBOX_EGRESS", TEXT, BOX, 0, AT(sandbox_egress), NULL, 1, 8000, "hosts (host, host:port, *.domain), with spaces between them, that sandboxes may reach besides the model API and their repository" },
 	{ "SANDBOX_PERMISSION_MODE", TEXT, BOX, 0, AT(sandbox_permission_mode), "bypassPermissions", 1, 64, "Claude Code's permission mode: bypassPermissions, acceptEdits, plan, default or dontAsk" },
 	{ "SANDBOX_REQUIRE", TEXT, BOX, 0, AT(sandbox_require), "user-namespace pid-namespace network-namespace seccomp read-only-root", 1, 1000, "protections, with spaces between them, without which the daemon refuses to start, or none; it logs those in force" },
 };

@@ -32,6 +32,7 @@ lib_libcraft_a_SOURCES = \
 	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \
 	lib/seal.c lib/seal.h \
+	lib/secrecy.c lib/secrecy.h \
 	lib/startup.c lib/startup.h \
 	lib/sweep.c lib/sweep.h \
 	lib/tally.c lib/tally.h \

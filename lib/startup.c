@@ -6,6 +6,7 @@
 
 #include "log.h"
 #include "notify.h"
+#include "secrecy.h"
 
 #define EXIT_USAGE 2
 
@@ -73,6 +74,7 @@ static bool load(const struct startup *s, const char *path, struct conf *conf)
 bool startup(const struct startup *s, int argc, char **argv, struct conf *conf, int *status)
 {
 	const char *path = NULL;
+	secrecy_keep();
 	log_init(s->name);
 	enum mode mode = read_options(s, argc, argv, &path);
 	*status = 0;

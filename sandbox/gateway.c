@@ -277,23 +277,37 @@ static bool tell_setup(const struct gateway *g, const struct gateway_options *o)
 
 /* ---- its start ---- */
 
+static void warn_of_reserved(const struct allow_list *list)
+{
+	autobuf named = { 0 };
+	allow_list_reserved_named(list, &named);
+	if (named.len)
+		log_warn(NULL,
+			 "SANDBOX_EGRESS names %s: sandboxes reach the model's API or the git host past the sockets "
+			 "that "
+			 "look at what is asked, with credentials of their own making",
+			 buf_cstr(&named));
+}
+
 bool gateway_check(const struct conf *conf, struct buf *error)
 {
 	struct allow_list list = { 0 };
 	autobuf about = { 0 };
 	const char *key = "ANTHROPIC_BASE_URL";
-	bool good = allow_list_add_url(&list, conf->anthropic_base_url, &about);
+	bool good = allow_list_reserve_url(&list, conf->anthropic_base_url, &about);
 	if (good) {
 		key = "GITHUB_URL";
-		good = allow_list_add_url(&list, conf->github_url, &about);
+		good = allow_list_reserve_url(&list, conf->github_url, &about);
 	}
 	if (good) {
 		key = "SANDBOX_EGRESS";
 		good = allow_list_add(&list, text_of(conf->sandbox_egress), &about);
 	}
-	allow_list_free(&list);
-	if (!good)
+	if (good)
+		warn_of_reserved(&list);
+	else
 		buf_addf(error, "%s: %s", key, buf_cstr(&about));
+	allow_list_free(&list);
 	return good;
 }
 

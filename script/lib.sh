@@ -18,6 +18,40 @@ agent_program() {
 	printf '%s\n' "${SANDBOX_AGENT:-$ROOT/sandbox/agent/node_modules/@anthropic-ai/claude-code-linux-$machine/claude}"
 }
 
+# ---- patience: seconds of a machine of its own ----
+# Beside a load a second counts for less, so that slow isn't taken for dead; tests/harness/pace.mjs is the same for tests.
+
+declare -A patience_left=() patience_at=()
+cpus=$(nproc)
+
+# Sets uptime, in hundredths of a second.
+read_uptime() {
+	read -r uptime _ </proc/uptime
+	uptime=$((10#${uptime/./}))
+}
+
+# Sets slowness: how many times slower than alone things go at present, in percent: the tasks that run or wait, for each CPU.
+read_slowness() {
+	local load running
+	read -r load _ _ running _ </proc/loadavg
+	load=$((10#${load/./})) running=$((${running%%/*} * 100))
+	slowness=$(((load > running ? load : running) / cpus))
+	((slowness >= 100)) || slowness=100
+	((slowness <= 3200)) || slowness=3200
+}
+
+# be_patient WHAT SECONDS: begins to wait. patient WHAT: is some of it left? To be asked again and again.
+be_patient() {
+	read_uptime
+	patience_left[$1]=$(($2 * 100000)) patience_at[$1]=$uptime
+}
+patient() {
+	read_uptime
+	read_slowness
+	((patience_left[$1] -= (uptime - patience_at[$1]) * 100000 / slowness, patience_at[$1] = uptime))
+	((patience_left[$1] > 0))
+}
+
 # ---- the state directory ----
 
 # Sets DIR to the absolute path of $1, made when $2 is "create".
@@ -34,15 +68,16 @@ use_dir() {
 # Only one up or down works on a state directory at a time.
 lock_dir() {
 	exec 9>>"$DIR/lock" || die "can't write to $DIR: is it another user's?"
-	flock -w 120 9 || die "another script/up or script/down is at work on $DIR"
+	# That one has its own patience.
+	flock -w 1200 9 || die "another script/up or script/down is at work on $DIR"
 }
 
 unlock_dir() { exec 9>&-; }
 
-# What --only of script/up and script/down takes.
+# What --only of script/up and script/down takes, and --revive.
 check_only() {
 	[[ $1 =~ ^(postgres|nginx|craft-fcgi|craft-sandboxd|craft-ws-bridge-[1-9][0-9]?)$ ]] ||
-		die "--only takes postgres, nginx, craft-fcgi, craft-ws-bridge-N or craft-sandboxd"
+		die "${2:---only} takes postgres, nginx, craft-fcgi, craft-ws-bridge-N or craft-sandboxd"
 }
 
 # What --restart of script/up takes.
@@ -51,8 +86,8 @@ check_restart() {
 		die "--restart takes all, nginx, craft-fcgi, craft-ws-bridge-N or craft-sandboxd"
 }
 
-# ---- processes on record: pids/NAME holds "PID START BOOT" ----
-# NAME.stopping: being stopped on purpose. NAME.old: another one takes its place. START (ticks since boot) and BOOT keep a recycled pid from being
+# ---- processes on record: pids/NAME holds "PID START BOOT SESSION" ----
+# NAME.stopping: being stopped on purpose. NAME.old: another one takes its place. supervisor: script/keep-up. START (ticks since boot) and BOOT keep a recycled pid from being
 # taken for ours.
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
@@ -72,25 +107,37 @@ start_time() {
 	read_stat "$1" && [[ ${field[0]} != [ZX] ]] && printf '%s' "${field[19]}"
 }
 
+# record_pid NAME PID [SESSION]: its session, where it isn't (or won't be) one of its own.
 record_pid() {
 	local start
 	start=$(start_time "$2") || return 1
-	printf '%s %s %s\n' "$2" "$start" "$(boot_id)" >"$DIR/pids/$1"
+	printf '%s %s %s %s\n' "$2" "$start" "$(boot_id)" "${3:-$2}" >"$DIR/pids/$1"
 }
 
 # Prints the pid of the record file $1 if that very process still lives.
 recorded_pid() {
 	local pid start boot
-	read -r pid start boot 2>/dev/null <"$1" || return 1
+	read -r pid start boot _ 2>/dev/null <"$1" || return 1
 	[[ $boot == "$(boot_id)" && $(start_time "$pid") == "$start" ]] && printf '%s' "$pid"
 }
 
-# Names on record, in order of their start.
+# Names on record, but the supervisor's.
 recorded_names() {
 	local file
 	for file in "$DIR"/pids/*; do
-		[[ -e $file && $file != *.stopping ]] && printf '%s\n' "${file##*/}"
+		[[ -e $file && $file != *.stopping && $file != */supervisor ]] && printf '%s\n' "${file##*/}"
 	done
+}
+
+# Sets ticks: the CPU time that the process $1 and its descendants have used, in hundredths of a second.
+read_ticks() {
+	local -a field
+	local pid
+	ticks=0
+	for pid in "$1" $(descendants "$1" | cut -d ' ' -f 1); do
+		read_stat "$pid" && ((ticks += field[11] + field[12] + field[13] + field[14]))
+	done
+	return 0
 }
 
 # Prints "PID START" of all descendants of $1.
@@ -107,21 +154,25 @@ descendants() {
 uses_dir() {
 	local -a look=(find "/proc/$1/fd" -lname "$DIR/*" -print -quit) user
 	[[ ! $("${look[@]}" 2>/dev/null) ]] || return 0
+	# Daemons with keys let nobody of their user look.
+	[[ $(cat "/proc/$1/comm" 2>/dev/null) != craft-* || -n $(find "/proc/$1/fd" -type l -print -quit 2>/dev/null) ]] || return 0
 	((EUID == 0)) && read -r -a user < <(stat -c '--reuid=%u --regid=%g' "/proc/$1" 2>/dev/null) &&
 		[[ $(setpriv "${user[@]}" --clear-groups "${look[@]}" 2>/dev/null) ]]
 }
 
 # Prints "PID START" of what is left of the process in the record file $1, which has ended itself. It had a session of
-# its own, whose number is nobody else's while somebody is in it, and all of it writes to a log below DIR.
+# its own, or its predecessor's (a replaced nginx), whose number is nobody else's while somebody is in it, and all of it
+# writes to a log below DIR.
 leftovers() {
-	local pid start boot each
+	local pid start boot session each
 	local -a field
-	read -r pid start boot 2>/dev/null <"$1" && [[ $boot == "$(boot_id)" ]] || return 0
+	read -r pid start boot session 2>/dev/null <"$1" && [[ $boot == "$(boot_id)" ]] || return 0
+	: "${session:=$pid}"
 	# Who has the number now could only get it after the last of the session.
-	! read_stat "$pid" || [[ ${field[19]} == "$start" ]] || return 0
+	[[ $session != "$pid" ]] || ! read_stat "$pid" || [[ ${field[19]} == "$start" ]] || return 0
 	for each in /proc/[0-9]*; do
 		each=${each##*/}
-		read_stat "$each" && [[ ${field[3]} == "$pid" && ${field[0]} != [ZX] ]] && ((field[19] >= start)) &&
+		read_stat "$each" && [[ ${field[3]} == "$session" && ${field[0]} != [ZX] ]] && ((field[19] >= start)) &&
 			uses_dir "$each" && printf '%s %s\n' "$each" "${field[19]}"
 	done
 	return 0
@@ -135,11 +186,12 @@ still_living() {
 	done
 }
 
-# stop_recorded SIGNAL SECONDS NAME...: signals these, or what is left of one that has ended (the workers of an nginx
+# stop_recorded SIGNAL PATIENCE NAME...: signals these, or what is left of one that has ended (the workers of an nginx
 # whose master was killed), waits for them and their children, kills what stays.
 stop_recorded() {
-	local signal=$1 end=$((SECONDS + $2)) name pid left family=
+	local signal=$1 name pid left family=
 	local -a files=() pids
+	be_patient stop "$2"
 	shift 2
 	for name; do
 		[[ ! -e $DIR/pids/$name ]] || mv "$DIR/pids/$name" "$DIR/pids/$name.stopping"
@@ -155,7 +207,7 @@ stop_recorded() {
 		fi
 		[[ ${#pids[@]} == 0 ]] || kill -s "$signal" "${pids[@]}" 2>/dev/null || true
 	done
-	while left=$(still_living <<<"$family") && [[ $left ]] && ((SECONDS < end)); do sleep 0.05; done
+	while left=$(still_living <<<"$family") && [[ $left ]] && patient stop; do sleep 0.05; done
 	for pid in $left; do
 		printf 'process %s (%s) had to be killed\n' "$pid" "$(cat "/proc/$pid/comm" 2>/dev/null)" >&2
 		kill -s KILL "$pid" 2>/dev/null || true
@@ -170,6 +222,8 @@ stop_all() {
 	local name drain
 	drain=$(sed -n 's/^WS_DRAIN_TIME=//p' "$DIR/conf/craft-agent-cloud.conf" 2>/dev/null)
 	rm -f "$DIR/ready.json"
+	# Before it takes what is being stopped for dead.
+	stop_recorded TERM 30 supervisor
 	for name in "$DIR"/pids/craft-*; do
 		name=${name##*/}
 		[[ $name != 'craft-*' ]] && daemons+=("${name%.stopping}")

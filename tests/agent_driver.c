@@ -20,6 +20,7 @@
 #include "sandbox/gateway.h"
 #include "sandbox/draft.h"
 #include "sandbox/seccomp.h"
+#include "uids.h"
 
 #define SESSION "5a5a5a5a-0000-4000-8000-000000000001"
 
@@ -292,7 +293,7 @@ int main(void)
 {
 	log_init("agent_driver");
 	driver.loop = uv_default_loop();
-	driver.conf.sandbox_uid_base = 700000;
+	driver.conf.sandbox_uid_base = uids_own();
 	driver.conf.sandbox_pids = 512;
 	driver.conf.github_url = (char[]){ "http://127.0.0.1:9" };
 	driver.conf.sandbox_permission_mode = xstrdup("bypassPermissions");

@@ -4,8 +4,8 @@
  *   start               starts it
  *   key TEXT, oauth TEXT   the model key; without TEXT none
  *   stop                ends it
- * Answers on stdout, a JSON object a line: {"started":pid}, {"error":text}, {"event":{...}}, {"ended":code}. The end of
- * stdin is the end of the gateway. */
+ * Answers on stdout, a JSON object a line: {"started":pid,"user":uid}, {"error":text}, {"event":{...}}, {"ended":code}.
+ * The end of stdin is the end of the gateway. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,6 +14,7 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "sandbox/gateway.h"
+#include "uids.h"
 
 static struct driver {
 	uv_loop_t *loop;
@@ -86,7 +87,7 @@ static void start(void)
 		say_error(buf_slice(&text));
 		return;
 	}
-	buf_addf(&text, "{\"started\":%d}", (int)gateway_pid(driver.gateway));
+	buf_addf(&text, "{\"started\":%d,\"user\":%u}", (int)gateway_pid(driver.gateway), uids_own());
 	say(&text);
 }
 
@@ -132,7 +133,7 @@ int main(void)
 {
 	log_init("gateway_driver");
 	driver.loop = uv_default_loop();
-	driver.conf.sandbox_uid_base = 700000;
+	driver.conf.sandbox_uid_base = uids_own();
 	(void)snprintf(driver.instance.session, sizeof(driver.instance.session), "a-session");
 	driver.input.obey = obey;
 	driver.input.end = on_input_end;

@@ -84,6 +84,7 @@ unit_tests = \
 	tests/unit/test_sandbox_gate \
 	tests/unit/test_sandbox_git \
 	tests/unit/test_sandbox_git_patch \
+	tests/unit/test_sandbox_etc \
 	tests/unit/test_sandbox_instance \
 	tests/unit/test_sandbox_kill \
 	tests/unit/test_sandbox_launch \
@@ -102,7 +103,7 @@ TESTS += $(unit_tests)
 else
 TESTS += tests/unit/no-cmocka.sh
 endif
-EXTRA_DIST += tests/unit/no-cmocka.sh
+EXTRA_DIST += tests/unit/no-cmocka.sh tests/unit/child.h tests/unit/pace.h
 
 frame_stream = tests/unit/frame_stream.h
 
@@ -222,6 +223,8 @@ tests_unit_test_sandbox_git_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_patch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_patch_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_etc_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_etc_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags)
@@ -244,13 +247,13 @@ tests_unit_test_gateway_dial_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=getaddrinfo,--wr
 
 # Starts a gateway as the daemon does, for tests/e2e/gateway*.test.mjs.
 noinst_PROGRAMS += tests/gateway_driver
-tests_gateway_driver_SOURCES = tests/gateway_driver.c tests/driver.c tests/driver.h
+tests_gateway_driver_SOURCES = tests/gateway_driver.c tests/uids.h tests/driver.c tests/driver.h
 tests_gateway_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(UV_CFLAGS)
 tests_gateway_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS)
 
 # An agent in a box, as the daemon has it, for tests/e2e/agent.test.mjs.
 noinst_PROGRAMS += tests/agent_driver
-tests_agent_driver_SOURCES = tests/agent_driver.c tests/driver.c tests/driver.h
+tests_agent_driver_SOURCES = tests/agent_driver.c tests/uids.h tests/driver.c tests/driver.h
 tests_agent_driver_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir) $(UV_CFLAGS)
 tests_agent_driver_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(SECCOMP_LIBS)
 

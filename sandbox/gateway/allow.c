@@ -9,6 +9,7 @@
 struct allow_entry {
 	struct host host; /* of a suffix: ".example.org" */
 	bool suffix;
+	bool reserved; /* names a host that isn't to be reached from here */
 	unsigned port; /* 0: 80 and 443 */
 };
 
@@ -155,7 +156,7 @@ bool allow_list_add(struct allow_list *list, struct slice text, struct buf *erro
 	return true;
 }
 
-bool allow_list_add_url(struct allow_list *list, const char *url, struct buf *error)
+bool allow_list_reserve_url(struct allow_list *list, const char *url, struct buf *error)
 {
 	struct allow_entry entry = { 0 };
 	bool secure = strncasecmp(url, "https://", 8) == 0;
@@ -169,6 +170,7 @@ bool allow_list_add_url(struct allow_list *list, const char *url, struct buf *er
 		buf_addf(error, "'%.80s' names no host", url);
 		return false;
 	}
+	entry.reserved = true;
 	append(list, &entry);
 	return true;
 }
@@ -194,12 +196,22 @@ static bool host_fits(const struct allow_entry *entry, const struct host *host)
 	return length > end && strcmp(host->name + length - end, entry->host.name) == 0;
 }
 
+static bool is_reserved(const struct allow_list *list, const struct host *host)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (list->entries[i].reserved && host_fits(&list->entries[i], host))
+			return true;
+	return false;
+}
+
 enum allow_name allow_name(const struct allow_list *list, const struct host *host, unsigned port)
 {
-	enum allow_name found = ALLOW_NO;
+	bool reserved = is_reserved(list, host);
+	enum allow_name found = reserved ? ALLOW_RESERVED : ALLOW_NO;
 	for (size_t i = 0; i < list->count; i++) {
 		const struct allow_entry *entry = &list->entries[i];
-		if (!port_fits(entry, port) || !host_fits(entry, host))
+		if (entry->reserved || (reserved && entry->suffix) || !port_fits(entry, port) ||
+		    !host_fits(entry, host))
 			continue;
 		if (entry->port && !entry->suffix)
 			return ALLOW_PRIVATE;
@@ -208,11 +220,21 @@ enum allow_name allow_name(const struct allow_list *list, const struct host *hos
 	return found;
 }
 
+void allow_list_reserved_named(const struct allow_list *list, struct buf *out)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		const struct allow_entry *entry = &list->entries[i];
+		if (entry->reserved && allow_name(list, &entry->host, entry->port) != ALLOW_RESERVED)
+			buf_addf(out, "%s%s", out->len ? " " : "", entry->host.name);
+	}
+}
+
 static bool is_listed(const struct allow_list *list, const struct address *address, unsigned port)
 {
 	for (size_t i = 0; i < list->count; i++) {
 		const struct allow_entry *entry = &list->entries[i];
-		if (entry->host.literal && port_fits(entry, port) && address_equal(&entry->host.address, address))
+		if (!entry->reserved && entry->host.literal && port_fits(entry, port) &&
+		    address_equal(&entry->host.address, address))
 			return true;
 	}
 	return false;
@@ -221,7 +243,7 @@ static bool is_listed(const struct allow_list *list, const struct address *addre
 bool allow_address(const struct allow_list *list, enum allow_name name, const struct address *address, unsigned port)
 {
 	enum address_kind kind = address_kind(address);
-	if (name == ALLOW_NO || kind == ADDRESS_NOWHERE)
+	if (name == ALLOW_NO || name == ALLOW_RESERVED || kind == ADDRESS_NOWHERE)
 		return false;
 	return kind == ADDRESS_PUBLIC || (kind == ADDRESS_PRIVATE && name == ALLOW_PRIVATE) ||
 	       is_listed(list, address, port);

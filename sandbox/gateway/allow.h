@@ -32,12 +32,16 @@ struct allow_list {
  *   10.1.2.3[:port], [fd00::1][:port]   an address: what resolves to it is allowed if its name is
  * False: *error says which one can't be understood. */
 bool allow_list_add(struct allow_list *list, struct slice text, struct buf *error);
-/* Adds the host and port of an http or https URL, as host:port. */
-bool allow_list_add_url(struct allow_list *list, const char *url, struct buf *error);
+/* Reserves the host of an http or https URL: it has a socket of its own, which looks at what is asked of it. From here
+ * it is reached only if an entry names it (its name or its address; a suffix doesn't). */
+bool allow_list_reserve_url(struct allow_list *list, const char *url, struct buf *error);
+/* Appends the reserved hosts that entries name, with a blank between them. */
+void allow_list_reserved_named(const struct allow_list *list, struct buf *out);
 void allow_list_free(struct allow_list *list);
 
 enum allow_name {
 	ALLOW_NO,
+	ALLOW_RESERVED, /* no: it is reserved, whatever the port */
 	ALLOW_PUBLIC, /* when it resolves to a public address */
 	ALLOW_PRIVATE /* a private one will do, too */
 };

@@ -69,6 +69,8 @@ enum dial_result dial(const struct allow_list *list, const struct host *host, un
 	enum allow_name name = allow_name(list, host, port);
 	if (name == ALLOW_NO)
 		return DIAL_NOT_LISTED;
+	if (name == ALLOW_RESERVED)
+		return DIAL_RESERVED;
 	autocall(free_addresses) struct addrinfo *found = resolve(host, port);
 	enum dial_result result = DIAL_UNRESOLVED;
 	unsigned count = 0;

@@ -8,6 +8,7 @@
 enum dial_result {
 	DIAL_OK,
 	DIAL_NOT_LISTED, /* the allow-list doesn't have it */
+	DIAL_RESERVED,	 /* it has a socket of its own */
 	DIAL_UNRESOLVED, /* no such name */
 	DIAL_FORBIDDEN,	 /* it has only addresses that it may not have; *about is the first of them */
 	DIAL_UNREACHABLE /* none of its addresses answers; *about says why */

@@ -68,6 +68,13 @@ static void refuse(struct gate *gate, const struct conn *conn, const struct wish
 			 "%s can't be reached: the sandbox's network is limited to named hosts. The setting "
 			 "SANDBOX_EGRESS of the server can allow it.",
 			 buf_cstr(&name));
+	else if (result == DIAL_RESERVED)
+		buf_addf(
+			&text,
+			"%s can't be reached this way: what the sandbox asks of the model's API and of the git host is "
+			"looked at. The API is at $ANTHROPIC_BASE_URL (http://127.0.0.1:3129), and git reaches the "
+			"sandbox's repository by its usual URL.",
+			buf_cstr(&name));
 	else if (result == DIAL_FORBIDDEN)
 		buf_addf(&text,
 			 "%s can't be reached: it leads to %s, an address of a private or special network. The setting "

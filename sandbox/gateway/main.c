@@ -20,6 +20,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/secrecy.h"
 #include "sandbox/gateway_wire.h"
 #include "serve.h"
 
@@ -83,8 +84,8 @@ static char *text_or_null(struct slice text)
 static bool set_allow_list(struct gate *gate, struct slice egress)
 {
 	autobuf error = { 0 };
-	if (allow_list_add_url(&gate->allow, gate->model_url, &error) &&
-	    allow_list_add_url(&gate->allow, gate->git_url, &error) && allow_list_add(&gate->allow, egress, &error))
+	if (allow_list_reserve_url(&gate->allow, gate->model_url, &error) &&
+	    allow_list_reserve_url(&gate->allow, gate->git_url, &error) && allow_list_add(&gate->allow, egress, &error))
 		return true;
 	log_error(NULL, "the allow-list can't be used: %s", buf_cstr(&error));
 	return false;
@@ -123,13 +124,8 @@ static bool wait_for_setup(struct gate *gate)
 static void harden(void)
 {
 	struct rlimit files;
-	const struct rlimit none = { 0 };
+	secrecy_keep();
 	(void)signal(SIGPIPE, SIG_IGN);
-	(void)setrlimit(RLIMIT_CORE, &none);
-	/* The leak checker looks into its own process as a debugger does. */
-#ifndef __SANITIZE_ADDRESS__
-	(void)prctl(PR_SET_DUMPABLE, 0);
-#endif
 	(void)prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
 		files.rlim_cur = files.rlim_max < 4096 ? files.rlim_max : 4096;

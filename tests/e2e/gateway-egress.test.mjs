@@ -95,11 +95,55 @@ test("a listed address is one address in all its notations", async () => {
 	await gateway.event({ kind: "egress", allowed: true, host: `127.0.0.1:${port}` });
 });
 
-test("the model's API and the git host are listed by themselves", async () => {
-	const { status, socket } = await gateway.tunnel(`127.0.0.1:${model.port}`);
-	assert.equal(status, 200);
-	socket.destroy();
-	assert.match(await refused("127.0.0.1:9", 502), /refused/i);
+test("the model's API and the git host are reached by their own sockets only", async () => {
+	const reserved = await startGateway({ model: model.url, git: "https://git.localhost", egress: "*.localhost *.localhost:8443" });
+	try {
+		const { port } = model;
+		const ask = async (target) => {
+			const { status, head, socket } = await reserved.tunnel(target);
+			const text = await readAll(socket);
+			assert.equal(status, 403, `${target}: ${head}${text}`);
+			assert.match(text, /can't be reached this way: .*model's API.*git host.*3129.*git reaches/, target);
+		};
+		for (const target of [`127.0.0.1:${port}`, `127.1:${port}`, `2130706433:${port}`, `0x7f.0.0.1:${port}`, `[::ffff:127.0.0.1]:${port}`,
+			"127.0.0.1:443", "git.localhost:443", "GIT.LocalHost:443", "git.localhost.:443", "git.localhost:80", "git.localhost:22",
+			"git.localhost:8443"])
+			await ask(target);
+		for (const url of [`http://127.0.0.1:${port}/v1/models`, "http://git.localhost/a/b", "HTTP://GIT.LOCALHOST.:443/"]) {
+			const answer = await reserved.request("egress", url);
+			assert.equal(answer.status, 403, url);
+			assert.match(answer.text, /can't be reached this way/, url);
+		}
+		for (const odd of ["git.localhost。:443", "git%2elocalhost:443", "ｇｉｔ.localhost:443", "x@git.localhost:443"])
+			assert.match(await reserved.raw("egress", `CONNECT ${Buffer.from(odd).toString("latin1")} HTTP/1.1\r\nHost: x\r\n\r\n`), /^HTTP\/1\.1 400 /, odd);
+		await reserved.event({ kind: "egress", allowed: false, host: "git.localhost:443", reason: /this way/ });
+		// With an empty list, too.
+		const empty = await startGateway({ model: model.url, git: "https://git.localhost" });
+		try {
+			const { status } = await empty.tunnel(`127.0.0.1:${port}`);
+			assert.equal(status, 403);
+		} finally {
+			await empty.stop();
+		}
+	} finally {
+		await reserved.stop();
+	}
+});
+
+test("an operator who names such a host with its port has it", async () => {
+	const named = await startGateway({ model: model.url, egress: `127.0.0.1:${model.port}` });
+	try {
+		const { status, socket } = await named.tunnel(`127.0.0.1:${model.port}`);
+		assert.equal(status, 200);
+		socket.destroy();
+		const other = await named.tunnel("127.0.0.1:9");
+		assert.equal(other.status, 403);
+		other.socket.destroy();
+		assert.match(named.errors, /level=warn .*SANDBOX_EGRESS names 127\.0\.0\.1: /);
+		named.errors = named.errors.replace(/^.*level=warn .*SANDBOX_EGRESS names.*\n/m, "");
+	} finally {
+		await named.stop();
+	}
 });
 
 test("a name that isn't there is 502", async () => {

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import net from "node:net";
 import tls from "node:tls";
 import { after, test } from "node:test";
+import { backstop } from "../harness/pace.mjs";
 import { startServer } from "../harness/server.mjs";
 import { connect } from "../harness/sync.mjs";
 
@@ -41,7 +42,7 @@ function bytes(data) {
 		const socket = tls.connect({ host: "127.0.0.1", port: server.port, rejectUnauthorized: false });
 		let text = "";
 		socket.setEncoding("latin1");
-		socket.setTimeout(10000, () => socket.destroy(new Error(`no end of the answer: ${text.slice(0, 200)}`)));
+		socket.setTimeout(backstop(10_000), () => socket.destroy(new Error(`no end of the answer: ${text.slice(0, 200)}`)));
 		socket.on("data", (chunk) => {
 			text += chunk;
 		});

@@ -31,9 +31,10 @@ const syscall = (...args) => {
 };
 
 test("no file of the host is there", async () => {
-	for (const path of ["/root", "/home/agent/../../var/lib", "/etc/shadow", "/etc/ssh", "/boot", "/sys", "/srv", "/mnt", "/media",
+	for (const path of ["/root", "/home/agent/../../var/lib", "/etc/shadow", "/etc/ssh", "/boot", "/sys/class", "/sys/kernel", "/srv", "/mnt", "/media",
 		rig.server.dir, "/run/postgresql", "/run/systemd", "/var/run"])
 		assert.match(await sh(`ls -la ${path}`), /No such file|cannot access/, path);
+	assert.match(await sh("find /sys -maxdepth 2 | sort"), /^(find: .*|\/sys\n\/sys\/fs\n\/sys\/fs\/cgroup\n)$/);
 	const users = (await sh("cut -d: -f1 /etc/passwd")).trim().split("\n");
 	assert.ok(users.includes("agent") && users.length <= 3, users.join(" "));
 	assert.equal((await sh("hostname")).trim(), "sandbox");
@@ -82,7 +83,7 @@ test("no network but the gateway's three ports", async () => {
 test("the proxy lets nothing through to the host, to private networks and to metadata", async () => {
 	const { port } = rig.server;
 	for (const target of [`127.0.0.1:${port}`, `localhost:${port}`, "[::1]:22", "169.254.169.254:80", "metadata.google.internal:80",
-		"10.0.0.1:443", "192.168.1.1:80", "0x7f.1:22", "2130706433:22", "[::ffff:127.0.0.1]:22", "example.org:443"]) {
+		"10.0.0.1:443", "192.168.1.1:80", "0x7f.1:22", "2130706433:22", "[::ffff:127.0.0.1]:22", new URL(rig.anthropic.url).host, new URL(rig.github.url).host, "example.org:443"]) {
 		const answer = await sh(`exec 3<>/dev/tcp/127.0.0.1/3128; printf 'CONNECT ${target} HTTP/1.1\\r\\nHost: ${target}\\r\\n\\r\\n' >&3; timeout 10 head -n 1 <&3`);
 		assert.match(answer, /^HTTP\/1\.1 40[03]/, `${target}: ${answer}`);
 	}

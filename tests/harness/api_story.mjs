@@ -9,6 +9,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { backstop } from "./pace.mjs";
 import { ROOT } from "./server.mjs";
 
 const FENCE = /^```(\w+)\n(.*?)^```$/gms;
@@ -86,7 +87,7 @@ export class Shell {
 		const saidFile = path.join(this.dir, ".said");
 		rmSync(saidFile, { force: true });
 		return new Promise((resolve, reject) => {
-			execFile("bash", ["-c", PREFACE + code + EPILOGUE], { cwd: this.dir, env: this.env, timeout: deadline, maxBuffer: 16 << 20 },
+			execFile("bash", ["-c", PREFACE + code + EPILOGUE], { cwd: this.dir, env: this.env, timeout: backstop(deadline), maxBuffer: 16 << 20 },
 				(error, stdout, stderr) => {
 					if (error) return reject(new Error(`${code}\nended with ${error.code ?? error.signal}\n${stdout}${stderr}`));
 					const curls = [...stderr.matchAll(/^@@ (\d+) (\S+) (\S+) ?(.*)$/gm)].map(([, status, method, url, type]) => ({

@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, describe, test } from "node:test";
 import { Room, bytes, sha256 } from "./files.mjs";
+import { backstop } from "./pace.mjs";
 import { ROOT, alive, startServer, waitFor } from "./server.mjs";
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
@@ -216,7 +217,7 @@ export function cloud(server, ...args) {
 			"--no-new-privs", ...(caps ? [`--inh-caps=${caps}`, `--ambient-caps=${caps}`] : []), "--"];
 		const run = (...rest) => {
 			const [name, ...argv] = [...become, program, ...rest];
-			return spawnSync(name, argv, { cwd: "/", encoding: "utf8", timeout: 60_000 });
+			return spawnSync(name, argv, { cwd: "/", encoding: "utf8", timeout: backstop(60_000) });
 		};
 		if (run("--version").status === 0) return run(...args, ...config);
 	}

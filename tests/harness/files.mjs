@@ -11,6 +11,7 @@ import { readFileSync, readdirSync, statSync } from "node:fs";
 import https from "node:https";
 import path from "node:path";
 import tls from "node:tls";
+import { paced } from "./pace.mjs";
 import { waitFor } from "./server.mjs";
 
 const DEADLINE = 20_000;
@@ -226,7 +227,7 @@ export class Wire {
 	#until(cond, what) {
 		return new Promise((resolve, reject) => {
 			const done = (settle, value) => {
-				clearTimeout(timer);
+				timer.clear();
 				this.#wake.delete(look);
 				settle(value);
 			};
@@ -236,7 +237,7 @@ export class Wire {
 				else if (this.#over) done(reject,
 					new Error(`the connection ended before ${what}: ${this.#data.toString("latin1")}`));
 			};
-			const timer = setTimeout(() => done(reject, new Error(`waited in vain for ${what}`)), DEADLINE);
+			const timer = paced(DEADLINE, (patience) => done(reject, new Error(`waited ${patience} in vain for ${what}`)));
 			this.#wake.add(look);
 			look();
 		});

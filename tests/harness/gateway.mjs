@@ -54,8 +54,8 @@ export class Gateway {
 		const failed = [];
 		this.exited = new Promise((resolve) => this.child.on("exit", (code, signal) => resolve(code ?? signal)));
 		readline.createInterface({ input: this.child.stdout }).on("line", (line) => {
-			const { started, error, event, ended } = JSON.parse(line);
-			if (started) this.pid = started;
+			const { started, user, error, event, ended } = JSON.parse(line);
+			if (started) Object.assign(this, { pid: started, user });
 			if (error) failed.push(error);
 			if (event) this.events.push(event);
 			if (ended !== undefined) this.ended = ended;

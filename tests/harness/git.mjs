@@ -11,8 +11,11 @@ import { spawn, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { ownUsers } from "./sandbox_traces.mjs";
 import { ROOT } from "./server.mjs";
 
+// The same for all drivers of a test: one finds the directories of the one before it.
+const users = ownUsers();
 const build = path.resolve(ROOT, process.env.CRAFT_BUILD_DIR ?? "build");
 
 /** A directory that other users can pass through. */
@@ -109,7 +112,7 @@ class Driver {
 		const child = spawn(programs.driver, { uid, gid, stdio: ["pipe", "pipe", "pipe"], env: {
 			PATH: process.env.PATH, API_KEY: "0123456789abcdef0123456789abcdef", ENCRYPTION_KEY: "a".repeat(64),
 			DATABASE_URL: "postgresql:///none", SANDBOX_DIR: this.sandboxes, SANDBOX_LIBEXEC: programs.libexec,
-			SANDBOX_AGENT: "/bin/true", SANDBOX_DISK: "0", GITHUB_URL: github.url,
+			SANDBOX_AGENT: "/bin/true", SANDBOX_DISK: "0", ...users, GITHUB_URL: github.url,
 			...(process.env.TSAN_OPTIONS && { TSAN_OPTIONS: process.env.TSAN_OPTIONS }),
 			...(github.caFile && { GITHUB_CA_FILE: github.caFile }), ...env } });
 		this.#child = child;

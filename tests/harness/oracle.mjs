@@ -13,6 +13,7 @@ import { Listener } from "./oracle_listener.mjs";
 import { Model } from "./oracle_model.mjs";
 import { randomOf } from "./oracle_ops.mjs";
 import { NamedWriter, PlainWriter, RestWriter } from "./oracle_writers.mjs";
+import { slowness } from "./pace.mjs";
 import { waitFor } from "./server.mjs";
 
 const quoted = (text) => `'${text.replaceAll("'", "''")}'`;
@@ -188,7 +189,7 @@ export class Load {
 					fail(error);
 				}
 			});
-		req.setTimeout(this.patience, () => req.destroy(new Error("no answer in time")));
+		req.setTimeout(this.patience * slowness(), () => req.destroy(new Error("no answer in time")));
 		req.on("error", fail);
 		req.end(text);
 	});

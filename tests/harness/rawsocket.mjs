@@ -8,6 +8,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import tls from "node:tls";
+import { Patience } from "./pace.mjs";
 
 export const OP = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 };
 
@@ -126,16 +127,16 @@ export class RawSocket {
 
 	/** The next n bytes; null when the connection ends before the first of them. */
 	async #take(n) {
-		const late = Date.now() + DEADLINE;
+		const patience = new Patience(DEADLINE);
 		while (this.#size < n) {
 			if (this.#over) {
 				assert.equal(this.#size, 0, "the connection ended inside a frame");
 				return null;
 			}
-			assert.ok(Date.now() < late, `nothing from the server within ${DEADLINE} ms`);
+			assert.ok(!patience.over, `nothing from the server within ${patience}`);
 			await new Promise((done) => {
 				this.#wake = done;
-				setTimeout(done, late - Date.now() + 1).unref();
+				setTimeout(done, 250).unref();
 			});
 		}
 		const all = this.#chunks.length === 1 ? this.#chunks[0] : Buffer.concat(this.#chunks);

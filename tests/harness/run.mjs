@@ -1,12 +1,13 @@
 // run.mjs: runs the jobs given on stdin, a few at a time, and adds up what they report.
 //
 // One job a line: KIND <tab> SECONDS <tab> NAME <tab> COMMAND (for sh -c). KIND is `tap` (the command prints
-// TAP) or `step` (its exit status is the one result). Options: --jobs N (default 2).
+// TAP) or `step` (its exit status is the one result). SECONDS are those of a machine of its own (pace.mjs). Options: --jobs N (default 2).
 // Ends with the line "N passed, N failed, N skipped"; exit status 1 when anything failed. With CI=true a skip
 // is a failure, unless its reason starts with "this machine can't".
 
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { paced } from "./pace.mjs";
 import { parseTap } from "./tap.mjs";
 
 const CI = process.env.CI === "true";
@@ -29,12 +30,12 @@ function execute(command, seconds) {
 		// TERM first: a test file then stops the servers that it started.
 		const signal = (name) => { try { process.kill(-child.pid, name); } catch { /* it is gone */ } };
 		const timers = [
-			setTimeout(() => { timedOut = true; signal("SIGTERM"); }, seconds * 1000),
-			setTimeout(() => signal("SIGKILL"), (seconds + 40) * 1000),
+			paced(seconds * 1000, () => { timedOut = true; signal("SIGTERM"); }),
+			paced((seconds + 40) * 1000, () => signal("SIGKILL")),
 		];
 		// "exit" and not "close": a process left behind could hold the pipe open for ever.
 		child.on("exit", (code, name) => setTimeout(() => {
-			timers.forEach(clearTimeout);
+			timers.forEach((timer) => timer.clear());
 			children.delete(child);
 			child.stdout.destroy();
 			child.stderr.destroy();
@@ -56,7 +57,7 @@ function report(job, run) {
 			result.failures.push({ name: skip.name, diagnostic: `skipped, and CI may not: ${skip.reason}` });
 		}
 	}
-	const whole = run.timedOut ? `not done after ${job.seconds} s`
+	const whole = run.timedOut ? `not done after ${job.seconds} s of a machine of its own`
 		: result.error ?? (run.status !== 0 && result.failed === 0 ? `ended with ${run.status}` : null);
 	if (whole) {
 		result.failed++;

@@ -12,7 +12,7 @@ const USERS = 1000;
 let rigs = 0;
 
 /** Configuration of a range of users that no other rig has. */
-export const ownUsers = () => ({ SANDBOX_UID_BASE: String(100_000_000 + (process.pid % 1_000_000) * 8 * USERS + rigs++ * USERS) });
+export const ownUsers = () => ({ SANDBOX_UID_BASE: String(100_000_000 + (process.pid % 400_000) * 8 * USERS + rigs++ * USERS) });
 
 function read(file) {
 	try {

@@ -10,6 +10,7 @@
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { WebSocket } from "ws";
+import { paced } from "./pace.mjs";
 
 const DEADLINE = 20000;
 let counter = 0;
@@ -74,9 +75,9 @@ export async function connect(server, workspace, options = {}) {
 export function within(promise, ms, what) {
 	let timer;
 	const late = new Promise((_, reject) => {
-		timer = setTimeout(() => reject(new Error(`${what}: nothing within ${ms} ms`)), ms);
+		timer = paced(ms, (patience) => reject(new Error(`${what}: nothing within ${patience}`)));
 	});
-	return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+	return Promise.race([promise, late]).finally(() => timer.clear());
 }
 
 export class SyncClient {

@@ -10,10 +10,12 @@
 #include <sys/un.h>
 
 #include "lib/cleanup.h"
+#include "pace.h"
 #include "sandbox/box.h"
 #include "sandbox/reach.h"
 #include "sandbox/seccomp.h"
 #include "sandbox/tree.h"
+#include "tests/uids.h"
 
 #define SESSION "00000000-0000-4000-8000-00000000000e"
 #define NEIGHBOUR "00000000-0000-4000-8000-00000000000f"
@@ -67,7 +69,7 @@ static inline int shell(struct fixture *f, const char *script)
 	const char *environment[] = { f->port, f->secret, NULL };
 	const struct box_run_options options = { .argv = argv,
 						 .environment = environment,
-						 .timeout = TIMEOUT_MS,
+						 .timeout = pace_ms(TIMEOUT_MS),
 						 .on_output = on_output,
 						 .on_errors = on_output,
 						 .on_exit = on_exit_,
@@ -154,7 +156,7 @@ static inline int setup(void **state)
 				 .sandbox_libexec = xstrdup(TOP_BUILDDIR "/sandbox"),
 				 .sandbox_agent = xstrdup("/bin/true"),
 				 .github_url = xstrdup("https://git.example"),
-				 .sandbox_uid_base = 700000,
+				 .sandbox_uid_base = uids_own(),
 				 .sandbox_memory = 256 << 20,
 				 .sandbox_pids = 64,
 				 .sandbox_cpu = 100,

@@ -130,8 +130,6 @@ static void allows_what_is_listed(void **state)
 	assert_int_equal(ask(&list, "example.org:443"), ALLOW_NO);
 	assert_true(allow_list_add(
 		&list, SLICE_LIT(" Example.org,exact.net:8443\t*.example.com *.ports.com:99 10.0.0.1:5 "), &error));
-	assert_true(allow_list_add_url(&list, "https://api.example.net/base?x", &error));
-	assert_true(allow_list_add_url(&list, "http://[::1]:8080", &error));
 	assert_int_equal(ask(&list, "example.org:80"), ALLOW_PUBLIC);
 	assert_int_equal(ask(&list, "EXAMPLE.org.:443"), ALLOW_PUBLIC);
 	assert_int_equal(ask(&list, "example.org:22"), ALLOW_NO);
@@ -146,9 +144,50 @@ static void allows_what_is_listed(void **state)
 	assert_int_equal(ask(&list, "a.ports.com:80"), ALLOW_NO);
 	assert_int_equal(ask(&list, "10.1:5"), ALLOW_PRIVATE);
 	assert_int_equal(ask(&list, "10.0.0.1:6"), ALLOW_NO);
-	assert_int_equal(ask(&list, "api.example.net:443"), ALLOW_PRIVATE);
-	assert_int_equal(ask(&list, "api.example.net:80"), ALLOW_NO);
-	assert_int_equal(ask(&list, "[0:0::1]:8080"), ALLOW_PRIVATE);
+	allow_list_free(&list);
+}
+
+/* What has a socket of its own is reached by that only, whatever the port and the notation, unless it is named. */
+static void reserves_hosts(void **state)
+{
+	static const char *const reserved[] = { "api.example.net:443",
+						"api.example.net:80",
+						"api.example.net:8443",
+						"API.Example.Net.:443",
+						"[::1]:8080",
+						"[0:0::1]:443",
+						"10.0.0.9:443",
+						"167772169:443",
+						"0xa.9:80",
+						"10.0.9:443",
+						"[::ffff:10.0.0.9]:443",
+						"[::ffff:a00:9]:443" };
+	struct allow_list list = { 0 };
+	autobuf error = { 0 }, named = { 0 };
+	(void)state;
+	assert_true(allow_list_reserve_url(&list, "https://api.example.net/base?x", &error));
+	assert_true(allow_list_reserve_url(&list, "http://[::1]:8080", &error));
+	assert_true(allow_list_reserve_url(&list, "https://10.0.0.9", &error));
+	assert_true(allow_list_add(&list, SLICE_LIT("*.example.net *.net:443 *.net:8443"), &error));
+	for (size_t i = 0; i < sizeof(reserved) / sizeof(*reserved); i++)
+		if (ask(&list, reserved[i]) != ALLOW_RESERVED)
+			fail_msg("not reserved: %s", reserved[i]);
+	assert_int_equal(ask(&list, "other.example.net:443"), ALLOW_PUBLIC);
+	assert_int_equal(ask(&list, "example.net:22"), ALLOW_NO);
+	allow_list_reserved_named(&list, &named);
+	assert_int_equal(named.len, 0);
+	/* A name that leads to a reserved address is no way around, and that one isn't listed either. */
+	struct address address;
+	assert_true(address_parse("10.0.0.9", &address));
+	assert_false(allow_address(&list, ALLOW_PUBLIC, &address, 443));
+	assert_false(allow_address(&list, ALLOW_RESERVED, &address, 443));
+	assert_true(allow_list_add(&list, SLICE_LIT("API.example.net 10.0.0.9:443"), &error));
+	assert_int_equal(ask(&list, "api.example.net:443"), ALLOW_PUBLIC);
+	assert_int_equal(ask(&list, "api.example.net:8443"), ALLOW_RESERVED);
+	assert_int_equal(ask(&list, "10.0.0.9:443"), ALLOW_PRIVATE);
+	assert_int_equal(ask(&list, "10.0.0.9:444"), ALLOW_RESERVED);
+	allow_list_reserved_named(&list, &named);
+	assert_string_equal(buf_cstr(&named), "api.example.net 10.0.0.9");
 	allow_list_free(&list);
 }
 
@@ -192,9 +231,9 @@ static void refuses_lists(void **state)
 	}
 	struct allow_list list = { 0 };
 	autobuf error = { 0 };
-	assert_false(allow_list_add_url(&list, "ftp://a", &error));
-	assert_false(allow_list_add_url(&list, "https://", &error));
-	assert_false(allow_list_add_url(&list, "https://u@a/", &error));
+	assert_false(allow_list_reserve_url(&list, "ftp://a", &error));
+	assert_false(allow_list_reserve_url(&list, "https://", &error));
+	assert_false(allow_list_reserve_url(&list, "https://u@a/", &error));
 }
 
 static void carries_messages(void **state)
@@ -219,8 +258,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(sorts_addresses),	 cmocka_unit_test(reads_hosts),
-		cmocka_unit_test(allows_what_is_listed), cmocka_unit_test(checks_addresses),
-		cmocka_unit_test(refuses_lists),	 cmocka_unit_test(carries_messages),
+		cmocka_unit_test(allows_what_is_listed), cmocka_unit_test(reserves_hosts),
+		cmocka_unit_test(checks_addresses),	 cmocka_unit_test(refuses_lists),
+		cmocka_unit_test(carries_messages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@
 
 #include <cmocka.h>
 
+#include "child.h"
 #include "lib/cleanup.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/cgroup_find.h"
@@ -41,11 +42,28 @@ static struct cgroup make(const char *name, struct cgroup_limits limits)
 	return c;
 }
 
-static void join_all(const struct cgroup *c)
+static bool join_all(const struct cgroup *c)
 {
 	for (int i = 0; i < CGROUP_MAX_PATHS && c->paths[i]; i++)
 		if (!cgroup_write(c->paths[i], "cgroup.procs", "0"))
-			_exit(99);
+			return false;
+	return true;
+}
+
+struct job {
+	const struct cgroup *cgroup;
+	int (*work)(void);
+	int joined[2];
+};
+
+static int join_and_work(void *user)
+{
+	const struct job *job = user;
+	if (!join_all(job->cgroup))
+		return 99;
+	(void)close(job->joined[0]);
+	(void)close(job->joined[1]);
+	return job->work();
 }
 
 /* A child that runs work and exits with what it returns; it is in the cgroup already. */
@@ -54,14 +72,8 @@ static pid_t start(const struct cgroup *c, int (*work)(void))
 	int joined[2];
 	char byte;
 	assert_int_equal(pipe2(joined, O_CLOEXEC), 0);
-	pid_t pid = fork();
+	pid_t pid = child_start(join_and_work, &(struct job){ c, work, { joined[0], joined[1] } });
 	assert_true(pid >= 0);
-	if (pid == 0) {
-		join_all(c);
-		(void)close(joined[0]);
-		(void)close(joined[1]);
-		_exit(work());
-	}
 	assert_int_equal(close(joined[1]), 0);
 	assert_int_equal(read(joined[0], &byte, 1), 0);
 	assert_int_equal(close(joined[0]), 0);
@@ -75,17 +87,20 @@ static int status_of(pid_t pid)
 	return status;
 }
 
-/* 7 when fork() was refused in the end; the children wait for their death. */
+static int wait_for_death(void *user)
+{
+	(void)user;
+	while (pause() != 0)
+		;
+	return 0;
+}
+
+/* 7 when another process was refused in the end; the children wait for their death. */
 static int fork_bomb(void)
 {
-	for (int i = 0; i < 100; i++) {
-		pid_t pid = fork();
-		if (pid < 0)
+	for (int i = 0; i < 100; i++)
+		if (child_start(wait_for_death, NULL) < 0)
 			return 7;
-		if (pid == 0)
-			for (;;)
-				(void)pause();
-	}
 	return 0;
 }
 

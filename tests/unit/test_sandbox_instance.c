@@ -17,6 +17,7 @@
 #include "sandbox/instance.h"
 #include "sandbox/tree.h"
 #include "sandbox_temp.h"
+#include "tests/uids.h"
 
 #define SESSION "00000000-0000-4000-8000-00000000000a"
 
@@ -29,7 +30,7 @@ static int setup(void **state)
 {
 	struct fixture *f = xcalloc(1, sizeof(*f));
 	f->conf = (struct conf){ .sandbox_dir = temp_dir(),
-				 .sandbox_uid_base = 700000,
+				 .sandbox_uid_base = uids_own(),
 				 .sandbox_disk = 64 << 20,
 				 .github_url = xstrdup("https://git.example") };
 	instance_init(&f->i, &f->conf, SESSION, 4);
@@ -80,12 +81,12 @@ static void owners_and_modes(void **state)
 	expect(f->conf.sandbox_dir, 0711, 0);
 	expect(f->i.dir, 0711, 0);
 	expect(f->i.disk, 0711, 0);
-	expect(f->i.home, 0700, 700006);
-	expect(f->i.repo, 0700, 700006);
-	expect(f->i.tmp, 0700, 700006);
-	expect(f->i.scratch, 0700, 700006);
-	expect(f->i.run, 0711, 700000);
-	expect(f->i.shadow, 0755, 700001);
+	expect(f->i.home, 0700, uids_own() + 6);
+	expect(f->i.repo, 0700, uids_own() + 6);
+	expect(f->i.tmp, 0700, uids_own() + 6);
+	expect(f->i.scratch, 0700, uids_own() + 6);
+	expect(f->i.run, 0711, uids_own());
+	expect(f->i.shadow, 0755, uids_own() + 1);
 	expect(f->i.etc, 0755, 0);
 	assert_int_equal(f->i.limited, disk_works(f->conf.sandbox_dir, NULL));
 }
@@ -170,8 +171,8 @@ static void an_adopted_one_has_its_files_and_a_new_user(void **state)
 	instance_free(&f->i);
 	instance_init(&f->i, &f->conf, SESSION, 9);
 	adopt(f);
-	expect(f->i.home, 0700, 700011);
-	expect(file, 0644, 700011);
+	expect(f->i.home, 0700, uids_own() + 11);
+	expect(file, 0644, uids_own() + 11);
 	assert_int_equal(f->i.limited, disk_works(f->conf.sandbox_dir, NULL));
 	autofree char *socket = temp_path(f->i.run, "egress.sock");
 	assert_int_equal(access(socket, F_OK), -1);

@@ -15,6 +15,7 @@
 #include "sandbox_temp.h"
 
 #include "sandbox_box.h"
+#include "tests/uids.h"
 
 static struct test_box t;
 
@@ -47,8 +48,8 @@ static bool lives(int pid)
 
 static void wait_gone(int pid)
 {
-	for (uint64_t until = now() + DEADLINE_MS; lives(pid);) {
-		assert_true(now() < until);
+	for (struct pace pace = { .last = now(), .left = DEADLINE_MS }; lives(pid);) {
+		assert_false(pace_over(&pace, now()));
 		(void)usleep(10000);
 	}
 }
@@ -131,7 +132,7 @@ static void test_fork_storm(void **state)
 	(void)state;
 	autooutcome o;
 	/* A user of its own, as the limit counts by user. */
-	unsigned user = 3000000000u + (unsigned)getpid();
+	unsigned user = uids_own();
 	autobuf command = { 0 }, survivors = { 0 };
 	buf_addf(&command, "ulimit -u 400; exec setpriv --reuid=%u --regid=%u --clear-groups sh -c \"%s\" 2>/dev/null",
 		 user, user, STORM);

@@ -12,8 +12,11 @@
 
 #include <cmocka.h>
 
+#include "child.h"
 #include "lib/cleanup.h"
+#include "pace.h"
 #include "sandbox_temp.h"
+#include "tests/uids.h"
 
 #define LAUNCH TOP_BUILDDIR "/sandbox/craft-sandbox-launch"
 #define ROOT_ONLY 2 /* tests at the head of the list */
@@ -32,9 +35,16 @@ static void read_all(int fd, struct outcome *o)
 	o->text[length] = '\0';
 }
 
+struct command {
+	const char *const *args;
+	int out;
+};
+
 /* In the child: a caller with much to inherit. */
-static void run(const char *const *args, int out)
+static int run(void *user)
 {
+	const char *const *args = ((struct command *)user)->args;
+	int out = ((struct command *)user)->out;
 	char *argv[32] = { NULL };
 	size_t count = 0;
 	argv[count++] = xstrdup(LAUNCH);
@@ -50,7 +60,7 @@ static void run(const char *const *args, int out)
 	for (int fd = 3; fd < 20; fd++)
 		(void)dup2(1, fd);
 	(void)execv(argv[0], argv);
-	_exit(98);
+	return 98;
 }
 
 /* What it writes, stdout and stderr together, and how it ends. */
@@ -59,10 +69,8 @@ static struct outcome launch(const char *const *args)
 	struct outcome o;
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	pid_t pid = fork();
+	pid_t pid = child_start(run, &(struct command){ args, ends[1] });
 	assert_true(pid >= 0);
-	if (pid == 0)
-		run(args, ends[1]);
 	assert_int_equal(close(ends[1]), 0);
 	read_all(ends[0], &o);
 	assert_int_equal(close(ends[0]), 0);
@@ -85,10 +93,13 @@ static void the_user_is_dropped(void **state)
 	(void)state;
 	if (geteuid() != 0)
 		skip();
-	struct outcome o =
-		LAUNCHED("--uid", "700007", "--gid", "700008", "--keep", "0", "--", "/bin/cat", "/proc/self/status");
-	SAYS(o, "Uid:\t700007\t700007\t700007\t700007\n");
-	SAYS(o, "Gid:\t700008\t700008\t700008\t700008\n");
+	char uid[16], gid[16];
+	autobuf lines = { 0 };
+	(void)snprintf(uid, sizeof(uid), "%u", uids_own());
+	(void)snprintf(gid, sizeof(gid), "%u", uids_own() + 1);
+	struct outcome o = LAUNCHED("--uid", uid, "--gid", gid, "--keep", "0", "--", "/bin/cat", "/proc/self/status");
+	buf_addf(&lines, "Uid:\t%s\t%s\t%s\t%s\nGid:\t%s\t%s\t%s\t%s\n", uid, uid, uid, uid, gid, gid, gid, gid);
+	SAYS(o, buf_cstr(&lines));
 	SAYS(o, "Groups:\t \n");
 	SAYS(o, "CapEff:\t0000000000000000\n");
 	SAYS(o, "CapPrm:\t0000000000000000\n");
@@ -103,8 +114,9 @@ static void it_joins_cgroups_as_root(void **state)
 	autofree char *procs = temp_path(dir, "cgroup.procs");
 	temp_write(dir, "cgroup.procs", "");
 	assert_int_equal(chmod(procs, 0600), 0);
-	struct outcome o =
-		LAUNCHED("--uid", "700007", "--gid", "700007", "--cgroup", dir, "--keep", "0", "--", "/bin/true");
+	char uid[16];
+	(void)snprintf(uid, sizeof(uid), "%u", uids_own());
+	struct outcome o = LAUNCHED("--uid", uid, "--gid", uid, "--cgroup", dir, "--keep", "0", "--", "/bin/true");
 	assert_int_equal(o.status, 0);
 	autobuf text = { 0 };
 	temp_read(dir, "cgroup.procs", &text);
@@ -164,27 +176,29 @@ static void the_exit_code_is_the_programs(void **state)
 	assert_true(WIFEXITED(o.status) && WEXITSTATUS(o.status) == 42);
 }
 
+static int launch_and_wait(void *user)
+{
+	if (child_start(run, user) < 0)
+		return 1;
+	(void)close(((struct command *)user)->out);
+	(void)pause();
+	return 0;
+}
+
 /* A process between us and the launched one is killed; what it started must go with it. */
 static void it_dies_with_its_parent(void **state)
 {
 	(void)state;
 	int ends[2];
 	assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-	pid_t middle = fork();
+	const char *const args[] = { "--keep", "0", "--", "/bin/sh", "-c", "echo up; exec sleep 1000", NULL };
+	pid_t middle = child_start(launch_and_wait, &(struct command){ args, ends[1] });
 	assert_true(middle >= 0);
-	if (middle == 0) {
-		if (fork() == 0)
-			run((const char *const[]){ "--keep", "0", "--", "/bin/sh", "-c", "echo up; exec sleep 1000",
-						   NULL },
-			    ends[1]);
-		(void)close(ends[1]);
-		(void)pause();
-	}
 	assert_int_equal(close(ends[1]), 0);
 	char text[16];
 	assert_int_equal(read(ends[0], text, sizeof(text)), 3);
 	assert_int_equal(kill(middle, SIGKILL), 0);
-	(void)alarm(60); /* the end of the pipe comes when the last holder is gone */
+	(void)alarm((unsigned)pace_ms(60000) / 1000); /* the end of the pipe comes when the last holder is gone */
 	assert_int_equal(read(ends[0], text, sizeof(text)), 0);
 	(void)alarm(0);
 	assert_int_equal(close(ends[0]), 0);

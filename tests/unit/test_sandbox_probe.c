@@ -17,6 +17,7 @@
 #include "sandbox/seccomp.h"
 #include "sandbox/tree.h"
 #include "sandbox_temp.h"
+#include "tests/uids.h"
 
 static char parent[64];
 
@@ -34,7 +35,7 @@ static int setup(void **state)
 				 .sandbox_agent = xstrdup("/bin/true"),
 				 .sandbox_require = xstrdup(""),
 				 .github_url = xstrdup("https://git.example"),
-				 .sandbox_uid_base = 700000,
+				 .sandbox_uid_base = uids_own(),
 				 .sandbox_memory = 1 << 30,
 				 .sandbox_pids = 512,
 				 .sandbox_cpu = 100,
