@@ -85,7 +85,7 @@ const struct conf_key conf_keys[] = {
 	{ "SANDBOX_STREAM_KEEP", COUNT, BOX, 0, AT(sandbox_stream_keep), "86400", 1, 31536000, "seconds for which the messages of a sandbox are kept for clients that come back" },
 	{ "SANDBOX_CLONE_TIMEOUT", COUNT, BOX, 0, AT(sandbox_clone_timeout), "600", 1, 86400, "seconds that a clone may take" },
 	{ "SANDBOX_REPO_MAX", SIZE, BOX, 0, AT(sandbox_repo_max), "2G", 1 << 20, 1ll << 40, "largest repository, as it is transferred; without SANDBOX_DISK its checkout, too" },
-	{ "SANDBOX_DIFF_MAX", SIZE, BOX, 0, AT(sandbox_diff_max), "32M", 1024, 256ll << 20, "largest diff, as it is sent (as JSON); a longer one is cut and says so; less than WS_MAX_QUEUE" },
+	{ "SANDBOX_DIFF_MAX", SIZE, BOX, 0, AT(sandbox_diff_max), "32M", 1024, 256ll << 20, "largest diff, and final text of a task, as it is sent (as JSON); a longer one is cut and says so; less than WS_MAX_QUEUE" },
 	{ "SANDBOX_OUTPUT_MAX", SIZE, BOX, 0, AT(sandbox_output_max), "1M", 1024, 256ll << 20, "most output of one tool call, as it is sent (as JSON); of more the beginning and the end are sent, and what is left out is said; less than WS_MAX_QUEUE" },
 	{ "SANDBOX_MEMORY", SIZE, BOX, 0, AT(sandbox_memory), "2G", 0, 1ll << 44, "memory of one sandbox; 0: no limit" },
 	{ "SANDBOX_CPU", COUNT, BOX, 0, AT(sandbox_cpu), "200", 0, 100000, "percent of one CPU that a sandbox gets; 0: no limit" },

@@ -267,7 +267,7 @@ static void log_failure(const struct job *job)
 void job_execute_result(struct job *job, const struct agent_result *result)
 {
 	struct sandbox *sb = job->sandbox;
-	size_t max = (size_t)sb->daemon->conf.sandbox_output_max;
+	size_t max = (size_t)sb->daemon->conf.sandbox_diff_max;
 	__attribute__((cleanup(output_free))) struct output output = { 0 };
 	if (!job->turn)
 		return;
@@ -280,7 +280,7 @@ void job_execute_result(struct job *job, const struct agent_result *result)
 	if (!job->success)
 		log_failure(job);
 	output_add(&output, result->output, max);
-	output_text(&output, max, &job->text);
+	output_text(&output, max, "SANDBOX_DIFF_MAX", &job->text);
 	if (!job->success)
 		add_reason(job, &job->text);
 	sandbox_diff_want(job);

@@ -75,7 +75,7 @@ static void on_exit_(void *user, int exit_code, bool timed_out)
 	if (!success)
 		say_why(job, exit_code, &why);
 	size_t bytes = output_size(&job->output);
-	output_text(&job->output, output_max(job), &output);
+	output_text(&job->output, output_max(job), "SANDBOX_OUTPUT_MAX", &output);
 	message_tool_result(&draft, &(struct tool_result){ .id = buf_slice(&job->tool_id),
 							  .success = success,
 							  .output = buf_slice(&output),

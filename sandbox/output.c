@@ -38,7 +38,7 @@ static struct slice ending(struct slice bytes, size_t max)
 	return slice_make(bytes.ptr + bytes.len - n, n);
 }
 
-void output_text(const struct output *o, size_t max, struct buf *out)
+void output_text(const struct output *o, size_t max, const char *key, struct buf *out)
 {
 	autobuf joined = { 0 };
 	struct slice head = buf_slice(&o->head), tail = buf_slice(&o->tail);
@@ -55,9 +55,9 @@ void output_text(const struct output *o, size_t max, struct buf *out)
 	tail = ending(tail, max / 2);
 	buf_add_slice(out, head);
 	buf_addf(out,
-		 "\n[%zu bytes are left out here: a result has at most %zu bytes, as JSON (SANDBOX_OUTPUT_MAX). Write it "
+		 "\n[%zu bytes are left out here: a result has at most %zu bytes, as JSON (%s). Write it "
 		 "to a file, and read that in parts]\n",
-		 output_size(o) - head.len - tail.len, max);
+		 output_size(o) - head.len - tail.len, max, key);
 	buf_add_slice(out, tail);
 }
 

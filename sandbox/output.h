@@ -10,13 +10,13 @@ struct output {
 	size_t dropped; /* bytes between them */
 };
 
-/* Takes what comes. max: bytes as a JSON string (SANDBOX_OUTPUT_MAX), the same at every call. */
+/* Takes what comes. max: bytes as a JSON string, the same at every call. */
 void output_add(struct output *output, struct slice data, size_t max);
 /* Bytes that came. */
 size_t output_size(const struct output *output);
 /* Appends all of it where that fits into max bytes as JSON; else its beginning and its end, with a note between them that
- * says how much is left out. */
-void output_text(const struct output *output, size_t max, struct buf *out);
+ * says how much is left out, and names the key that says so. */
+void output_text(const struct output *output, size_t max, const char *key, struct buf *out);
 void output_free(struct output *output);
 
 #endif

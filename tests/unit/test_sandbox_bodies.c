@@ -147,7 +147,7 @@ static void test_outputs(void **state)
 			output_add(&o, slice_make(&byte, 1), 1024);
 		}
 		assert_int_equal(output_size(&o), n);
-		output_text(&o, 1024, &text);
+		output_text(&o, 1024, "KEY", &text);
 		draft_clean(&json, buf_slice(&text));
 		assert_true(json.len <= 1024 + 300);
 		if (n < 900) {
