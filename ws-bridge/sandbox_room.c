@@ -151,7 +151,7 @@ bool sandbox_hears(const struct conn *conn, struct event *e)
 	uint64_t now = uv_now(conn->bridge->loop);
 	if (strcmp(e->target, conn->client) == 0)
 		return true;
-	if (!conn->sandbox || !conn->sandbox->unnamed || conn->since_seq < 0)
+	if (!conn->sandbox || !conn->sandbox->unnamed || conn->since_seq <= 0)
 		return false;
 	/* Looked up once for all that get it in a turn of the loop. */
 	if (!e->asked_at || e->asked_at != now)

@@ -33,7 +33,7 @@ void sandbox_opened(struct conn *conn, const PGresult *result);
 /* A whole text message came: answers it, or puts the request on its way. */
 void sandbox_received(struct conn *conn, const struct frame_event *ev);
 /* Is a message that has a target for this client? For the one of that name; and where the one that asked came without a
- * name and is gone, for whoever came back without one (?since=): else nobody would ever hear of it. */
+ * name and is gone, for whoever came back without one (?since=, above 0): else nobody would ever hear of it. */
 bool sandbox_hears(const struct conn *conn, struct event *e);
 /* Tells a client that its request can't be done. tool: it was a tool request, with this id (JSON text). */
 void sandbox_refuse(struct conn *conn, bool tool, struct slice id, const char *text);
