@@ -23,12 +23,17 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/git_cache.c sandbox/git_cache.h \
 	sandbox/git_cache_trim.c \
 	sandbox/git_clone.c sandbox/git_clone.h sandbox/git_clone_internal.h \
+	sandbox/git_clone_fetch.c \
 	sandbox/git_clone_steps.c \
 	sandbox/git_diff.c sandbox/git_diff.h sandbox/git_diff_internal.h \
 	sandbox/git_diff_dir.c sandbox/git_diff_dir.h \
 	sandbox/git_diff_look.c sandbox/git_diff_look.h \
 	sandbox/git_diff_patch.c \
+	sandbox/git_diff_settle.c sandbox/git_diff_settle.h \
+	sandbox/git_diff_settle_steps.c \
 	sandbox/git_error.c sandbox/git_error.h \
+	sandbox/git_handed.c sandbox/git_handed.h \
+	sandbox/git_id.c sandbox/git_id.h \
 	sandbox/git_patch.c sandbox/git_patch.h \
 	sandbox/git_place.c sandbox/git_place.h \
 	sandbox/git_run.c sandbox/git_run.h \

@@ -177,6 +177,7 @@ static void start_clone(struct sandbox *sb)
 {
 	struct git_clone_options options = { .conf = &sb->daemon->conf,
 					     .instance = &sb->instance,
+					     .workspace = sb->workspace,
 					     .repo_key = sb->repo_key,
 					     .branch = sb->branch,
 					     .token = buf_slice(&sb->token),
