@@ -149,6 +149,9 @@ begin
 	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
 		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
 	end if;
+	if p_workspace in ('.', '..') then
+		raise exception 'a workspace can''t be called . or ..: no URL could name it' using errcode = '22023';
+	end if;
 	insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing returning id into v_new;
 	select w.id into workspace_id from app.workspace w where w.slug = p_workspace for update;
 	insert into app.file_usage (workspace_id) select w.id from app.workspace w where w.slug = p_workspace on conflict do nothing;
@@ -230,16 +233,11 @@ comment on function api.workspace_import_documents(bigint, text, json[]) is 'Mak
 create or replace function api.workspace_import_file(p_id bigint, p_line json, p_blob uuid)
 returns void language plpgsql volatile security definer set search_path = app, pg_temp as $$
 begin
+	perform app.file_check(p_line ->> 'session', p_line ->> 'type', p_line ->> 'name', p_line ->> 'mimeType');
 	insert into app.file (workspace_id, session_id, type, name, blob, size, mime_type, sha256, created_at, uploaded_at)
 		select p_id, x.session, x.type, x.name, p_blob, x.size, x."mimeType", decode(x.sha256, 'hex'), x."createdAt", x."uploadedAt"
 		from json_to_record(p_line) as x (session text, type text, name text, size bigint, "mimeType" text, sha256 text, "createdAt" timestamptz,
-			"uploadedAt" timestamptz)
-		-- As the server takes names: no request could reach another one.
-		where (x.session || x.name) !~ '[\x01-\x1f\x7f]' and x.session not in ('.', '..') and x.session !~ '/' and x.name !~ '(^|/)(\.\.?)?(/|$)'
-			and (x.type = 'assets' or x.name !~ '/');
-	if not found then
-		raise exception 'a file has a name that can''t be' using errcode = '22023';
-	end if;
+			"uploadedAt" timestamptz);
 end
 $$;
 comment on function api.workspace_import_file(bigint, json, uuid) is 'Makes a file of an archive''s line; its bytes are in the blob already.';
@@ -254,6 +252,12 @@ begin
 		where s.workspace_id = p_id and (m.n <> s.message_count or m.n <> coalesce(m.next, 0)) limit 1;
 	if found then
 		raise exception 'messages of a session are missing' using errcode = '22023';
+	end if;
+	if exists (select from app.session s where s.workspace_id = p_id and s.id in ('.', '..'))
+		or exists (select from app.source s where s.workspace_id = p_id and s.slug in ('.', '..'))
+		or exists (select from app.skill s where s.workspace_id = p_id and s.slug in ('.', '..'))
+		or exists (select from app.plan p where p.workspace_id = p_id and (p.name in ('.', '..') or p.session_id in ('.', '..'))) then
+		raise exception 'something in the archive is called . or .., which no URL can name: delete it where the archive comes from' using errcode = '22023';
 	end if;
 	update app.session s set message_bytes = m.bytes
 		from (select m.session_key, sum(octet_length(m.body::text)) as bytes from app.session s join app.message m on m.session_key = s.key

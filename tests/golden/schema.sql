@@ -440,6 +440,7 @@ declare
 	v_old   app.file;
 	v_at    timestamptz;
 begin
+	perform app.file_check(p_session, p_type, p_name, p_mime_type);
 	v_usage := app.files_lock(p_workspace);
 	if v_usage.workspace_id is null then
 		-- What is refused makes no workspace.
@@ -2210,6 +2211,9 @@ begin
 	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
 		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
 	end if;
+	if p_workspace in ('.', '..') then
+		raise exception 'a workspace can''t be called . or ..: no URL could name it' using errcode = '22023';
+	end if;
 	insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing returning id into v_new;
 	select w.id into workspace_id from app.workspace w where w.slug = p_workspace for update;
 	insert into app.file_usage (workspace_id) select w.id from app.workspace w where w.slug = p_workspace on conflict do nothing;
@@ -2279,6 +2283,12 @@ begin
 	if found then
 		raise exception 'messages of a session are missing' using errcode = '22023';
 	end if;
+	if exists (select from app.session s where s.workspace_id = p_id and s.id in ('.', '..'))
+		or exists (select from app.source s where s.workspace_id = p_id and s.slug in ('.', '..'))
+		or exists (select from app.skill s where s.workspace_id = p_id and s.slug in ('.', '..'))
+		or exists (select from app.plan p where p.workspace_id = p_id and (p.name in ('.', '..') or p.session_id in ('.', '..'))) then
+		raise exception 'something in the archive is called . or .., which no URL can name: delete it where the archive comes from' using errcode = '22023';
+	end if;
 	update app.session s set message_bytes = m.bytes
 		from (select m.session_key, sum(octet_length(m.body::text)) as bytes from app.session s join app.message m on m.session_key = s.key
 			where s.workspace_id = p_id group by m.session_key) m
@@ -2303,20 +2313,15 @@ COMMENT ON FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) IS 
 CREATE FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
-    AS $_$
+    AS $$
 begin
+	perform app.file_check(p_line ->> 'session', p_line ->> 'type', p_line ->> 'name', p_line ->> 'mimeType');
 	insert into app.file (workspace_id, session_id, type, name, blob, size, mime_type, sha256, created_at, uploaded_at)
 		select p_id, x.session, x.type, x.name, p_blob, x.size, x."mimeType", decode(x.sha256, 'hex'), x."createdAt", x."uploadedAt"
 		from json_to_record(p_line) as x (session text, type text, name text, size bigint, "mimeType" text, sha256 text, "createdAt" timestamptz,
-			"uploadedAt" timestamptz)
-		-- As the server takes names: no request could reach another one.
-		where (x.session || x.name) !~ '[\x01-\x1f\x7f]' and x.session not in ('.', '..') and x.session !~ '/' and x.name !~ '(^|/)(\.\.?)?(/|$)'
-			and (x.type = 'assets' or x.name !~ '/');
-	if not found then
-		raise exception 'a file has a name that can''t be' using errcode = '22023';
-	end if;
+			"uploadedAt" timestamptz);
 end
-$_$;
+$$;
 
 ALTER FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) OWNER TO craft_owner;
 
@@ -2497,6 +2502,26 @@ $$;
 ALTER FUNCTION app.epoch_text() OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.epoch_text() IS 'Identifies this life of the database: changes when it is restored (other cluster, other database or new tables), after a failover or point-in-time recovery (new timeline), and by api.epoch_renew().';
+
+CREATE FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+begin
+	-- As the server takes names: no request could reach another one.
+	if (p_session || p_name) ~ '[\x01-\x1f\x7f]' or p_session in ('.', '..') or p_session ~ '/' or p_name ~ '(^|/)(\.\.?)?(/|$)'
+		or (p_type <> 'assets' and p_name ~ '/') then
+		raise exception 'a file has a name that can''t be' using errcode = '22023';
+	end if;
+	-- It becomes a header.
+	if p_mime_type !~ '^[\x20-\x7e]+$' then
+		raise exception 'a file has a media type that can''t be: printable ASCII only' using errcode = '22023';
+	end if;
+end
+$_$;
+
+ALTER FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) IS 'Refuses names that no request can name, and media types that can''t be sent in a header, whoever makes the file.';
 
 CREATE TABLE app.file_usage (
     workspace_id bigint NOT NULL,
@@ -4909,6 +4934,8 @@ REVOKE ALL ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config j
 REVOKE ALL ON FUNCTION app.database_id() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.epoch_text() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.files_begin(p_workspace text) FROM PUBLIC;
 
