@@ -53,13 +53,13 @@ create or replace function app.file_check(p_session text, p_type text, p_name te
 language plpgsql immutable as $$
 begin
 	-- As the server takes names: no request could reach another one.
-	if (p_session || p_name) ~ '[\x01-\x1f\x7f]' or p_session in ('.', '..') or p_session ~ '/' or p_name ~ '(^|/)(\.\.?)?(/|$)'
+	if (p_session || p_name) ~ '[\x01-\x1f\x7f]' or p_session in ('.', '..') or p_session ~ '/' or (p_name <> '' and p_name ~ '(^|/)(\.\.?)?(/|$)')
 		or (p_type <> 'assets' and p_name ~ '/') then
 		raise exception 'a file has a name that can''t be' using errcode = '22023';
 	end if;
 	-- It becomes a header.
-	if p_mime_type !~ '^[\x20-\x7e]+$' then
-		raise exception 'a file has a media type that can''t be: printable ASCII only' using errcode = '22023';
+	if p_mime_type ~ '[\x01-\x1f\x7f]' then
+		raise exception 'a file has a media type that can''t be: it holds a control character' using errcode = '22023';
 	end if;
 end
 $$;
