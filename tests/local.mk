@@ -44,6 +44,7 @@ unit_tests = \
 	tests/unit/test_agent_line \
 	tests/unit/test_api_key \
 	tests/unit/test_base64 \
+	tests/unit/test_chosen_names \
 	tests/unit/test_client_key \
 	tests/unit/test_clock \
 	tests/unit/test_conf \
@@ -132,6 +133,8 @@ tests_unit_test_api_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_api_key_LDADD = $(unit_ldadd)
 tests_unit_test_base64_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base64_LDADD = $(unit_ldadd)
+tests_unit_test_chosen_names_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_chosen_names_LDADD = $(unit_ldadd)
 tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)

@@ -476,8 +476,9 @@ function expectRefused(where, patch, marker) {
 	assert.throws(() => applied(where.server, where.commit, patch), /error: (corrupt|patch fragment without header|.*corrupt)/);
 }
 
-test("a diff that is too large is cut, says so, and isn't applied by mistake", options, async () => {
+test("a diff that is too large is cut, says so, and isn't applied by mistake", options, async (t) => {
 	const small = startDriver(github, { SANDBOX_DIFF_MAX: "20K" });
+	t.after(() => small.stop());
 	const where = await checkout(BASE, small);
 	writeFileSync(where.at("text"), lines(3000, "ünï"));
 	own(where.sandbox.repo, where.sandbox.uid);
@@ -499,8 +500,9 @@ test("a diff that is too large is cut, says so, and isn't applied by mistake", o
 	assert.equal(await small.stop(), 0);
 });
 
-test("changes that are too many to look at", options, async () => {
+test("changes that are too many to look at", options, async (t) => {
 	const small = startDriver(github, { SANDBOX_DIFF_MAX: "64K" });
+	t.after(() => small.stop());
 	const where = await checkout(BASE, small);
 	writeFileSync(where.at(".gitattributes"), "* text\n");
 	for (let i = 0; i < 40; i++) writeFileSync(where.at(`file${i}`), randomBytes(100_000));

@@ -68,7 +68,7 @@ test("two bridges: by hint, and without one within the sweep", async (t) => {
 		for (const client of clients) await client.waitFor(n, 5000);
 	};
 	await comesSooner(said(true), said(false), "hints don't arrive");
-	for (const client of clients) assert.deepEqual(datas(client), range(21).map((n) => `line ${n}`));
+	for (const client of clients) assert.deepEqual(datas(client), range(n).map((n) => `line ${n}`));
 });
 
 test("a message for one client goes to the connections of that name only", async (t) => {
@@ -213,15 +213,19 @@ test("a client that doesn't read is sent away; nobody else has to wait for it", 
 	const good = [await openSandbox(small, slug, session, { since: 0 }), await openSandbox(small, slug, session, { deflate: true })];
 	t.after(() => [slow, ...good].forEach((c) => c.kill()));
 	slow.ws.pause();
-	const count = 60;
+	// It has been sent away by the fortieth, and is waited for half a minute.
+	const count = 60, away = 40;
+	const psql = small.openPsql();
+	t.after(() => psql.end());
 	const start = ownMs();
 	for (const n of range(count)) {
-		played.saySelect(session, `select 1, '{"type":"stream","data":"line ${n}","pad":"' || repeat('p', 262144) || '"}'`);
+		psql.write(`select api.sandbox_append('${played.id}', '${session}', ${n - 1}, array[''],
+			array['{"type":"stream","data":"line ${n}","pad":"' || repeat('p', 262144) || '"}']); select api.stream_announce('${session}:${n}');`);
 		for (const client of good) await client.waitFor(n);
+		if (n === away) slow.ws.resume();
 	}
 	assert.ok(ownMs() - start < 60000, "the slow client slowed the others down");
 	for (const client of good) assert.deepEqual(datas(client), range(count).map((n) => `line ${n}`));
-	slow.ws.resume();
 	assert.equal((await within(slow.closed, 10000, "the close")).code, 1013);
 	const got = numbers(slow);
 	assert.deepEqual(got, range(got.length));
