@@ -2294,9 +2294,6 @@ CREATE FUNCTION api.workspace_import_begin(p_workspace text, p_created_at timest
 declare
 	v_new bigint;
 begin
-	if p_workspace in ('.', '..') then
-		raise exception 'a workspace can''t be called . or ..: no URL could name it' using errcode = '22023';
-	end if;
 	v_new := app.workspace_make(p_workspace);
 	select w.id into workspace_id from app.workspace w where w.slug = p_workspace for update;
 	insert into app.file_usage (workspace_id) select w.id from app.workspace w where w.slug = p_workspace on conflict do nothing;
