@@ -250,12 +250,6 @@ begin
 	if found then
 		raise exception 'messages of a session are missing' using errcode = '22023';
 	end if;
-	if exists (select from app.session s where s.workspace_id = p_id and s.id in ('.', '..'))
-		or exists (select from app.source s where s.workspace_id = p_id and s.slug in ('.', '..'))
-		or exists (select from app.skill s where s.workspace_id = p_id and s.slug in ('.', '..'))
-		or exists (select from app.plan p where p.workspace_id = p_id and (p.name in ('.', '..') or p.session_id in ('.', '..'))) then
-		raise exception 'something in the archive is called . or .., which no URL can name: delete it where the archive comes from' using errcode = '22023';
-	end if;
 	update app.session s set message_bytes = m.bytes
 		from (select m.session_key, sum(octet_length(m.body::text)) as bytes from app.session s join app.message m on m.session_key = s.key
 			where s.workspace_id = p_id group by m.session_key) m
