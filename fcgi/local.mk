@@ -11,6 +11,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/counts.c fcgi/counts.h \
 	fcgi/credential.c fcgi/credential.h \
 	fcgi/credential_renew.c \
+	fcgi/cursor.c fcgi/cursor.h \
 	fcgi/database.c fcgi/database.h \
 	fcgi/digest.c fcgi/digest.h \
 	fcgi/dispatch.c fcgi/dispatch.h \

@@ -13,6 +13,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/credential.c sandbox/credential.h \
 	sandbox/daemon.h \
 	sandbox/disk.c sandbox/disk.h \
+	sandbox/draft.c sandbox/draft.h \
 	sandbox/etc.c sandbox/etc.h \
 	sandbox/etc_links.c sandbox/etc_links.h \
 	sandbox/gateway.c sandbox/gateway.h \
@@ -47,6 +48,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/job_tool.c \
 	sandbox/mask.c sandbox/mask.h \
 	sandbox/message.c sandbox/message.h \
+	sandbox/output.c sandbox/output.h \
 	sandbox/probe.c sandbox/probe.h \
 	sandbox/process.c sandbox/process.h \
 	sandbox/prompt.c sandbox/prompt.h \
