@@ -10,8 +10,9 @@
 #include "log.h"
 #include "uuid.h"
 
-#define PREVIEW_UNITS 100 /* UTF-16 units of the input that become the preview */
-#define MAX_TRIES 64	  /* merges of one request, when others change the session meanwhile */
+#define PREVIEW_UNITS 100      /* UTF-16 units of the input that become the preview */
+#define ACTION_BODY (1u << 20) /* bytes, as the table of routes has it for those that need a body */
+#define MAX_TRIES 64	       /* merges of one request, when others change the session meanwhile */
 
 /* ---- fields of the body ---- */
 
@@ -105,7 +106,10 @@ enum status actions_new_chat(struct request *req, struct response *res, struct d
 {
 	char id[UUID_SIZE];
 	struct slice name, input, send;
-	enum status status = optional_field(req, "name", JSON_STRING, "string", &name);
+	/* All fields are optional, the body too. */
+	enum status status = request_read_object(req, ACTION_BODY, true);
+	if (status == STATUS_OK)
+		status = optional_field(req, "name", JSON_STRING, "string", &name);
 	if (status == STATUS_OK)
 		status = optional_field(req, "input", JSON_STRING, "string", &input);
 	/* Sending the input is the client's affair: the field is only checked. */

@@ -9,6 +9,7 @@
 #include "database.h"
 #include "file_key.h"
 #include "log.h"
+#include "media_guess.h"
 #include "media_type.h"
 #include "write_all.h"
 
@@ -32,26 +33,26 @@ static enum status too_large(struct request *req)
 
 static enum status wanted_digests(struct request *req, struct digest_wanted *wanted)
 {
-	const char *bad =
-		digest_wanted_parse(wanted, request_param(req, "HTTP_REPR_DIGEST"),
-				    request_param(req, "HTTP_CONTENT_DIGEST"), request_param(req, "HTTP_CONTENT_MD5"));
+	const char *bad = digest_wanted_parse(wanted, request_header(req, HEADER_REPR_DIGEST),
+					      request_header(req, HEADER_CONTENT_DIGEST),
+					      request_header(req, HEADER_CONTENT_MD5));
 	return bad ? request_bad_field(req, "Invalid %s header", bad) : STATUS_OK;
 }
 
 struct slice upload_media_type(const struct request *req)
 {
-	struct slice type = request_param(req, "CONTENT_TYPE");
-	return type.len ? type : SLICE_LIT(MEDIA_TYPE_DEFAULT);
+	struct slice type = request_header(req, HEADER_CONTENT_TYPE);
+	return type.len ? type : slice_of(media_guess(file_key_of(req).name));
 }
 
 static enum status check_headers(struct request *req)
 {
 	struct digest_wanted wanted;
-	struct slice coding = request_param(req, "HTTP_CONTENT_ENCODING");
+	struct slice coding = request_header(req, HEADER_CONTENT_ENCODING);
 	if (coding.len && !slice_eq_str(coding, "identity"))
 		return STATUS_ENCODED_BODY;
 	/* RFC 9110 section 14.5: a part may not be taken for the whole. */
-	if (request_param(req, "HTTP_CONTENT_RANGE").len)
+	if (request_header(req, HEADER_CONTENT_RANGE).len)
 		return request_bad_field(req, "Content-Range is not supported for uploads: send the whole file");
 	if (!media_type_storable(upload_media_type(req)))
 		return request_bad_field(req, "Invalid Content-Type: at most %d printable ASCII characters",

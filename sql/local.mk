@@ -23,6 +23,7 @@ dist_sqlapi_DATA = \
 	sql/api/55_credentials.sql \
 	sql/api/57_keys.sql \
 	sql/api/60_admin.sql \
+	sql/api/65_workspace_move.sql \
 	sql/api/70_files.sql \
 	sql/api/80_sandboxes.sql \
 	sql/api/85_sandbox_hosts.sql \

@@ -11,6 +11,7 @@ EXTRA_DIST += build-aux/tap-driver.sh tests/deb tests/e2e tests/fakes tests/gold
 # The parts of the daemons that work on bytes only; `make fuzz` takes them too.
 check_LIBRARIES += tests/libpure.a
 tests_libpure_a_SOURCES = \
+	fcgi/byte_range.c fcgi/byte_range.h \
 	fcgi/digest.c fcgi/digest.h \
 	fcgi/file_name.c fcgi/file_name.h \
 	fcgi/http_date.c fcgi/http_date.h \
@@ -49,6 +50,7 @@ unit_tests = \
 	tests/unit/test_conf_errors \
 	tests/unit/test_deflate \
 	tests/unit/test_fcgi_answer_cache \
+	tests/unit/test_fcgi_byte_range \
 	tests/unit/test_fcgi_digest \
 	tests/unit/test_fcgi_etag \
 	tests/unit/test_fcgi_file_name \
@@ -172,6 +174,8 @@ tests_unit_test_fcgi_routes_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_routes_LDADD = $(fcgi_unit_ldadd)
 tests_unit_test_fcgi_unescape_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_unescape_LDADD = $(fcgi_unit_ldadd)
+tests_unit_test_fcgi_byte_range_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_byte_range_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_digest_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_digest_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_file_name_CPPFLAGS = $(fcgi_unit_cppflags)

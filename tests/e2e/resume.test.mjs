@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { goodData, workspaceMessages } from "../harness/messages.mjs";
 import { startServer } from "../harness/server.mjs";
 import { connect, settle } from "../harness/sync.mjs";
 
@@ -256,30 +257,12 @@ cases("100 reconnects under load: nothing missed, nothing twice", async ({ join,
 
 // Retry
 
-const mutations = {
-	"session:create": { id: "new" },
-	"session:save": { id: "s", header: { id: "s" }, messages: [{ a: 1 }] },
-	"session:delete": { sessionId: "s" },
-	"session:updateMeta": { sessionId: "s", updates: { a: 1 } },
-	"session:updateSdkId": { sessionId: "s", sdkSessionId: "x" },
-	"session:clearMessages": { sessionId: "s" },
-	"source:create": { slug: "new" },
-	"source:saveConfig": { slug: "src" },
-	"source:saveGuide": { sourceSlug: "src", guide: "x" },
-	"source:delete": { sourceSlug: "src" },
-	"statuses:save": { v: 1 },
-	"labels:save": { v: 1 },
-	"skill:save": { slug: "k", content: "", metadata: {} },
-	"skill:delete": { slug: "k" },
-	"plan:save": { sessionId: "s", fileName: "p", content: "" },
-	"plan:delete": { sessionId: "s", fileName: "p" },
-};
-
 cases("sent again after a lost answer: applied once, the same answer", async ({ join }) => {
 	const listener = await join(1);
 	const other = await join(0, { since: 0 });
 	await other.ok("session:save", { id: "s", header: { id: "s" }, messages: [] });
-	for (const [type, data] of Object.entries(mutations)) {
+	for (const message of workspaceMessages()) {
+		const { type } = message, data = goodData(message, "s");
 		if (data.sessionId === "s") await other.call("session:create", { id: "s" });
 		const { seq } = await other.call("labels:save", {});
 		const options = { client: "laptop-1", since: 0 };

@@ -170,13 +170,13 @@ test("a directory below one that is closed to the daemons' users",
 
 // In the foreground: {child, output(), ended}.
 function foreground(dir) {
-	const child = spawn(path.join(ROOT, "script/up"), ["--dir", dir, "--port", "0"], { detached: true, stdio: ["ignore", "pipe", "pipe"] });
+	const child = spawn(path.join(ROOT, "script/up"), ["--dir", dir, "--port", "0", "--no-respawn"], { detached: true, stdio: ["ignore", "pipe", "pipe"] });
 	let text = "";
 	for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (part) => { text += part; });
 	return { child, output: () => text, ended: new Promise((resolve) => child.on("exit", (code) => resolve(code))) };
 }
 
-test("in the foreground: Ctrl-C, script/down, and a component that dies", async () => {
+test("in the foreground: Ctrl-C, script/down, and, without respawning, a component that dies", async () => {
 	const dir = `${base}/front`;
 	const isReady = () => existsSync(`${dir}/ready.json`);
 	for (const [how, stop, expected] of [

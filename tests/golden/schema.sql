@@ -812,6 +812,21 @@ ALTER FUNCTION api.keys_sealed(p_workspace text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.keys_sealed(p_workspace text) IS 'The sealed keys that open a workspace at the moment, 100 at most: any of them may have signed a URL.';
 
+CREATE FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) RETURNS TABLE(id text, workspace text, created_ms bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select k.id, k.workspace, app.ms(k.created_at) from app.api_key k
+		where k.created_at >= app.ms_time(p_since_ms) and app.key_lives(k) order by k.created_at limit p_limit;
+end
+$$;
+
+ALTER FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) IS 'Ids and workspaces of the living keys made at or after that time (milliseconds since 1970), oldest first, at most p_limit: to tell made-up ones from real ones.';
+
 CREATE FUNCTION api.keys_to_rekey(p_after text, p_limit integer) RETURNS TABLE(id text, sealed text, workspace text, name text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -4678,6 +4693,9 @@ GRANT ALL ON FUNCTION api.keys_live(p_ids text[]) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.keys_sealed(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.keys_sealed(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.keys_to_rekey(p_after text, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.keys_to_rekey(p_after text, p_limit integer) TO craft_daemon;
