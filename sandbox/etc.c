@@ -65,18 +65,39 @@ static void add_quoted(struct buf *out, const char *value)
 	buf_add_char(out, '"');
 }
 
-/* Over the repository's own settings, which may name hooks, another model API, an environment in which nothing works,
- * or rules that refuse what a task needs. The servers of its .mcp.json are kept out by the agent's command line. */
-static const char managed_begin[] =
-	"{\"env\":{\"ANTHROPIC_BASE_URL\":\"http://127.0.0.1:3129\",\"ANTHROPIC_CUSTOM_HEADERS\":\"\","
-	"\"CLAUDE_CODE_ENABLE_TELEMETRY\":\"\",\"API_TIMEOUT_MS\":\"600000\","
-	"\"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS\":\"1\",\"CLAUDE_CODE_SIMPLE\":\"\","
-	"\"CLAUDE_CODE_SUBPROCESS_ENV_SCRUB\":\"\",\"HOME\":\"/home/agent\",\"CLAUDE_CONFIG_DIR\":\"/home/agent/"
-	".claude\","
-	"\"SHELL\":\"/bin/bash\",\"TMPDIR\":\"/tmp\",\"HTTP_PROXY\":\"http://127.0.0.1:3128\","
-	"\"HTTPS_PROXY\":\"http://127.0.0.1:3128\",\"http_proxy\":\"http://127.0.0.1:3128\","
-	"\"https_proxy\":\"http://"
-	"127.0.0.1:3128\",\"NO_PROXY\":\"127.0.0.1,localhost\",\"no_proxy\":\"127.0.0.1,localhost\"},"
+/* Over what a repository's settings would have in the agent's environment: another model API, a home or a proxy that
+ * isn't there, programs that each shell and interpreter is to load. */
+static const char *const managed_environment[][2] = {
+	{ "ANTHROPIC_BASE_URL", "http://127.0.0.1:3129" },
+	{ "ANTHROPIC_CUSTOM_HEADERS", "" },
+	{ "API_TIMEOUT_MS", "600000" },
+	{ "BASH_ENV", "" },
+	{ "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1" },
+	{ "CLAUDE_CODE_ENABLE_TELEMETRY", "" },
+	{ "CLAUDE_CODE_SHELL_PREFIX", "" },
+	{ "CLAUDE_CODE_SIMPLE", "" },
+	{ "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "" },
+	{ "CLAUDE_CONFIG_DIR", "/home/agent/.claude" },
+	{ "CLAUDE_ENV_FILE", "" },
+	{ "ENV", "" },
+	{ "HOME", "/home/agent" },
+	{ "HTTPS_PROXY", "http://127.0.0.1:3128" },
+	{ "HTTP_PROXY", "http://127.0.0.1:3128" },
+	{ "LD_PRELOAD", "" },
+	{ "NODE_OPTIONS", "" },
+	{ "NO_PROXY", "127.0.0.1,localhost" },
+	{ "PERL5OPT", "" },
+	{ "RUBYOPT", "" },
+	{ "SHELL", "/bin/bash" },
+	{ "TMPDIR", "/tmp" },
+	{ "http_proxy", "http://127.0.0.1:3128" },
+	{ "https_proxy", "http://127.0.0.1:3128" },
+	{ "no_proxy", "127.0.0.1,localhost" },
+};
+
+/* Over its hooks, and over rules that refuse what a task needs. The servers of its .mcp.json are kept out by the
+ * agent's command line. */
+static const char managed_rest[] =
 	"\"disableAllHooks\":true,\"allowManagedHooksOnly\":true,\"apiKeyHelper\":\"\",\"awsAuthRefresh\":\"\","
 	"\"awsCredentialExport\":\"\",\"gcpAuthRefresh\":\"\",\"otelHeadersHelper\":\"\",\"proxyAuthHelper\":\"\","
 	"\"allowedMcpServers\":[],\"allowManagedMcpServersOnly\":true,\"strictKnownMarketplaces\":[],"
@@ -90,7 +111,11 @@ static const char managed_allow_all[] =
 
 static void managed_settings(const struct conf *conf, struct buf *out)
 {
-	buf_add_str(out, managed_begin);
+	buf_add_str(out, "{\"env\":{");
+	for (size_t i = 0; i < sizeof(managed_environment) / sizeof(*managed_environment); i++)
+		buf_addf(out, "%s\"%s\":\"%s\"", i ? "," : "", managed_environment[i][0], managed_environment[i][1]);
+	buf_add_str(out, "},");
+	buf_add_str(out, managed_rest);
 	if (conf->sandbox_permission_mode && strcmp(conf->sandbox_permission_mode, "bypassPermissions") == 0)
 		buf_add_str(out, managed_allow_all);
 	buf_add_str(out, "}\n");

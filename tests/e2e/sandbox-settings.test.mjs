@@ -1,5 +1,5 @@
 // What a repository brings for Claude Code (settings, memory, servers, and things that are no files) doesn't stop a task, and what a
-// task wasn't permitted to do is told. With the real Claude Code.
+// task wasn't permitted to do is told; fields of tools are honoured or refused. With the real Claude Code.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -47,6 +47,27 @@ for (const [name, make] of Object.entries(repositories)) {
 		assert.equal((await sandbox.bash("cat /tmp/made written; rm /tmp/made written")).output, "42\nw");
 	});
 }
+
+test("every field is honoured, or refused by its name", async () => {
+	const refused = async (name, input, error) => {
+		const result = await sandbox.tool(name, input);
+		assert.equal(result.success, false);
+		assert.match(result.error, error, `${name} ${JSON.stringify(input)}`);
+	};
+	await refused("Bash", { command: "touch /tmp/ran", run_in_background: true }, /^run_in_background can't be had here: .*nohup/);
+	await refused("Bash", { command: "touch /tmp/ran", cwd: "/" }, /^Bash has no field "cwd"\. There are: command, timeout, description$/);
+	await refused("Bash", { command: "touch /tmp/ran", timeout: "5" }, /^timeout must be a number of milliseconds from 1 to 600000/);
+	await refused("Bash", { command: "touch /tmp/ran", timeout: 600001 }, /^timeout must be a number of milliseconds from 1 to 600000/);
+	await refused("Bash", { command: "touch /tmp/ran", description: {} }, /^description must be a string/);
+	await refused("Read", { file_path: "/workspace/x", pages: "1-3" }, /^pages can't be had here: /);
+	await refused("Write", { file_path: "/tmp/ran", content: "x", mode: "0755" }, /^Write has no field "mode"/);
+	await refused("Edit", { file_path: "/tmp/ran", old_string: "", new_string: "x", count: 1 }, /^Edit has no field "count"/);
+	await refused("Glob", { pattern: "*", limit: 1 }, /^Glob has no field "limit"\. There are: pattern, path$/);
+	await refused("Grep", { pattern: "x", "-A": "many" }, /^-A must be a whole number/);
+	await refused("Grep", { pattern: "x", "-v": true }, /^Grep has no field "-v"\. There are: pattern, path, glob, .*multiline/);
+	const { output } = await sandbox.tool("Bash", { command: "ls /tmp/ran 2>&1; echo over", description: "Looks", run_in_background: false, timeout: 5000 });
+	assert.match(output, /No such file[^]*over/);
+});
 
 test("what a mode of the operator's didn't permit is told, though the task ends well", async () => {
 	const other = await startSandboxRig({ env: { SANDBOX_PERMISSION_MODE: "acceptEdits" } });

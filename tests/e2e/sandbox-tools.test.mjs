@@ -215,26 +215,3 @@ test("50 MB: written, edited and read", async () => {
 	await ok("Edit", { file_path: "big", old_string: "mark\n", new_string: "\0", replace_all: true });
 	assert.equal(bytes("big").compare(Buffer.from(content.replaceAll("mark\n", "\0"))), 0);
 });
-
-// ---- fields ----
-
-test("every field is honoured, or refused by its name", async () => {
-	const refused = async (name, input, error) => {
-		const result = await sandbox.tool(name, input);
-		assert.equal(result.success, false);
-		assert.match(result.error, error, `${name} ${JSON.stringify(input)}`);
-	};
-	await refused("Bash", { command: "touch /tmp/ran", run_in_background: true }, /^run_in_background can't be had here: .*nohup/);
-	await refused("Bash", { command: "touch /tmp/ran", cwd: "/" }, /^Bash has no field "cwd"\. There are: command, timeout, description$/);
-	await refused("Bash", { command: "touch /tmp/ran", timeout: "5" }, /^timeout must be a number of milliseconds from 1 to 600000/);
-	await refused("Bash", { command: "touch /tmp/ran", timeout: 600001 }, /^timeout must be a number of milliseconds from 1 to 600000/);
-	await refused("Bash", { command: "touch /tmp/ran", description: {} }, /^description must be a string/);
-	await refused("Read", { file_path: "/workspace/x", pages: "1-3" }, /^pages can't be had here: /);
-	await refused("Write", { file_path: "/tmp/ran", content: "x", mode: "0755" }, /^Write has no field "mode"/);
-	await refused("Edit", { file_path: "/tmp/ran", old_string: "", new_string: "x", count: 1 }, /^Edit has no field "count"/);
-	await refused("Glob", { pattern: "*", limit: 1 }, /^Glob has no field "limit"\. There are: pattern, path$/);
-	await refused("Grep", { pattern: "x", "-A": "many" }, /^-A must be a whole number/);
-	await refused("Grep", { pattern: "x", "-v": true }, /^Grep has no field "-v"\. There are: pattern, path, glob, .*multiline/);
-	const { output } = await sandbox.tool("Bash", { command: "ls /tmp/ran 2>&1; echo over", description: "Looks", run_in_background: false, timeout: 5000 });
-	assert.match(output, /No such file[^]*over/);
-});
