@@ -37,7 +37,7 @@ const repositories = {
 for (const [name, make] of Object.entries(repositories)) {
 	test(name, async () => {
 		// The conversation goes on in a new process, which reads the files anew.
-		await sandbox.bash("pkill -9 -x claude; while pgrep -x claude >/dev/null; do sleep 0.05; done; git clean -fdxq; git checkout -q .; true");
+		await sandbox.bash("pkill -9 -x claude; while pgrep -x claude >/dev/null; do sleep 0.05; done; find . -mindepth 1 -maxdepth 1 ! -name .git -exec rm -rf {} +; git checkout -q .");
 		await sandbox.bash(make);
 		rig.anthropic.script([{ tools: [{ name: "Bash", input: { command: "python3 -c 'print(6 * 7, file=open(\"/tmp/made\", \"w\"))'" } },
 			{ name: "Write", input: { file_path: "/workspace/written", content: "w" } }] }, { text: "fine" }]);
