@@ -58,6 +58,15 @@ static enum status session_id(struct request *req, struct buf *id)
 	return STATUS_OK;
 }
 
+/* May the header take the place of old? */
+static enum status header_bounded(struct request *req, struct slice header, struct slice old)
+{
+	autobuf error = { 0 };
+	return header_fits(header, old, (size_t)req->service->conf->session_header_max, &error)
+		       ? STATUS_OK
+		       : request_bad_field(req, "%s", buf_cstr(&error));
+}
+
 /* ---- new-chat ---- */
 
 static void build_header(struct buf *header, const char *id, struct slice name, struct slice input)
@@ -123,7 +132,9 @@ enum status actions_new_chat(struct request *req, struct response *res, struct d
 	}
 	autobuf header = { 0 };
 	build_header(&header, id, name, input);
-	status = create_session(req, db, id, buf_slice(&header));
+	status = header_bounded(req, buf_slice(&header), slice_make(NULL, 0));
+	if (status == STATUS_OK)
+		status = create_session(req, db, id, buf_slice(&header));
 	if (status == STATUS_OK)
 		response_json(res, 201, buf_slice(&header));
 	return status;
@@ -152,7 +163,7 @@ static enum status merged_header(struct request *req, struct database *db, struc
 	*version = db_get_i64(row, 0, 0);
 	buf_clear(header);
 	json_merge(header, base, updates);
-	return STATUS_OK;
+	return header_bounded(req, buf_slice(header), base);
 }
 
 /* One attempt: STATUS_OK with *stale means that somebody else was faster. */

@@ -93,8 +93,8 @@ struct box *sandbox_box(struct sandbox *sandbox, struct buf *error);
 	"something "                                                                                                   \
 	"is asked"
 /* Goes on with what can go on, and sends what is to be told. Call it once a turn of the loop: sandboxes go only here.
- */
-void sandbox_turn(struct sandbox *sandbox);
+ * True: there is more to do, call it again soon. */
+bool sandbox_turn(struct sandbox *sandbox);
 /* Nothing of it is on this host any more: the database is told. */
 void sandbox_write_cleaned(struct daemon *daemon, struct slice session);
 /* Has it work? */
@@ -104,6 +104,7 @@ void sandbox_tick(struct sandbox *sandbox, uint64_t now);
 
 /* Tells all clients, or one. */
 void sandbox_say(struct sandbox *sandbox, const char *client, struct buf *body);
+void sandbox_say_draft(struct sandbox *sandbox, const char *client, struct draft *draft);
 void sandbox_say_error(struct sandbox *sandbox, const char *client, const char *text);
 /* provisioning, cloning, ready, idle or expired. */
 const char *sandbox_status(const struct sandbox *sandbox);

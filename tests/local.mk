@@ -28,6 +28,10 @@ tests_libpure_a_SOURCES = \
 	sandbox/gateway/http_chunked.c sandbox/gateway/http_chunked.h \
 	sandbox/gateway/http_head.c sandbox/gateway/http_head.h \
 	sandbox/gateway_wire.c sandbox/gateway_wire.h \
+	sandbox/git_diff_look.c sandbox/git_diff_look.h \
+	sandbox/git_diff_settle.c sandbox/git_diff_settle.h \
+	sandbox/git_error.c sandbox/git_error.h \
+	sandbox/git_id.c sandbox/git_id.h \
 	sandbox/git_patch.c sandbox/git_patch.h \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
 	ws-bridge/frame.c ws-bridge/frame.h \
@@ -44,6 +48,7 @@ unit_tests = \
 	tests/unit/test_agent_line \
 	tests/unit/test_api_key \
 	tests/unit/test_base64 \
+	tests/unit/test_chosen_names \
 	tests/unit/test_client_key \
 	tests/unit/test_clock \
 	tests/unit/test_conf \
@@ -134,6 +139,8 @@ tests_unit_test_api_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_api_key_LDADD = $(unit_ldadd)
 tests_unit_test_base64_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base64_LDADD = $(unit_ldadd)
+tests_unit_test_chosen_names_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_chosen_names_LDADD = $(unit_ldadd)
 tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)

@@ -6,15 +6,73 @@ create or replace function app.log_id(p_request text) returns text language sql 
 $$;
 comment on function app.log_id(text) is 'An id of a request, if it looks like one that log lines may hold; null: it doesn''t. A request isn''t refused for its id.';
 
+create or replace function app.stream_drop(p_id uuid, p_up_to bigint) returns bigint language plpgsql set search_path = app, pg_temp as $$
+declare
+	v_n     bigint;
+	v_bytes bigint;
+begin
+	-- The length of a text is known without reading it.
+	with gone as (delete from app.sandbox_message m where m.session_id = p_id and m.seq <= p_up_to returning octet_length(m.body) as bytes)
+	select count(*), coalesce(sum(g.bytes), 0) into v_n, v_bytes from gone g;
+	update app.sandbox_session s set floor = greatest(s.floor, p_up_to), stream_bytes = greatest(s.stream_bytes - v_bytes, 0) where s.id = p_id;
+	return v_n;
+end
+$$;
+comment on function app.stream_drop(uuid, bigint) is 'Drops a sandbox''s messages up to this number, moving floor up, and counts them. The caller has the lock of its row.';
+
+create or replace function app.stream_trim(p_workspace bigint) returns void language plpgsql set search_path = app, pg_temp as $$
+declare
+	v_limit  bigint;
+	v_total  bigint;
+	v_n      bigint;
+	v_stream record;
+	v_cut    bigint;
+begin
+	select l.stream_bytes into v_limit from app.log_limit l;
+	for i in 1..8 loop
+		select sum(s.stream_bytes), count(*) into v_total, v_n from app.sandbox_session s where s.workspace_id = p_workspace and s.gone_at is null;
+		exit when v_total <= v_limit;
+		-- One that has more than its share. Nobody is waited for, so that nobody deadlocks.
+		select s.id, s.seq into v_stream from app.sandbox_session s
+			where s.workspace_id = p_workspace and s.gone_at is null and s.stream_bytes > 0 and s.stream_bytes >= v_total / v_n
+			order by s.stream_bytes desc limit 1 for no key update skip locked;
+		exit when not found;
+		select max(x.seq) into v_cut from (
+			select m.seq, sum(octet_length(m.body)) over (order by m.seq rows between unbounded preceding and 1 preceding) as before
+			from (select y.seq, y.body from app.sandbox_message y where y.session_id = v_stream.id and y.seq < v_stream.seq order by y.seq limit 5000) m
+		) x where coalesce(x.before, 0) < v_total - v_limit / 4 * 3;
+		exit when v_cut is null;
+		perform app.stream_drop(v_stream.id, v_cut);
+	end loop;
+end
+$$;
+comment on function app.stream_trim(bigint) is 'Drops the oldest messages of those of a workspace''s sandboxes that have the most, until all have three quarters of the bytes that they may have. Each keeps its latest one.';
+
+create or replace function app.stream_add(p_id uuid, p_seq bigint, p_bytes bigint) returns void language plpgsql set search_path = app, pg_temp as $$
+declare
+	v_workspace bigint;
+	v_bytes     bigint;
+begin
+	update app.sandbox_session s set seq = p_seq, stream_bytes = s.stream_bytes + p_bytes where s.id = p_id
+		returning s.workspace_id, s.stream_bytes into v_workspace, v_bytes;
+	-- All of a workspace are added up once a megabyte.
+	if v_bytes >> 20 <> (v_bytes - p_bytes) >> 20 then
+		perform app.stream_trim(v_workspace);
+	end if;
+end
+$$;
+comment on function app.stream_add(uuid, bigint, bigint) is 'A sandbox has messages of p_bytes more, the last of which has number p_seq. The caller has the lock of its row.';
+
 create or replace function app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) returns void language plpgsql
 set search_path = app, pg_catalog, pg_temp as $$
 declare
 	v_n   bigint := cardinality(p_bodies);
 	v_seq bigint;
 begin
-	update app.sandbox_session s set seq = s.seq + v_n where s.id = p_id returning s.seq into v_seq;
+	select s.seq + v_n into v_seq from app.sandbox_session s where s.id = p_id for no key update;
 	insert into app.sandbox_message (session_id, seq, target, body)
 		select p_id, v_seq - v_n + u.n, u.target, u.body from unnest(p_targets, p_bodies) with ordinality u (target, body, n);
+	perform app.stream_add(p_id, v_seq, (select sum(octet_length(b)) from unnest(p_bodies) b));
 	perform pg_notify('craft_streams', p_id || ':' || v_seq);
 end
 $$;
@@ -43,7 +101,7 @@ begin
 	), over as (
 		update app.sandbox_job j set ended_at = clock_timestamp(), outcome = p_outcome, payload = null
 		from mine m where j.id = m.id
-		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
+		returning j.id, case when j.kind <> 'execute' or j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
 	)
 	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
 	if p_last is not null then
@@ -222,23 +280,54 @@ $$;
 comment on function api.sandbox_messages(text, bigint, integer) is
 'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
 
+create or replace function app.sandbox_held(p_session uuid, p_workspace bigint) returns bigint language sql stable set search_path = app, pg_temp as $$
+	select coalesce(sum(octet_length(j.payload)), 0)::bigint from app.sandbox_job j
+	where j.ended_at is null and j.payload is not null and (p_session is null or j.session_id = p_session)
+		and (p_workspace is null or j.session_id in (select s.id from app.sandbox_session s where s.workspace_id = p_workspace and s.ended_at is null));
+$$;
+comment on function app.sandbox_held(uuid, bigint) is 'Bytes of the requests that hosts haven''t read yet: of one sandbox, of one workspace, or of all (both null).';
+
+create or replace function app.sandbox_has_room(p_session uuid, p_bytes bigint, p_max bigint, p_all bigint) returns text language plpgsql stable
+set search_path = app, pg_temp as $$
+begin
+	-- Beyond that many (64 KiB) it would be a hundred small ones.
+	if p_bytes <= 65536 then
+		return 'ok';
+	elsif app.sandbox_held(p_session, null) + p_bytes > p_max then
+		return 'sandbox_bytes';
+	-- Nobody may have all of what is there for all.
+	elsif app.sandbox_held(null, (select s.workspace_id from app.sandbox_session s where s.id = p_session)) + p_bytes > greatest(p_max, p_all / 2) then
+		return 'workspace_bytes';
+	elsif app.sandbox_held(null, null) + p_bytes > p_all then
+		return 'all_bytes';
+	end if;
+	return 'ok';
+end
+$$;
+comment on function app.sandbox_has_room(uuid, bigint, bigint, bigint) is 'May a sandbox''s request of so many bytes wait? ok; sandbox_bytes: those of the sandbox would be more than p_max; workspace_bytes: those of its workspace more than half of p_all (or p_max, if that is more); all_bytes: all together more than p_all.';
+
 create or replace function api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text,
-	p_payload text, p_idle_seconds bigint, p_key text default null, p_request text default null, out status text, out host text)
+	p_payload text, p_idle_seconds bigint, p_key text default null, p_request text default null, p_max bigint default 134217728,
+	p_all bigint default 536870912, out status text, out host text)
 returns record language plpgsql volatile security definer set search_path = app, pg_temp as $$
 declare
 	v_renewed record := app.sandbox_renew(p_workspace, p_session, p_idle_seconds);
 	v_open    bigint;
+	v_room    text;
 begin
 	status := v_renewed.status;
 	if status <> 'ok' then
 		return;
 	end if;
 	select count(*) into v_open from app.sandbox_job j where j.session_id = v_renewed.id and j.ended_at is null;
+	v_room := app.sandbox_has_room(v_renewed.id, coalesce(octet_length(p_payload), 0), p_max, p_all);
 	if p_kind = 'execute' and exists (select from app.sandbox_job j where j.session_id = v_renewed.id and j.kind = 'execute' and j.ended_at is null) then
 		status := 'busy';
 	-- Who has too much under way must still be able to cancel it.
 	elsif v_open >= (case p_kind when 'cancel' then 200 else 100 end) then
 		status := 'too_many';
+	elsif v_room <> 'ok' then
+		status := v_room;
 	else
 		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in, key_id, request_id)
 			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0), p_key, app.log_id(p_request));
@@ -246,8 +335,8 @@ begin
 	end if;
 end
 $$;
-comment on function api.sandbox_submit(text, text, text, text, text, text, text, bigint, text, text) is
-'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY. p_request: the id of the request by which the client connected, for the logs; null: none.';
+comment on function api.sandbox_submit(text, text, text, text, text, text, text, bigint, text, text, bigint, bigint) is
+'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way), or what app.sandbox_has_room() says of its bytes, p_max and p_all. Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY. p_request: the id of the request by which the client connected, for the logs; null: none.';
 
 create or replace function api.sandbox_announce(p_host text) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
 begin

@@ -235,6 +235,9 @@ test("messages, commits and fan-out of a bridge", async (t) => {
 	const now = await scrape("ws1");
 	assert.equal(now.value("craft_ws_connections"), 2);
 	assert.equal(now.value("craft_ws_rooms", { kind: "workspace" }), 1);
+	assert.equal(now.value("craft_ws_change_log_bytes_max"), 128 << 20);
+	assert.equal(now.value("craft_ws_sandbox_stream_bytes_max"), 256 << 20);
+	assert.ok(now.value("craft_ws_change_log_bytes") >= 0 && now.value("craft_ws_sandbox_stream_bytes") === 0);
 	assert.equal(now.value("craft_ws_queue_requests", { lane: "small" }), 0);
 	assert.equal((await scrape("ws2")).value("craft_ws_messages_total", { type: "labels:save" }), 0, "each bridge counts its own");
 	const closed = await during("ws1", async () => {
