@@ -468,8 +468,8 @@ static void sandbox_free(struct sandbox *sb)
 
 static bool all_stopped(const struct sandbox *sb)
 {
-	return !sb->working && !sb->credential.renewing && !sb->clone && !sb->gateway && !sb->box && !sb->agent && !sb->diff &&
-	       TAILQ_EMPTY(&sb->jobs);
+	return !sb->working && !sb->credential.renewing && !sb->clone && !sb->gateway && !sb->box && !sb->agent &&
+	       !sb->diff && TAILQ_EMPTY(&sb->jobs);
 }
 
 bool sandbox_turn(struct sandbox *sb)
