@@ -27,7 +27,7 @@ const struct conf_key conf_keys[] = {
 	{ "FCGI_ANSWER_CACHE", SIZE, CONF_FCGI, 0, AT(fcgi_answer_cache), "8M", 0, 16ll << 30, "bytes of lists and sessions that each worker may keep, to send them again while the database says that they are as they were; 0: none" },
 	{ "FCGI_METRICS_LISTEN", LISTEN, CONF_FCGI, 0, AT(fcgi_metrics_listen), NULL, 1, 107, "where /metrics, /healthz and /readyz of craft-fcgi are: a unix socket, or ADDRESS:PORT; never one that clients reach" },
 	{ "BLOB_DIR", DIRECTORY, CONF_FCGI | CONF_ADMIN, 0, AT(blob_dir), "/var/lib/craft-agent-cloud/blobs", 1, 4000, "directory of the files' contents, on one file system" },
-	{ "PUBLIC_URL", ORIGIN, CONF_FCGI, 0, AT(public_url), NULL, 8, 300, "where clients reach the server, for signed URLs, e.g. https://craft.example.org; scheme and host of the request when not set" },
+	{ "PUBLIC_URL", BASE_URL, CONF_FCGI, 0, AT(public_url), NULL, 8, 300, "where clients reach the server, for the URLs that it makes, e.g. https://craft.example.org or https://example.org/craft; scheme and host of the request when not set" },
 	{ "MAX_UPLOAD", SIZE, CONF_FCGI | CONF_ADMIN, 0, AT(max_upload), "1G", 1, 16ll << 40, "largest file; above it, status 413" },
 	{ "WORKSPACE_QUOTA", SIZE, CONF_FCGI | CONF_ADMIN, 0, AT(workspace_quota), "0", 0, INT64_MAX, "most bytes that the files of one workspace may hold; 0: no limit" },
 	{ "SWEEP_INTERVAL", COUNT, CONF_FCGI, 0, AT(sweep_interval), "3600", 0, 2592000, "seconds between two removals of what no file names any more; 0: none" },

@@ -1,11 +1,10 @@
 /* git_diff.h: everything changed in a checkout against the commit that was checked out, as a patch for git apply
  * --index, made with the shadow repository, so that nothing that the agent wrote into .git or .gitattributes is run or
  * believed. It is what git add -A would add: files that .gitignore names stay out, line ends are as .gitattributes
- * says. Files that nobody touched are not in it, whatever .gitattributes
- * makes of them; nested repositories are plain files, linked worktrees stay out. It is always UTF-8 without NUL; files
- * in another encoding are in it as binary ones. If something is missing (longer than SANDBOX_DIFF_MAX, files larger
- * than four times that, not done after 60 s), it ends in a line that git apply refuses and
- * "# diff cut at N bytes: why". One at a time for an instance. */
+ * says. Files that nobody touched are not in it, whatever .gitattributes makes of them; nested repositories are plain
+ * files, linked worktrees stay out. It is always UTF-8 without NUL; files in another encoding are in it as binary ones.
+ * If something is missing (longer than SANDBOX_DIFF_MAX, files larger than four times that, not done after 60 s), it
+ * ends in a line that git apply refuses and "# diff cut at N bytes: why". One at a time for an instance. */
 #ifndef CRAFT_GIT_DIFF_H
 #define CRAFT_GIT_DIFF_H
 

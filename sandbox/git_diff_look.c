@@ -172,7 +172,7 @@ static void take_record(struct git_diff_look *look, char kind, struct slice rest
 void git_diff_look_found(struct git_diff_look *look, struct slice output)
 {
 	buf_add_slice(&look->names, output);
-	const char *p = look->names.data, *end = p + look->names.len;
+	const char *p = buf_cstr(&look->names), *end = p + look->names.len;
 	for (const char *nul; p < end && (nul = memchr(p, '\0', (size_t)(end - p))); p = nul + 1)
 		take_record(look, *p, slice_make(p + 2, (size_t)(nul - p) < 2 ? 0 : (size_t)(nul - p) - 2));
 	paths_sort(&look->nested);
@@ -239,7 +239,7 @@ static void take_target(struct git_diff_look *look, struct slice path, struct sl
 
 void git_diff_look_targets(struct git_diff_look *look, struct slice output)
 {
-	const char *p = output.ptr, *end = output.ptr + output.len;
+	const char *p = output.len ? output.ptr : "", *end = p + output.len;
 	while (p < end) {
 		const char *nul = memchr(p, '\0', (size_t)(end - p));
 		const char *eol = nul ? memchr(nul, '\n', (size_t)(end - nul)) : NULL;
@@ -257,7 +257,7 @@ void git_diff_look_targets(struct git_diff_look *look, struct slice output)
 void git_diff_look_links(struct git_diff_look *look, struct slice output, bool every)
 {
 	buf_add_slice(&look->link_names, output);
-	const char *p = look->link_names.data, *end = p + look->link_names.len;
+	const char *p = buf_cstr(&look->link_names), *end = p + look->link_names.len;
 	for (const char *nul; p < end && (nul = memchr(p, '\0', (size_t)(end - p))); p = nul + 1) {
 		const char *tab = memchr(p, '\t', (size_t)(nul - p));
 		if (!tab || memcmp(p, "160000 ", 7) != 0)

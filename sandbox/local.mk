@@ -12,6 +12,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/counts.c sandbox/counts.h \
 	sandbox/daemon.h \
 	sandbox/disk.c sandbox/disk.h \
+	sandbox/disk_reserve.c sandbox/disk_reserve.h \
 	sandbox/draft.c sandbox/draft.h \
 	sandbox/etc.c sandbox/etc.h \
 	sandbox/etc_links.c sandbox/etc_links.h \
@@ -52,13 +53,16 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/process.c sandbox/process.h \
 	sandbox/prompt.c sandbox/prompt.h \
 	sandbox/reach.c sandbox/reach.h \
+	sandbox/retry.c sandbox/retry.h \
 	sandbox/sandbox.c sandbox/sandbox.h \
 	sandbox/sandbox_diff.c sandbox/sandbox_diff.h \
+	sandbox/sandbox_disk.c sandbox/sandbox_disk.h \
 	sandbox/sandbox_parts.c sandbox/sandbox_parts.h \
 	sandbox/seccomp.c sandbox/seccomp.h \
 	sandbox/statements.c sandbox/statements.h \
 	sandbox/store.c sandbox/store.h \
 	sandbox/stream.c sandbox/stream.h \
+	sandbox/tool_fields.c sandbox/tool_fields.h \
 	sandbox/tree.c sandbox/tree.h \
 	sandbox/watched.c sandbox/watched.h
 sandbox_libsandbox_a_CPPFLAGS = $(sandbox_cppflags)

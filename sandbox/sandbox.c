@@ -12,6 +12,9 @@
 #include "sandbox_parts.h"
 #include "store.h"
 
+#define FILES_AWAY                                                                                                     \
+	"The sandbox's files can't be had at the moment; the server's log says why. They are kept, and it is tried "   \
+	"again"
 #define LEAVING "The sandbox server is restarting; what ran was ended, the files stay. Try again"
 
 /* ---- telling ---- */
@@ -132,12 +135,7 @@ static void start_waiting_jobs(struct sandbox *sb)
 
 static void become_ready(struct sandbox *sb, const char *commit)
 {
-	autobuf error = { 0 };
-	if (!parts_start(sb, &error)) {
-		log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&error));
-		sandbox_end(sb, "crash", "The sandbox could not be started; the server's log says why", false);
-		return;
-	}
+	parts_start(sb);
 	log_about(LOG_INFO, &sb->ids, "ready%s%s", commit ? " at commit " : "", commit ? commit : "");
 	enter(sb, SANDBOX_READY, commit);
 	start_waiting_jobs(sb);
@@ -230,28 +228,53 @@ void sandbox_ask_credential(struct sandbox *sb)
 
 /* ---- making ---- */
 
-void sandbox_made(struct sandbox *sb, bool ok, const char *error)
+static void drop_jobs(struct sandbox *sb, const char *outcome, const char *text)
 {
-	autobuf text = { 0 };
-	if (sb->state == SANDBOX_ENDING)
-		return;
-	if (!ok) {
-		log_about(LOG_ERROR, &sb->ids, "%s", error);
+	struct job *job, *next;
+	for (job = TAILQ_FIRST(&sb->jobs); job; job = next) {
+		next = TAILQ_NEXT(job, link);
+		job_drop(job, outcome, text);
+	}
+}
+
+/* Files that a user has are kept, whatever keeps them from being used: it is tried again, until the sandbox expires. */
+static void not_made(struct sandbox *sb, const char *error)
+{
+	log_about(LOG_ERROR, &sb->ids, "%s", error);
+	if (!sb->adopted || !instance_is_whole(&sb->instance)) {
 		sandbox_end(sb, "crash",
 			    sb->adopted ? "The sandbox's files were lost"
 					: "The sandbox could not be made; the server's log says why",
 			    false);
 		return;
 	}
+	retry_failed(&sb->files_retry, uv_now(sb->daemon->loop));
+	drop_jobs(sb, "host", FILES_AWAY);
+	if (sb->files_retry.failures == 1)
+		say_status(sb, FILES_AWAY);
+}
+
+static bool make_cgroup(struct sandbox *sb, struct buf *error)
+{
 	const struct conf *conf = &sb->daemon->conf;
 	const struct cgroup_limits limits = { conf->sandbox_memory, conf->sandbox_pids, conf->sandbox_cpu };
-	sb->has_cgroup = cgroup_make(sb->daemon->cgroup_parent, sb->session, &limits, &sb->cgroup, &text);
-	if (!sb->has_cgroup) {
-		log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&text));
-		sandbox_end(sb, "crash", "The sandbox could not be made; the server's log says why", false);
+	sb->has_cgroup = cgroup_make(sb->daemon->cgroup_parent, sb->session, &limits, &sb->cgroup, error);
+	return sb->has_cgroup;
+}
+
+void sandbox_made(struct sandbox *sb, bool ok, const char *error)
+{
+	autobuf text = { 0 };
+	if (sb->state == SANDBOX_ENDING)
 		return;
+	if (!ok) {
+		not_made(sb, error);
+	} else if (!make_cgroup(sb, &text)) {
+		not_made(sb, buf_cstr(&text));
+	} else {
+		retry_worked(&sb->files_retry);
+		sandbox_ask_credential(sb);
 	}
-	sandbox_ask_credential(sb);
 }
 
 static bool take_slot(struct sandbox *sb)
@@ -326,7 +349,8 @@ struct sandbox *sandbox_find(struct daemon *d, struct slice session)
 
 bool sandbox_busy(const struct sandbox *sb)
 {
-	return sb->state != SANDBOX_READY || !TAILQ_EMPTY(&sb->jobs);
+	/* One whose files can't be had isn't kept alive by that. */
+	return (sb->state != SANDBOX_READY && !sb->files_retry.failures) || !TAILQ_EMPTY(&sb->jobs);
 }
 
 static void wake(struct sandbox *sb)
@@ -343,6 +367,10 @@ void sandbox_take(struct sandbox *sb, struct job *job)
 	TAILQ_INSERT_TAIL(&sb->jobs, job, link);
 	if (sb->state == SANDBOX_ENDING) {
 		job_drop(job, sb->reason ? "expired" : "host", sb->reason ? "Sandbox session expired" : LEAVING);
+		return;
+	}
+	if (sb->state == SANDBOX_MAKING && sb->files_retry.failures) {
+		job_drop(job, "host", FILES_AWAY);
 		return;
 	}
 	if (sb->state == SANDBOX_READY)
@@ -364,10 +392,10 @@ static void limit_task(struct sandbox *sb, uint64_t now)
 
 void sandbox_tick(struct sandbox *sb, uint64_t now)
 {
+	parts_tick(sb);
 	if (sb->state != SANDBOX_READY)
 		return;
 	limit_task(sb, now);
-	parts_watch(sb);
 	if (sandbox_busy(sb)) {
 		sb->worked_at = now;
 	} else if (!sb->idle && now - sb->worked_at >= (uint64_t)sb->daemon->conf.sandbox_agent_idle * 1000) {
@@ -382,15 +410,6 @@ void sandbox_tick(struct sandbox *sb, uint64_t now)
 }
 
 /* ---- the end ---- */
-
-static void drop_jobs(struct sandbox *sb, const char *outcome, const char *text)
-{
-	struct job *job, *next;
-	for (job = TAILQ_FIRST(&sb->jobs); job; job = next) {
-		next = TAILQ_NEXT(job, link);
-		job_drop(job, outcome, text);
-	}
-}
 
 static void stop(struct sandbox *sb, const char *outcome, const char *text)
 {

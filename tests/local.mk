@@ -99,7 +99,9 @@ unit_tests = \
 	tests/unit/test_sandbox_probe \
 	tests/unit/test_sandbox_process \
 	tests/unit/test_sandbox_request \
+	tests/unit/test_sandbox_retry \
 	tests/unit/test_sandbox_seccomp \
+	tests/unit/test_sandbox_tool_fields \
 	tests/unit/test_sandbox_tree \
 	tests/unit/test_seal \
 	tests/unit/test_uri \
@@ -240,8 +242,12 @@ tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_launch_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_retry_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_retry_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_seccomp_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_seccomp_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_tool_fields_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_tool_fields_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_tree_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_tree_LDADD = $(sandbox_unit_ldadd)
 

@@ -442,6 +442,7 @@ declare
 	v_old   app.file;
 	v_at    timestamptz;
 begin
+	perform app.file_check(p_session, p_type, p_name, p_mime_type);
 	v_usage := app.files_lock(p_workspace);
 	if v_usage.workspace_id is null then
 		-- What is refused makes no workspace.
@@ -2409,20 +2410,15 @@ COMMENT ON FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) IS 
 CREATE FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
-    AS $_$
+    AS $$
 begin
+	perform app.file_check(p_line ->> 'session', p_line ->> 'type', p_line ->> 'name', p_line ->> 'mimeType');
 	insert into app.file (workspace_id, session_id, type, name, blob, size, mime_type, sha256, created_at, uploaded_at)
 		select p_id, x.session, x.type, x.name, p_blob, x.size, x."mimeType", decode(x.sha256, 'hex'), x."createdAt", x."uploadedAt"
 		from json_to_record(p_line) as x (session text, type text, name text, size bigint, "mimeType" text, sha256 text, "createdAt" timestamptz,
-			"uploadedAt" timestamptz)
-		-- As the server takes names: no request could reach another one.
-		where (x.session || x.name) !~ '[\x01-\x1f\x7f]' and x.session not in ('.', '..') and x.session !~ '/' and x.name !~ '(^|/)(\.\.?)?(/|$)'
-			and (x.type = 'assets' or x.name !~ '/');
-	if not found then
-		raise exception 'a file has a name that can''t be' using errcode = '22023';
-	end if;
+			"uploadedAt" timestamptz);
 end
-$_$;
+$$;
 
 ALTER FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) OWNER TO craft_owner;
 
@@ -2617,6 +2613,26 @@ $$;
 ALTER FUNCTION app.epoch_text() OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.epoch_text() IS 'Identifies this life of the database: changes when it is restored (other cluster, other database or new tables), after a failover or point-in-time recovery (new timeline), and by api.epoch_renew().';
+
+CREATE FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+begin
+	-- As the server takes names: no request could reach another one.
+	if (p_session || p_name) ~ '[\x01-\x1f\x7f]' or p_session in ('.', '..') or p_session ~ '/' or (p_name <> '' and p_name ~ '(^|/)(\.\.?)?(/|$)')
+		or (p_type <> 'assets' and p_name ~ '/') then
+		raise exception 'a file has a name that can''t be' using errcode = '22023';
+	end if;
+	-- It becomes a header.
+	if p_mime_type ~ '[\x01-\x1f\x7f]' then
+		raise exception 'a file has a media type that can''t be: it holds a control character' using errcode = '22023';
+	end if;
+end
+$_$;
+
+ALTER FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) IS 'Refuses names that no request can name, and media types that can''t be sent in a header, whoever makes the file.';
 
 CREATE TABLE app.file_usage (
     workspace_id bigint NOT NULL,
@@ -5308,6 +5324,8 @@ REVOKE ALL ON FUNCTION app.config_save(p_workspace text, p_kind text, p_config j
 REVOKE ALL ON FUNCTION app.database_id() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.epoch_text() FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.files_begin(p_workspace text) FROM PUBLIC;
 
