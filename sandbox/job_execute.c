@@ -28,10 +28,11 @@ static bool open_key(struct job *job, struct slice base64)
 {
 	struct daemon *d = job->sandbox->daemon;
 	struct slice slug = slice_of(job->sandbox->workspace);
+	const struct seal_place place = { .purpose = SEAL_API_KEY, .workspace = slug };
 	autowiped own = { 0 };
 	(void)buf_reserve(&own, job->sealed_key.len + 1);
 	for (size_t i = 0; job->sealed_key.len && i < d->seal_key_count; i++) {
-		if (unseal(&d->seal_keys[i], buf_slice(&job->sealed_key), &own))
+		if (unseal_at(&d->seal_keys[i], &place, buf_slice(&job->sealed_key), &own))
 			return client_keys_open_with(d->client_keys, buf_cstr(&own), slug, base64, &job->key);
 	}
 	return client_keys_open(d->client_keys, slug, base64, &job->key);

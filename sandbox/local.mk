@@ -10,6 +10,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/cgroup.c sandbox/cgroup.h \
 	sandbox/cgroup_find.c sandbox/cgroup_find.h \
 	sandbox/counts.c sandbox/counts.h \
+	sandbox/credential.c sandbox/credential.h \
 	sandbox/daemon.h \
 	sandbox/disk.c sandbox/disk.h \
 	sandbox/disk_reserve.c sandbox/disk_reserve.h \
@@ -122,4 +123,4 @@ sandbox_craft_box_LDADD = lib/libcraft.a
 sbin_PROGRAMS += sandbox/craft-sandboxd
 sandbox_craft_sandboxd_SOURCES = sandbox/main.c
 sandbox_craft_sandboxd_CPPFLAGS = $(sandbox_cppflags)
-sandbox_craft_sandboxd_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS) -lpthread
+sandbox_craft_sandboxd_LDADD = sandbox/libsandbox.a lib/libcraft.a $(CURL_LIBS) $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS) -lpthread

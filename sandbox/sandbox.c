@@ -5,7 +5,6 @@
 
 #include "counts.h"
 #include "lib/git_ref.h"
-#include "lib/github_token.h"
 #include "lib/log.h"
 #include "message.h"
 #include "sandbox_diff.h"
@@ -143,16 +142,6 @@ static void become_ready(struct sandbox *sb, const char *commit)
 
 /* ---- the clone ---- */
 
-static void note_refused_credential(struct sandbox *sb)
-{
-	struct store_op *op = store_op_new(STMT_CREDENTIAL_CHECKED, NULL, NULL);
-	store_op_text(op, slice_of(sb->workspace));
-	store_op_text(op, slice_of(sb->repo_key));
-	store_op_text(op, slice_of(sb->sealed));
-	store_op_bool(op, false);
-	store_send(sb->daemon->state, op, true);
-}
-
 static void on_cloned(void *user, enum git_outcome outcome, const char *text, const char *commit)
 {
 	struct sandbox *sb = user;
@@ -165,9 +154,14 @@ static void on_cloned(void *user, enum git_outcome outcome, const char *text, co
 		become_ready(sb, commit);
 		return;
 	}
+	/* Another process may have renewed the token since it was read. */
+	if (outcome == GIT_UNAUTHORIZED && !sb->cloned_again && credential_ask_other(&sb->credential)) {
+		sb->cloned_again = true;
+		return;
+	}
 	log_about(LOG_WARN, &sb->ids, "cloning %s failed: %s", sb->repo_key, text);
 	if (outcome == GIT_UNAUTHORIZED)
-		note_refused_credential(sb);
+		credential_note_refused(&sb->credential);
 	sandbox_end(sb, "clone", text, false);
 }
 
@@ -178,7 +172,7 @@ static void start_clone(struct sandbox *sb)
 					     .workspace = sb->workspace,
 					     .repo_key = sb->repo_key,
 					     .branch = sb->branch,
-					     .token = buf_slice(&sb->token),
+					     .token = buf_slice(&sb->credential.token.access),
 					     .on_done = on_cloned,
 					     .user = sb };
 	enter(sb, SANDBOX_CLONING, NULL);
@@ -192,21 +186,13 @@ static void start_clone(struct sandbox *sb)
 
 /* ---- the credential ---- */
 
-static void on_credential(void *user, const PGresult *r)
+static void on_credential(void *user, bool usable)
 {
 	struct sandbox *sb = user;
-	sb->asking = false;
 	if (sb->state == SANDBOX_ENDING)
-		return;
-	buf_wipe(&sb->token);
-	bool usable = r && PQntuples(r) == 1 && !db_get_bool(r, 0, 1) &&
-		      github_token_open(sb->daemon->seal_keys, sb->daemon->seal_key_count, db_get(r, 0, 0), &sb->token);
-	if (usable) {
-		free(sb->sealed);
-		sb->sealed = slice_dup(db_get(r, 0, 0));
-	}
-	if (sb->state == SANDBOX_READY)
-		parts_restart_gateway(sb);
+		github_token_free(&sb->credential.token);
+	else if (sb->state == SANDBOX_READY)
+		parts_renew_token(sb, usable);
 	else if (sb->adopted)
 		become_ready(sb, NULL);
 	else if (usable)
@@ -217,13 +203,7 @@ static void on_credential(void *user, const PGresult *r)
 
 void sandbox_ask_credential(struct sandbox *sb)
 {
-	if (sb->asking)
-		return;
-	sb->asking = true;
-	struct store_op *op = store_op_new(STMT_CREDENTIAL_GET, on_credential, sb);
-	store_op_text(op, slice_of(sb->workspace));
-	store_op_text(op, slice_of(sb->repo_key));
-	store_send(sb->daemon->state, op, true);
+	credential_ask(&sb->credential);
 }
 
 /* ---- making ---- */
@@ -316,6 +296,7 @@ bool sandbox_begin(struct daemon *d, const struct sandbox_row *row, bool adopt)
 	sb->branch = slice_dup(row->branch);
 	sb->request = slice_dup(row->request);
 	sb->ids = (struct log_ids){ .req = sb->request, .sandbox = sb->session };
+	credential_init(&sb->credential, d, &sb->ids, sb->workspace, sb->repo_key, on_credential, sb);
 	sb->adopted = adopt;
 	sb->worked_at = uv_now(d->loop);
 	TAILQ_INIT(&sb->jobs);
@@ -392,6 +373,7 @@ static void limit_task(struct sandbox *sb, uint64_t now)
 
 void sandbox_tick(struct sandbox *sb, uint64_t now)
 {
+	credential_tick(&sb->credential, sb->state == SANDBOX_READY);
 	parts_tick(sb);
 	if (sb->state != SANDBOX_READY)
 		return;
@@ -416,7 +398,8 @@ static void stop(struct sandbox *sb, const char *outcome, const char *text)
 	sb->state = SANDBOX_ENDING;
 	drop_jobs(sb, outcome, text);
 	parts_stop(sb);
-	buf_wipe(&sb->token);
+	if (!sb->credential.renewing)
+		github_token_free(&sb->credential.token);
 }
 
 /* What clients are told. */
@@ -473,8 +456,7 @@ static void sandbox_free(struct sandbox *sb)
 	d->sandbox_count--;
 	TAILQ_REMOVE(&d->sandboxes, sb, link);
 	instance_free(&sb->instance);
-	buf_wipe(&sb->token);
-	free(sb->sealed);
+	credential_end(&sb->credential);
 	free(sb->end_text);
 	free(sb->session);
 	free(sb->workspace);
@@ -486,8 +468,8 @@ static void sandbox_free(struct sandbox *sb)
 
 static bool all_stopped(const struct sandbox *sb)
 {
-	return !sb->working && !sb->clone && !sb->gateway && !sb->box && !sb->agent && !sb->diff &&
-	       TAILQ_EMPTY(&sb->jobs);
+	return !sb->working && !sb->credential.renewing && !sb->clone && !sb->gateway && !sb->box && !sb->agent &&
+	       !sb->diff && TAILQ_EMPTY(&sb->jobs);
 }
 
 bool sandbox_turn(struct sandbox *sb)

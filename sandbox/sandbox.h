@@ -8,6 +8,7 @@
 #include "agent.h"
 #include "box.h"
 #include "cgroup.h"
+#include "credential.h"
 #include "daemon.h"
 #include "gateway.h"
 #include "git_clone.h"
@@ -43,9 +44,8 @@ struct sandbox {
 	bool agent_oauth;    /* which placeholder the agent has */
 	bool agent_stopping; /* it is being replaced */
 	struct retry files_retry, gateway_retry, box_retry;
-	bool asking;	  /* the database, for the credential */
-	char *sealed;	  /* the credential, to note that GitHub refused it */
-	struct buf token; /* only until git and the gateway have it */
+	struct credential credential; /* its token only until git and the gateway have it */
+	bool cloned_again;	      /* the first token was refused */
 
 	struct job_list jobs;  /* all that aren't freed yet: waiting for the clone, running, or ending */
 	struct job *task;      /* the execute under way */

@@ -127,6 +127,8 @@ static void on_gateway_event(void *user, const struct gateway_event *event)
 {
 	struct sandbox *sb = user;
 	autobuf body = { 0 };
+	if (event->refused)
+		(void)credential_ask_other(&sb->credential);
 	if (!event->allowed)
 		counter_add(&sb->daemon->counts->egress_refused, event->times);
 	if (event->allowed || sb->state != SANDBOX_READY)
@@ -153,6 +155,11 @@ static void on_gateway_end(void *user, int exit_code)
 	try_gateway(sb);
 }
 
+static struct slice text_of(const struct buf *b)
+{
+	return b->len ? buf_slice(b) : SLICE_LIT("");
+}
+
 /* What can't be started is tried again by parts_tick(). */
 static void start_gateway(struct sandbox *sb)
 {
@@ -161,12 +168,12 @@ static void start_gateway(struct sandbox *sb)
 					   .instance = &sb->instance,
 					   .request = sb->request,
 					   .repo_key = sb->repo_key,
-					   .git_token = buf_slice(&sb->token),
+					   .git_token = text_of(&sb->credential.token.access),
 					   .on_event = on_gateway_event,
 					   .on_end = on_gateway_end,
 					   .user = sb };
 	sb->gateway = gateway_start(sb->daemon->loop, &options, &error);
-	buf_wipe(&sb->token);
+	github_token_free(&sb->credential.token);
 	retry_began(&sb->gateway_retry, uv_now(sb->daemon->loop));
 	if (sb->gateway)
 		return;
@@ -174,9 +181,13 @@ static void start_gateway(struct sandbox *sb)
 	retry_failed(&sb->gateway_retry, uv_now(sb->daemon->loop));
 }
 
-void parts_restart_gateway(struct sandbox *sb)
+void parts_renew_token(struct sandbox *sb, bool usable)
 {
-	if (!sb->gateway)
+	if (sb->gateway && usable)
+		gateway_set_git_token(sb->gateway, text_of(&sb->credential.token.access));
+	if (sb->gateway)
+		github_token_free(&sb->credential.token);
+	else
 		start_gateway(sb);
 }
 

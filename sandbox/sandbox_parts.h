@@ -11,8 +11,8 @@ void sandbox_made(struct sandbox *sb, bool ok, const char *error);
 
 /* Starts gateway and box; what can't be started is tried again. */
 void parts_start(struct sandbox *sb);
-/* The credential was asked for again after the gateway's death. */
-void parts_restart_gateway(struct sandbox *sb);
+/* The credential was asked for again: it was renewed, or the gateway has died. */
+void parts_renew_token(struct sandbox *sb, bool usable);
 void sandbox_ask_credential(struct sandbox *sb);
 /* Once a second: its disk, and what is to be tried again. */
 void parts_tick(struct sandbox *sb);
