@@ -1,7 +1,7 @@
 -- JSON that SQL can't look into (\u0000, half a surrogate pair…) goes through every mutation, read and view
 -- and comes back byte for byte.
 begin;
-select plan(69);
+select plan(72);
 
 select throws_ok($$ select tap.hostile() ->> 'id' $$, null, null, 'the document is one that SQL fails on');
 select throws_ok($$ select tap.hostile()::jsonb $$, null, null, 'and one that jsonb refuses');
@@ -13,9 +13,9 @@ select is((tap.mutate(call, tap.hostile(), tap.hostile_string(), tap.request(fun
 
 -- What the mutations above left, as the clients read it.
 select is((select count(*) from app.change_log l where l.data::text not like '%\\u0000%'), 0::bigint, 'every change carries its document');
-select is((select count(*) from app.change_log l where strpos(l.data::text, tap.hostile()::text) > 0 or strpos(l.data::text, tap.hostile_string()::text) > 0), 30::bigint,
+select is((select count(*) from app.change_log l where strpos(l.data::text, tap.hostile()::text) > 0 or strpos(l.data::text, tap.hostile_string()::text) > 0), 32::bigint,
 	'unchanged');
-select is((select body::text from api.sessions('w') offset 1), tap.hostile()::text, 'sessions');
+select is((select body::text from api.sessions('w') offset 1 limit 1), tap.hostile()::text, 'sessions');
 select is((select header::text from api.session_header('w', 'saved')), tap.hostile()::text, 'session_header');
 select is((select header::text from api.session_base('w', 'saved')), tap.hostile()::text, 'session_base');
 select is((select string_agg(part::text, '') from api.session_parts('w', 'saved')),
@@ -43,7 +43,7 @@ begin
 end
 $$;
 select pass('every view can be read');
-select is((select string_agg(header, '') from report.sessions where workspace = 'w'), tap.hostile()::text, 'report.sessions has the header''s text');
+select is((select string_agg(header, '') from report.sessions where workspace = 'w'), tap.hostile()::text || tap.hostile()::text, 'report.sessions has the header''s text');
 select is((select body from report.messages where workspace = 'w' and session = 'saved' and position = 1), tap.hostile_string()::text, 'report.messages has the message''s text');
 
 -- Depth: what lib/json.h lets through (1,000) is no trouble to the server.

@@ -229,7 +229,7 @@ select is(api.sandbox_cleaned(tap.host(1), tap.id('main')), true, 'cleaned again
 select tap.make('early') as made, tap.submit('early', 'execute', p_client => 'x'), tap.submit('early', 'tool', '{"a":"\u0000"}'), tap.submit('early', 'cancel') \gset x
 select is(api.sandbox_delete('w', tap.id('early')), 'ok', 'deleted before any host had it');
 select ok((s).cleaned_at is not null, 'there is nothing to clean') from tap.sandbox('early') s;
-select is(tap.said('early'), '1 x {"type":"error","message":"The sandbox has ended"}, 2 {"type":"tool_result","id":{"a":"\u0000"},"success":false,"error":"The sandbox has ended"}, '
+select is(tap.said('early'), '1 x {"type":"error","message":"The sandbox has ended"}, 2 me {"type":"tool_result","id":{"a":"\u0000"},"success":false,"error":"The sandbox has ended"}, '
 	'3 {"type":"status","status":"expired"}', 'nobody else tells the clients');
 select is(tap.outcomes('early'), 'execute expired, tool expired, cancel expired', 'its jobs are over');
 select is(tap.claim(1), null, 'no host gets it');
@@ -270,7 +270,7 @@ select tap.silent(2, 121) as done \gset
 select is((select lost from api.sandbox_sweep(86400, 600)), 1::bigint, 'not for 121');
 select is((select lost from api.sandbox_sweep(86400, 600)), 0::bigint, 'it is lost once');
 select is(concat_ws(', ', (s).status, (s).end_reason, (s).error, (s).cleaned_at), 'expired, host, The sandbox host is gone', 'its sandbox has ended') from tap.sandbox('three') s;
-select is(tap.said('three'), '1 {"n":1}, 2 {"type":"error","message":"The sandbox host is gone"}, 3 {"type":"tool_result","id":"t","success":false,"error":"The sandbox host is gone"}, '
+select is(tap.said('three'), '1 {"n":1}, 2 {"type":"error","message":"The sandbox host is gone"}, 3 me {"type":"tool_result","id":"t","success":false,"error":"The sandbox host is gone"}, '
 	'4 me {"type":"error","message":"The sandbox host is gone"}, 5 {"type":"status","status":"expired","message":"The sandbox host is gone"}', 'the clients are told');
 select is(tap.outcomes('three'), 'execute host, tool host, diff host', 'the jobs are over');
 select tap.host_begin(2, 1) as done \gset
