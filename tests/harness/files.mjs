@@ -258,3 +258,11 @@ export async function wire(server, method, target, { headers, body, version } = 
 
 export const chunk = (data) => Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), Buffer.from(data),
 	Buffer.from("\r\n")]);
+
+/** Asks whether the body of a PUT may come: `first` is 100 or the refusal. The connection, on which it may be sent. */
+export async function askToSend(server, w, name, headers) {
+	const c = await Wire.open(server);
+	await c.head("PUT", `${w.base}s/attachments/${name}`, { Expect: "100-continue", ...headers });
+	c.first = await c.answer();
+	return c;
+}
