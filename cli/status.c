@@ -65,6 +65,14 @@ static const char sql_hosts_json[] =
 	"alive, 'stopped', stopped, 'seenSeconds', seen_seconds, 'capacity', capacity, 'sandboxes', sandboxes)), '[]') "
 	"from api.admin_hosts()";
 
+static const char sql_logs[] =
+	"select pg_size_pretty(change_bytes), pg_size_pretty(change_limit), change_workspace, "
+	"pg_size_pretty(stream_bytes), "
+	"pg_size_pretty(stream_limit), stream_workspace, json_build_object('changeBytes', change_bytes, 'changeLimit', "
+	"change_limit, 'changeWorkspace', change_workspace, 'streamBytes', stream_bytes, 'streamLimit', stream_limit, "
+	"'streamWorkspace', stream_workspace) from api.log_usage()";
+enum log_column { LOG_BYTES, LOG_LIMIT, LOG_WORKSPACE, STREAM_BYTES, STREAM_LIMIT, STREAM_WORKSPACE, LOGS_JSON };
+
 #define LONG_WAIT 60	    /* s */
 #define LOW_DISK 5	    /* percent */
 #define FORGOTTEN_HOST 3600 /* s after which a host that was lost is no news */
@@ -102,6 +110,27 @@ static bool report_contents(struct report *report, PGconn *conn, struct buf *err
 	if (PQgetvalue(r, 0, UNSAFE)[0] == 't')
 		report_problem(report, "set synchronous_commit and fsync to on",
 			       "acknowledged changes can be lost in a crash");
+	return true;
+}
+
+/* "the longest 3 MB of 128 MB: team" */
+static void report_log(struct report *report, const char *title, const PGresult *r, int column)
+{
+	autobuf line = { 0 };
+	buf_addf(&line, "the longest %s of %s", PQgetvalue(r, 0, column), PQgetvalue(r, 0, column + 1));
+	if (PQgetvalue(r, 0, column + 2)[0])
+		buf_addf(&line, ": %s", PQgetvalue(r, 0, column + 2));
+	report_text(report, title, buf_cstr(&line), NULL, NULL);
+}
+
+static bool report_logs(struct report *report, PGconn *conn, struct buf *error)
+{
+	autoresult *r = cli_query(conn, sql_logs, 0, NULL, error);
+	if (!r)
+		return false;
+	report_log(report, "change logs", r, LOG_BYTES);
+	report_log(report, "sandbox streams", r, STREAM_BYTES);
+	report_json(report, NULL, NULL, "logs", PQgetvalue(r, 0, LOGS_JSON));
 	return true;
 }
 
@@ -213,8 +242,8 @@ enum cli_exit cli_status(const struct conf *conf, const struct cli_options *opti
 	if (!cli_has_schema(conn, &error))
 		return cli_fail("%s", buf_cstr(&error));
 	bool all = report_schema(&report, conn, &dir, &error) && report_contents(&report, conn, &error) &&
-		   report_daemons(&report, conn, &error) && report_queue(&report, conn, &error) &&
-		   report_hosts(&report, conn, &error);
+		   report_logs(&report, conn, &error) && report_daemons(&report, conn, &error) &&
+		   report_queue(&report, conn, &error) && report_hosts(&report, conn, &error);
 	report_disk(&report, conf->blob_dir);
 	if (!all)
 		report_problem(&report, "mend that first, and run this again", "%s", buf_cstr(&error));

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <xxhash.h>
-
 #include "blob_dir.h"
 #include "cleanup.h"
 #include "cli.h"
@@ -29,7 +27,7 @@ static const char sql_begin[] =
 static const char sql_session[] =
 	"select api.workspace_import_session($1::bigint, $2::json, $3::text, $4::boolean, $5::text, "
 	"$6::text, $7::bigint, $8::bigint)";
-static const char sql_messages[] = "select api.workspace_import_messages($1::bigint, $2::json[], $3::bigint[])";
+static const char sql_messages[] = "select api.workspace_import_messages($1::bigint, $2::json[])";
 static const char sql_documents[] = "select api.workspace_import_documents($1::bigint, $2::text, $3::json[])";
 static const char sql_file[] = "select api.workspace_import_file($1::bigint, $2::json, $3::text::uuid)";
 static const char sql_end[] = "select api.workspace_import_end($1::bigint, $2::boolean)";
@@ -162,56 +160,46 @@ static bool add_session(struct import *m, struct slice line, struct slice header
 	return ok;
 }
 
-static bool add_lines(struct import *m, enum workspace_kind kind, const struct slice *lines, const int64_t *hashes,
-		      size_t count, struct buf *error)
+static bool add_lines(struct import *m, enum workspace_kind kind, const struct slice *lines, size_t count,
+		      struct buf *error)
 {
-	autobuf texts = { 0 }, numbers = { 0 };
+	autobuf texts = { 0 };
 	struct db_params p = { 0 };
 	db_array_begin(&texts, DB_JSON, count);
-	db_array_begin(&numbers, DB_INT8, count);
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < count; i++)
 		db_array_text(&texts, lines[i]);
-		db_array_i64(&numbers, hashes[i]);
-	}
 	db_array_end(&texts);
-	db_array_end(&numbers);
 	db_add_i64(&p, m->id);
 	if (kind != KIND_MESSAGES)
 		db_add_text(&p, slice_of(workspace_kinds[kind]));
 	db_add_text(&p, buf_slice(&texts));
-	if (kind == KIND_MESSAGES)
-		db_add_text(&p, buf_slice(&numbers));
 	return run(m, kind == KIND_MESSAGES ? sql_messages : sql_documents, &p, error);
 }
 
 /* Lines that go into the database by the batch. */
 struct batch {
 	struct slice *lines;
-	int64_t *hashes;
 	size_t count, room, bytes;
 };
 
 static void batch_free(struct batch *b)
 {
 	free(b->lines);
-	free(b->hashes);
 }
 
-static void batch_add(struct batch *b, struct slice line, int64_t hash)
+static void batch_add(struct batch *b, struct slice line)
 {
 	if (b->count == b->room) {
 		b->room = b->room ? b->room * 2 : 64;
 		b->lines = xrealloc(b->lines, b->room * sizeof(*b->lines));
-		b->hashes = xrealloc(b->hashes, b->room * sizeof(*b->hashes));
 	}
-	b->lines[b->count] = line;
-	b->hashes[b->count++] = hash;
+	b->lines[b->count++] = line;
 	b->bytes += line.len;
 }
 
 static bool batch_flush(struct import *m, enum workspace_kind kind, struct batch *b, struct buf *error)
 {
-	bool ok = b->count == 0 || add_lines(m, kind, b->lines, b->hashes, b->count, error);
+	bool ok = b->count == 0 || add_lines(m, kind, b->lines, b->count, error);
 	b->count = b->bytes = 0;
 	return ok;
 }
@@ -229,7 +217,7 @@ static bool add_part(struct import *m, enum workspace_kind kind, struct buf *err
 				return false;
 			continue;
 		}
-		batch_add(&batch, line, (int64_t)XXH3_64bits(text.data ? text.data : "", text.len));
+		batch_add(&batch, line);
 		if (batch.bytes >= BATCH && !batch_flush(m, kind, &batch, error))
 			return false;
 	}

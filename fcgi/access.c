@@ -14,23 +14,24 @@ static bool has_files(const struct uri_path *path)
 	return path->count > 0 && (slice_eq_str(path->seg[0], "files") || slice_eq_str(path->seg[0], "assets"));
 }
 
-/* A signature is for the decoded path. */
-static enum signature_result check_signature(const struct request *req, struct database *db)
+/* STATUS_UNAUTHORIZED: there is none. A signature is for the decoded path. */
+static enum status check_signature(const struct request *req, struct database *db)
 {
 	autobuf path = { 0 };
 	struct signature signature;
 	if (!has_files(&req->path))
-		return SIGNATURE_NONE;
+		return STATUS_UNAUTHORIZED;
 	uri_path_join(&req->path, 0, &path);
 	enum signature_result result = signature_read(uri_query(req->target), clock_wall_s(), &signature);
 	if (result != SIGNATURE_OK)
-		return result;
+		return result == SIGNATURE_NONE ? STATUS_UNAUTHORIZED : STATUS_BAD_SIGNATURE;
 	if (signature_is_ours(&req->service->keys, buf_slice(&path), &signature))
-		return SIGNATURE_OK;
-	if (req->path.count > 1 &&
-	    workspace_keys_signed(req->service->workspace_keys, db, req->path.seg[1], buf_slice(&path), &signature))
-		return SIGNATURE_OK;
-	return SIGNATURE_BAD;
+		return STATUS_OK;
+	if (req->path.count < 2)
+		return STATUS_BAD_SIGNATURE;
+	bool may_ask = bounds_may_ask(req->service->bounds, request_param(req, "REMOTE_ADDR"), clock_ms());
+	return workspace_keys_signed(req->service->workspace_keys, db, req->path.seg[1], may_ask, buf_slice(&path),
+				     &signature);
 }
 
 /* ---- a workspace's key ---- */
@@ -90,8 +91,6 @@ static enum status find_key(struct request *req, struct database *db)
 	bool may_ask = bounds_may_try(req->service->bounds, request_param(req, "REMOTE_ADDR"), clock_ms());
 	enum status status =
 		workspace_keys_find(req->service->workspace_keys, db, buf_slice(&req->key_text), may_ask, &req->key);
-	if (status == STATUS_TOO_MANY_ATTEMPTS)
-		bounds_count(req->service->bounds, LIMIT_WRONG_KEY_RATE);
 	req->has_key = req->key != NULL;
 	return status == STATUS_OK && !req->key ? STATUS_UNAUTHORIZED : status;
 }
@@ -106,21 +105,17 @@ static enum status wrong_key(struct request *req)
 
 static enum status without_key(struct request *req, struct database *db, const struct route *route)
 {
-	switch (check_signature(req, db)) {
-	case SIGNATURE_NONE:
+	enum status status = check_signature(req, db);
+	if (status == STATUS_UNAUTHORIZED)
 		return wrong_key(req);
-	case SIGNATURE_OK:
-		if (route && route->key == KEY_OR_SIGNATURE)
-			return STATUS_OK;
-		break;
-	case SIGNATURE_BAD:
-		break;
-	}
-	bounds_count(req->service->bounds, LIMIT_BAD_SIGNATURE);
-	return STATUS_BAD_SIGNATURE;
+	if (status == STATUS_OK && (!route || route->key != KEY_OR_SIGNATURE))
+		status = STATUS_BAD_SIGNATURE;
+	if (status == STATUS_BAD_SIGNATURE)
+		bounds_count(req->service->bounds, LIMIT_BAD_SIGNATURE);
+	return status;
 }
 
-enum status access_check(struct request *req, struct database *db, const struct route_match *match)
+static enum status check_access(struct request *req, struct database *db, const struct route_match *match)
 {
 	const struct route *route = match->route;
 	if (route && route->key == KEY_NOT_ASKED)
@@ -137,4 +132,12 @@ enum status access_check(struct request *req, struct database *db, const struct 
 			return status;
 	}
 	return without_key(req, db, route);
+}
+
+enum status access_check(struct request *req, struct database *db, const struct route_match *match)
+{
+	enum status status = check_access(req, db, match);
+	if (status == STATUS_UNCHECKED)
+		bounds_count(req->service->bounds, LIMIT_UNCHECKED);
+	return status;
 }

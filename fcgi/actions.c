@@ -10,8 +10,9 @@
 #include "log.h"
 #include "uuid.h"
 
-#define PREVIEW_UNITS 100 /* UTF-16 units of the input that become the preview */
-#define MAX_TRIES 64	  /* merges of one request, when others change the session meanwhile */
+#define PREVIEW_UNITS 100      /* UTF-16 units of the input that become the preview */
+#define ACTION_BODY (1u << 20) /* bytes, as the table of routes has it for those that need a body */
+#define MAX_TRIES 64	       /* merges of one request, when others change the session meanwhile */
 
 /* ---- fields of the body ---- */
 
@@ -55,6 +56,15 @@ static enum status session_id(struct request *req, struct buf *id)
 	if (id->len > REQUEST_MAX_NAME)
 		return request_bad_field(req, "Invalid sessionId: longer than %d bytes", REQUEST_MAX_NAME);
 	return STATUS_OK;
+}
+
+/* May the header take the place of old? */
+static enum status header_bounded(struct request *req, struct slice header, struct slice old)
+{
+	autobuf error = { 0 };
+	return header_fits(header, old, (size_t)req->service->conf->session_header_max, &error)
+		       ? STATUS_OK
+		       : request_bad_field(req, "%s", buf_cstr(&error));
 }
 
 /* ---- new-chat ---- */
@@ -105,7 +115,10 @@ enum status actions_new_chat(struct request *req, struct response *res, struct d
 {
 	char id[UUID_SIZE];
 	struct slice name, input, send;
-	enum status status = optional_field(req, "name", JSON_STRING, "string", &name);
+	/* All fields are optional, the body too. */
+	enum status status = request_read_object(req, ACTION_BODY, true);
+	if (status == STATUS_OK)
+		status = optional_field(req, "name", JSON_STRING, "string", &name);
 	if (status == STATUS_OK)
 		status = optional_field(req, "input", JSON_STRING, "string", &input);
 	/* Sending the input is the client's affair: the field is only checked. */
@@ -119,7 +132,9 @@ enum status actions_new_chat(struct request *req, struct response *res, struct d
 	}
 	autobuf header = { 0 };
 	build_header(&header, id, name, input);
-	status = create_session(req, db, id, buf_slice(&header));
+	status = header_bounded(req, buf_slice(&header), slice_make(NULL, 0));
+	if (status == STATUS_OK)
+		status = create_session(req, db, id, buf_slice(&header));
 	if (status == STATUS_OK)
 		response_json(res, 201, buf_slice(&header));
 	return status;
@@ -148,7 +163,7 @@ static enum status merged_header(struct request *req, struct database *db, struc
 	*version = db_get_i64(row, 0, 0);
 	buf_clear(header);
 	json_merge(header, base, updates);
-	return STATUS_OK;
+	return header_bounded(req, buf_slice(header), base);
 }
 
 /* One attempt: STATUS_OK with *stale means that somebody else was faster. */

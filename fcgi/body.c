@@ -25,7 +25,7 @@ static bool parse_length(struct slice text, uint64_t *length)
 enum status body_declared(const struct request *req, uint64_t limit, bool *declared, uint64_t *length)
 {
 	*length = 0;
-	*declared = parse_length(request_param(req, "CONTENT_LENGTH"), length);
+	*declared = parse_length(request_header(req, HEADER_CONTENT_LENGTH), length);
 	return *declared && *length > limit ? STATUS_BODY_TOO_LARGE : STATUS_OK;
 }
 

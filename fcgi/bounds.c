@@ -12,6 +12,8 @@
 #include "underway.h"
 
 #define TELL_EVERY_MS 10000
+#define ASK_RATE 5.0 /* a second and address: questions about what may be made up */
+#define ASK_AT_ONCE 50
 
 const struct tally_row limit_rows[LIMIT_COUNT] = {
 	[LIMIT_WRONG_KEY] = { "wrong_key", "requests with a wrong key or none, answered with 401" },
@@ -20,6 +22,7 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 	[LIMIT_KEY_RATE] = { "key_rate", "requests above the rate of a workspace's key, answered with 429" },
 	[LIMIT_UNDER_WAY] = { "under_way",
 			      "uploads that other uploads under way left no room for, answered with 503 or 507" },
+	[LIMIT_UNCHECKED] = { "unchecked", "requests whose key or signature could not be checked, answered with 503" },
 };
 
 struct bounds {
@@ -120,6 +123,18 @@ bool bounds_may_try(struct bounds *l, struct slice address, int64_t now_ms)
 	struct bucket failures = peer ? peer->failures : (struct bucket){ 0 };
 	(void)pthread_mutex_unlock(&l->lock);
 	return bucket_take(&failures, rate / 60, rate, (uint64_t)now_ms);
+}
+
+bool bounds_may_ask(struct bounds *l, struct slice address, int64_t now_ms)
+{
+	uint64_t key;
+	if (!l || !peer_key(address, &key) || !lock(l))
+		return true;
+	struct peer *peer = peers_find(&l->peers, key, (uint64_t)now_ms);
+	/* "connects" is the bridge's word: here a question is what an address may make so many of. */
+	bool ok = !peer || bucket_take(&peer->connects, ASK_RATE, ASK_AT_ONCE, (uint64_t)now_ms);
+	(void)pthread_mutex_unlock(&l->lock);
+	return ok;
 }
 
 bool bounds_key(struct bounds *l, const char *id, int64_t per_minute, int64_t now_ms)

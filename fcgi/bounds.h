@@ -8,7 +8,15 @@
 #include "tally.h"
 
 /* In the order of the table of names in bounds.c. */
-enum limit { LIMIT_WRONG_KEY, LIMIT_WRONG_KEY_RATE, LIMIT_BAD_SIGNATURE, LIMIT_KEY_RATE, LIMIT_UNDER_WAY, LIMIT_COUNT };
+enum limit {
+	LIMIT_WRONG_KEY,
+	LIMIT_WRONG_KEY_RATE,
+	LIMIT_BAD_SIGNATURE,
+	LIMIT_KEY_RATE,
+	LIMIT_UNCHECKED,
+	LIMIT_UNDER_WAY,
+	LIMIT_COUNT
+};
 
 extern const struct tally_row limit_rows[LIMIT_COUNT];
 
@@ -23,6 +31,9 @@ struct bounds *bounds_new(const struct conf *conf);
 bool bounds_wrong_key(struct bounds *bounds, struct slice address, int64_t now_ms);
 /* May it attempt another one? Takes nothing. For what is work to find out. */
 bool bounds_may_try(struct bounds *bounds, struct slice address, int64_t now_ms);
+/* May the database be asked about a workspace on this address's behalf, because of a signature that is nobody's we
+ * know? */
+bool bounds_may_ask(struct bounds *bounds, struct slice address, int64_t now_ms);
 void bounds_count(struct bounds *bounds, enum limit which);
 uint64_t bounds_read(const struct bounds *bounds, enum limit which);
 

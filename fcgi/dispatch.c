@@ -46,23 +46,28 @@ static enum status find_route(struct request *req, struct database *db, unsigned
 
 /* ---- answers ---- */
 
+/* When to come again. */
+static void add_retry(const struct request *req, struct response *res, enum status status)
+{
+	int64_t wait = req->retry_after ? req->retry_after : status_retry_after(status);
+	autobuf seconds = { 0 };
+	if (!wait)
+		return;
+	buf_add_i64(&seconds, wait);
+	response_header(res, HEADER_RETRY_AFTER, buf_slice(&seconds));
+}
+
 /* Headers that go with an error. */
 static void add_advice(const struct request *req, struct response *res, enum status status, unsigned allowed)
 {
 	if (status == STATUS_UNAUTHORIZED)
-		response_header(res, "WWW-Authenticate", SLICE_LIT("Bearer"));
-	if (status == STATUS_TOO_MANY_ATTEMPTS)
-		response_header(res, "Retry-After", SLICE_LIT("10"));
-	if (req->retry_after) {
-		autobuf seconds = { 0 };
-		buf_add_i64(&seconds, req->retry_after);
-		response_header(res, "Retry-After", buf_slice(&seconds));
-	}
+		response_header(res, HEADER_WWW_AUTHENTICATE, SLICE_LIT("Bearer"));
+	add_retry(req, res, status);
 	if (status != STATUS_WRONG_METHOD)
 		return;
 	autobuf names = { 0 };
 	method_names(allowed, &names);
-	response_header(res, "Allow", buf_slice(&names));
+	response_header(res, HEADER_ALLOW, buf_slice(&names));
 }
 
 static const char *error_text(struct request *req, enum status status)
@@ -92,8 +97,8 @@ static void answer_check(struct request *req, struct response *res, enum status 
 	buf_addf(&http, "%d", status_http(status));
 	response_begin(res, 403, TYPE_JSON);
 	res->refusal = status_http(status);
-	response_header(res, "Craft-Refusal", buf_slice(&http));
-	response_header(res, "Craft-Refusal-Text", buf_slice(&text));
+	response_header(res, HEADER_CRAFT_REFUSAL, buf_slice(&http));
+	response_header(res, HEADER_CRAFT_REFUSAL_TEXT, buf_slice(&text));
 	add_advice(req, res, status, allowed);
 }
 
@@ -121,6 +126,10 @@ static enum status run(struct request *req, struct response *res, struct databas
 /* The answer, unless the handler wrote it. */
 static bool conclude(struct request *req, struct response *res, enum status status, unsigned allowed)
 {
+	if (res->unclean) {
+		log_error(req->id, "a control byte was to go into the header %s", res->unclean);
+		status = STATUS_INTERNAL;
+	}
 	if (status == STATUS_OK)
 		return !res->gone;
 	if (res->http && !response_take_back(res))

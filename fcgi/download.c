@@ -4,11 +4,12 @@
 #include <errno.h>
 #include <sys/stat.h>
 
+#include "byte_range.h"
 #include "cleanup.h"
 #include "etag.h"
 #include "http_date.h"
 #include "log.h"
-#include "media_type.h"
+#include "presentation.h"
 
 #define INTERNAL_LOCATION "/_craft_blob/"
 #define BLOCK 65536
@@ -24,10 +25,10 @@ static bool date_is_before(struct slice header, int64_t modified)
 
 static bool precondition_fails(const struct download *d, const struct request *req)
 {
-	struct slice if_match = request_param(req, "HTTP_IF_MATCH");
+	struct slice if_match = request_header(req, HEADER_IF_MATCH);
 	if (if_match.len)
 		return !etag_matches_strongly(if_match, d->blob);
-	return date_is_before(request_param(req, "HTTP_IF_UNMODIFIED_SINCE"), d->modified);
+	return date_is_before(request_header(req, HEADER_IF_UNMODIFIED_SINCE), d->modified);
 }
 
 static bool is_fresh(const struct download *d, const struct request *req)
@@ -35,26 +36,10 @@ static bool is_fresh(const struct download *d, const struct request *req)
 	int64_t date;
 	if (req->if_none_match.len)
 		return etag_matches(req->if_none_match, d->blob);
-	return http_date_parse(request_param(req, "HTTP_IF_MODIFIED_SINCE"), &date) && date >= d->modified;
+	return http_date_parse(request_header(req, HEADER_IF_MODIFIED_SINCE), &date) && date >= d->modified;
 }
 
 /* ---- headers ---- */
-
-/* An image or a script's fetch runs nothing; a document would (Fetch Metadata: Sec-Fetch-Dest). */
-static bool is_embedded(const struct request *req)
-{
-	struct slice dest = request_param(req, "HTTP_SEC_FETCH_DEST");
-	return slice_eq_str(dest, "image") || slice_eq_str(dest, "empty");
-}
-
-static void add_disposition(const struct download *d, const struct request *req, struct response *res)
-{
-	autobuf value = { 0 };
-	if (!media_type_active(d->media_type) || is_embedded(req))
-		return;
-	media_type_attachment(&value, d->name);
-	response_header(res, "Content-Disposition", buf_slice(&value));
-}
 
 static void add_validators(const struct download *d, struct response *res)
 {
@@ -64,21 +49,20 @@ static void add_validators(const struct download *d, struct response *res)
 	buf_add_slice(&tag, d->blob);
 	buf_add_char(&tag, '"');
 	http_date_format(d->modified, date);
-	response_header(res, "ETag", buf_slice(&tag));
-	response_header(res, "Last-Modified", slice_of(date));
-	response_header(res, "Cache-Control", SLICE_LIT("private, max-age=3600"));
-	/* The answer has a Content-Disposition or not, as add_disposition() has it. */
-	if (media_type_active(d->media_type))
-		response_header(res, "Vary", SLICE_LIT("Sec-Fetch-Dest"));
+	response_header(res, HEADER_ETAG, buf_slice(&tag));
+	response_header(res, HEADER_LAST_MODIFIED, slice_of(date));
+	/* Another client may replace or delete it at any time, and a key be revoked: asked each time, answered with
+	 * 304. */
+	response_header(res, HEADER_CACHE_CONTROL, SLICE_LIT("private, no-cache"));
 }
 
-static void begin(const struct download *d, const struct request *req, struct response *res)
+static void begin(const struct download *d, const struct request *req, struct response *res, int http)
 {
 	autobuf type = { 0 };
-	buf_add_slice(&type, d->media_type);
-	response_begin(res, 200, buf_cstr(&type));
+	presentation_type(req, d->media_type, &type);
+	response_begin(res, http, buf_cstr(&type));
 	add_validators(d, res);
-	add_disposition(d, req, res);
+	presentation_headers(req, d->media_type, d->name, res);
 }
 
 /* ---- bytes ---- */
@@ -90,15 +74,15 @@ static enum status send_by_nginx(const struct download *d, const struct request 
 	buf_add(&location, d->blob.ptr, 2);
 	buf_add_char(&location, '/');
 	buf_add_slice(&location, d->blob);
-	begin(d, req, res);
-	response_header(res, "X-Accel-Redirect", buf_slice(&location));
+	begin(d, req, res, 200);
+	response_header(res, HEADER_X_ACCEL_REDIRECT, buf_slice(&location));
 	return STATUS_OK;
 }
 
-static enum status copy(const struct download *d, const struct request *req, struct response *res, int fd)
+static enum status copy(const struct request *req, struct response *res, int fd, uint64_t left)
 {
 	autofree char *block = xmalloc(BLOCK);
-	for (uint64_t left = d->size; left;) {
+	while (left) {
 		ssize_t n = read(fd, block, left > BLOCK ? BLOCK : (size_t)left);
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -113,23 +97,86 @@ static enum status copy(const struct download *d, const struct request *req, str
 	return STATUS_OK;
 }
 
+static bool open_blob(const struct download *d, const struct request *req, int *fd)
+{
+	struct stat st;
+	char id[UUID_SIZE] = { 0 };
+	memcpy(id, d->blob.ptr, UUID_SIZE - 1);
+	if (blobs_read(&req->service->blobs, id, fd) == BLOB_OK && !fstat(*fd, &st) && (uint64_t)st.st_size == d->size)
+		return true;
+	log_error(req->id, "blob %s is missing or damaged", id);
+	return false;
+}
+
+/* RFC 9110 section 13.1.5: a tag is compared strongly, a date exactly. */
+static bool range_counts(const struct download *d, const struct request *req)
+{
+	int64_t date;
+	struct slice if_range = request_header(req, HEADER_IF_RANGE);
+	if (if_range.len == 0)
+		return true;
+	if (if_range.ptr[if_range.len - 1] == '"')
+		return etag_matches_strongly(if_range, d->blob);
+	return http_date_parse(if_range, &date) && date == d->modified;
+}
+
+static enum byte_range_result wanted_range(const struct download *d, const struct request *req, uint64_t *first,
+					   uint64_t *last)
+{
+	if (!range_counts(d, req))
+		return BYTE_RANGE_ALL;
+	return byte_range_parse(request_header(req, HEADER_RANGE), d->size, first, last);
+}
+
+static enum status refuse_range(const struct download *d, struct response *res)
+{
+	autobuf value = { 0 };
+	buf_addf(&value, "bytes */%llu", (unsigned long long)d->size);
+	response_begin(res, 416, TYPE_JSON);
+	response_header(res, HEADER_CONTENT_RANGE, buf_slice(&value));
+	response_error(res, 416, "The range lies beyond the end of the file");
+	return STATUS_OK;
+}
+
+static enum status send_part(const struct download *d, const struct request *req, struct response *res, int fd,
+			     uint64_t first, uint64_t last)
+{
+	autobuf value = { 0 };
+	buf_addf(&value, "bytes %llu-%llu/%llu", (unsigned long long)first, (unsigned long long)last,
+		 (unsigned long long)d->size);
+	begin(d, req, res, 206);
+	response_header(res, HEADER_CONTENT_RANGE, buf_slice(&value));
+	response_length(res, last - first + 1);
+	if (res->head)
+		return STATUS_OK;
+	if (lseek(fd, (off_t)first, SEEK_SET) < 0) {
+		log_error(req->id, "a blob can't be read: %m");
+		return STATUS_INTERNAL;
+	}
+	return copy(req, res, fd, last - first + 1);
+}
+
 /* nginx would compare If-Match and If-Unmodified-Since with what it thinks the file's tag and date are. */
 static enum status send_ourselves(const struct download *d, struct request *req, struct response *res)
 {
-	struct stat st;
+	uint64_t first, last;
 	autoclose int fd = -1;
-	char id[UUID_SIZE] = { 0 };
 	if (!service_blobs(req->service, req->id))
 		return STATUS_STORAGE_AWAY;
-	memcpy(id, d->blob.ptr, UUID_SIZE - 1);
-	if (blobs_read(&req->service->blobs, id, &fd) != BLOB_OK || fstat(fd, &st) || (uint64_t)st.st_size != d->size) {
-		log_error(req->id, "blob %s is missing or damaged", id);
+	if (!open_blob(d, req, &fd))
 		return STATUS_FILE_NOT_FOUND;
+	switch (wanted_range(d, req, &first, &last)) {
+	case BYTE_RANGE_PART:
+		return send_part(d, req, res, fd, first, last);
+	case BYTE_RANGE_BEYOND:
+		return refuse_range(d, res);
+	case BYTE_RANGE_ALL:
+		break;
 	}
-	begin(d, req, res);
-	response_header(res, "Content-Security-Policy", SLICE_LIT("sandbox; default-src 'none'"));
+	begin(d, req, res, 200);
+	response_header(res, HEADER_ACCEPT_RANGES, SLICE_LIT("bytes"));
 	response_length(res, d->size);
-	return res->head ? STATUS_OK : copy(d, req, res, fd);
+	return res->head ? STATUS_OK : copy(req, res, fd, d->size);
 }
 
 enum status download_answer(const struct download *d, struct request *req, struct response *res)
@@ -143,10 +190,11 @@ enum status download_answer(const struct download *d, struct request *req, struc
 	if (is_fresh(d, req)) {
 		response_begin(res, 304, NULL);
 		add_validators(d, res);
+		presentation_vary(req, d->media_type, res);
 		return STATUS_OK;
 	}
 	if (request_param(req, "CRAFT_AGAIN").len)
 		return send_ourselves(d, req, res);
-	bool asked = request_param(req, "HTTP_IF_MATCH").len || request_param(req, "HTTP_IF_UNMODIFIED_SINCE").len;
+	bool asked = request_header(req, HEADER_IF_MATCH).len || request_header(req, HEADER_IF_UNMODIFIED_SINCE).len;
 	return asked ? send_ourselves(d, req, res) : send_by_nginx(d, req, res);
 }

@@ -50,7 +50,7 @@ static enum status enter(struct request *req, struct database *db, const struct 
 	db_add_i64(&params, (int64_t)u->size);
 	db_add_text(&params, upload_media_type(req));
 	db_add_text(&params, slice_make((const char *)u->sha256, sizeof(u->sha256)));
-	add_tags(&params, request_param(req, "HTTP_IF_MATCH"), true, &match);
+	add_tags(&params, request_header(req, HEADER_IF_MATCH), true, &match);
 	add_tags(&params, req->if_none_match, false, &none_match);
 	db_add_i64(&params, req->service->conf->workspace_quota);
 	enum status status = database_change(db, req->route->statement, &params, NO_WORKSPACE, result, &stale);
@@ -75,7 +75,7 @@ static void answer_stored(struct request *req, struct response *res, const struc
 	buf_add_char(&body, '}');
 	buf_addf(&tag, "\"%s\"", u->id);
 	response_begin(res, 201, TYPE_JSON);
-	response_header(res, "ETag", buf_slice(&tag));
+	response_header(res, HEADER_ETAG, buf_slice(&tag));
 	(void)response_write(res, buf_slice(&body));
 }
 
@@ -159,7 +159,7 @@ enum status files_delete(struct request *req, struct response *res, struct datab
 	autobuf match = { 0 };
 	struct file_key key = file_key_of(req);
 	file_key_params(&key, &params);
-	add_tags(&params, request_param(req, "HTTP_IF_MATCH"), true, &match);
+	add_tags(&params, request_header(req, HEADER_IF_MATCH), true, &match);
 	enum status status = database_change(db, req->route->statement, &params, NO_WORKSPACE, &result, &stale);
 	if (status == STATUS_OK && slice_eq_str(db_get(result, 0, 0), "failed"))
 		status = STATUS_PRECONDITION_FAILED;

@@ -66,7 +66,7 @@ static void add_link(struct request *req, struct response *res, const struct pag
 	buf_addf(&link, "?limit=%lld&cursor=", (long long)p->limit);
 	uri_encode(&link, last);
 	buf_add_str(&link, ">; rel=\"next\"");
-	response_header(res, "Link", buf_slice(&link));
+	response_header(res, HEADER_LINK, buf_slice(&link));
 }
 
 /* A page is bounded, and whether another one follows has to be known before its first byte goes out. */

@@ -6,6 +6,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/answer_cache.c fcgi/answer_cache.h \
 	fcgi/body.c fcgi/body.h \
 	fcgi/bounds.c fcgi/bounds.h \
+	fcgi/byte_range.c fcgi/byte_range.h \
 	fcgi/conditional.c fcgi/conditional.h \
 	fcgi/counts.c fcgi/counts.h \
 	fcgi/credential.c fcgi/credential.h \
@@ -25,12 +26,16 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/handlers.h \
 	fcgi/health.c \
 	fcgi/http_date.c fcgi/http_date.h \
+	fcgi/http_header.c fcgi/http_header.h \
 	fcgi/kept.c fcgi/kept.h \
+	fcgi/key_directory.c fcgi/key_directory.h \
+	fcgi/media_guess.c fcgi/media_guess.h \
 	fcgi/media_type.c fcgi/media_type.h \
 	fcgi/oauth.c \
 	fcgi/oauth_token.c fcgi/oauth_token.h \
 	fcgi/origin.c fcgi/origin.h \
 	fcgi/plans.c \
+	fcgi/presentation.c fcgi/presentation.h \
 	fcgi/projects.c \
 	fcgi/query.c fcgi/query.h \
 	fcgi/record.c fcgi/record.h \

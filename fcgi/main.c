@@ -5,6 +5,7 @@
 #include "blobs.h"
 #include "cleanup.h"
 #include "conf.h"
+#include "http_header.h"
 #include "listen.h"
 #include "log.h"
 #include "master.h"
@@ -68,9 +69,10 @@ int main(int argc, char **argv)
 		.purpose = "Serves the REST interface of craft-agent-cloud to nginx, over FastCGI.",
 		.signals = "SIGTERM and SIGINT end it when the running requests are answered; SIGHUP replaces the "
 			   "workers.",
-		.list_option = "list-routes",
-		.list_help = "print methods, paths and keys of all URLs that it answers, and exit",
-		.list = routes_print,
+		.lists = { { "list-routes", "print methods, paths and keys of all URLs that it answers, and exit",
+			     routes_print },
+			   { "list-headers", "print the headers that pages may send and read, and exit",
+			     http_headers_print } },
 	};
 	autocall(conf_free) struct conf conf = { 0 };
 	int status;

@@ -23,9 +23,9 @@ static struct slice text_of(const struct buf *b)
 static void redirect(struct response *res, const struct buf *target)
 {
 	response_begin(res, 302, NULL);
-	response_header(res, "Location", buf_slice(target));
-	response_header(res, "Cache-Control", SLICE_LIT("no-store"));
-	response_header(res, "Referrer-Policy", SLICE_LIT("no-referrer"));
+	response_header(res, HEADER_LOCATION, buf_slice(target));
+	response_header(res, HEADER_CACHE_CONTROL, SLICE_LIT("no-store"));
+	response_header(res, HEADER_REFERRER_POLICY, SLICE_LIT("no-referrer"));
 }
 
 /* ---- there ---- */

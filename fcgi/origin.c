@@ -14,7 +14,7 @@ static bool is_host(struct slice host)
 
 enum status origin_add(struct request *req, struct buf *out)
 {
-	struct slice host = request_param(req, "HTTP_HOST");
+	struct slice host = request_header(req, HEADER_HOST);
 	if (req->service->conf->public_url) {
 		buf_add_str(out, req->service->conf->public_url);
 		return STATUS_OK;

@@ -25,6 +25,11 @@ struct slice request_param(const struct request *r, const char *name)
 	return value ? slice_of(value) : slice_make("", 0);
 }
 
+struct slice request_header(const struct request *r, enum http_header header)
+{
+	return request_param(r, http_header_param(header));
+}
+
 static enum method method_of(struct slice name)
 {
 	for (size_t i = 0; i < METHOD_COUNT; i++) {
@@ -61,8 +66,8 @@ void request_init(struct request *r, FCGX_Request *fcgi, struct service *service
 	r->method_text = request_param(r, "REQUEST_METHOD");
 	r->method = method_of(r->method_text);
 	r->target = request_param(r, "REQUEST_URI");
-	r->authorization = request_param(r, "HTTP_AUTHORIZATION");
-	r->if_none_match = request_param(r, "HTTP_IF_NONE_MATCH");
+	r->authorization = request_header(r, HEADER_AUTHORIZATION);
+	r->if_none_match = request_header(r, HEADER_IF_NONE_MATCH);
 	r->check_only = slice_eq_str(request_param(r, "CRAFT_UPLOAD"), "check");
 	r->ended_only = slice_eq_str(request_param(r, "CRAFT_UPLOAD"), "ended");
 }
@@ -92,7 +97,7 @@ void request_free(struct request *r)
 
 bool request_has_input(const struct request *r)
 {
-	bool declared = request_param(r, "CONTENT_LENGTH").len || request_param(r, "HTTP_TRANSFER_ENCODING").len;
+	bool declared = request_header(r, HEADER_CONTENT_LENGTH).len || request_header(r, HEADER_TRANSFER_ENCODING).len;
 	return declared && !r->check_only && !r->ended_only && !FCGX_GetParam("REQUEST_BODY_FILE", r->fcgi->envp);
 }
 

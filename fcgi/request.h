@@ -5,6 +5,7 @@
 #include <fcgiapp.h>
 
 #include "buf.h"
+#include "http_header.h"
 #include "service.h"
 #include "status.h"
 #include "uri.h"
@@ -68,6 +69,8 @@ bool request_is_abandoned(const struct request *r);
 
 /* A FastCGI parameter; empty when nginx sent none. */
 struct slice request_param(const struct request *r, const char *name);
+/* A header field that the client sent; empty when it didn't. */
+struct slice request_header(const struct request *r, enum http_header header);
 
 /* May a body come over the FastCGI connection? */
 bool request_has_input(const struct request *r);

@@ -22,6 +22,28 @@ void response_free(struct response *r)
 	buf_free(&r->kept_tag);
 }
 
+/* A control byte would end the header, and what follows would be headers or a page of somebody else's making. */
+static bool is_clean(struct slice value)
+{
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned char byte = (unsigned char)value.ptr[i];
+		if (byte < 0x20 || byte == 0x7F)
+			return false;
+	}
+	return true;
+}
+
+static void add_header(struct response *r, const char *name, struct slice value)
+{
+	if (!is_clean(value)) {
+		r->unclean = name;
+		return;
+	}
+	buf_addf(&r->headers, "%s: ", name);
+	buf_add_slice(&r->headers, value);
+	buf_add_str(&r->headers, "\r\n");
+}
+
 static bool put(struct response *r, struct slice head, struct slice body)
 {
 	r->sent |= head.len || body.len;
@@ -30,12 +52,24 @@ static bool put(struct response *r, struct slice head, struct slice body)
 	return !r->gone;
 }
 
+/* What nothing else is known of may neither be kept nor be shown again when it is another: errors that end, lists,
+ * links. */
+static void end_headers(struct response *r)
+{
+	if (!r->caching)
+		response_header(r, HEADER_CACHE_CONTROL, SLICE_LIT("no-store"));
+	buf_add_str(&r->headers, "\r\n");
+}
+
 /* The headers go with the first block. */
 static bool flush(struct response *r)
 {
 	bool first = !r->sent;
+	/* Not a byte: dispatch() makes another answer of it. */
+	if (r->unclean)
+		return false;
 	if (first && r->http)
-		buf_add_str(&r->headers, "\r\n");
+		end_headers(r);
 	bool ok = put(r, first ? buf_slice(&r->headers) : slice_make(NULL, 0), buf_slice(&r->block));
 	buf_clear(&r->block);
 	return ok;
@@ -46,14 +80,13 @@ void response_begin(struct response *r, int http, const char *type)
 	r->http = http;
 	buf_addf(&r->headers, "Status: %d %s\r\n", http, status_reason(http));
 	if (type)
-		buf_addf(&r->headers, "Content-Type: %s\r\n", type);
+		add_header(r, http_header_name(HEADER_CONTENT_TYPE), slice_of(type));
 }
 
-void response_header(struct response *r, const char *name, struct slice value)
+void response_header(struct response *r, enum http_header header, struct slice value)
 {
-	buf_addf(&r->headers, "%s: ", name);
-	buf_add_slice(&r->headers, value);
-	buf_add_str(&r->headers, "\r\n");
+	r->caching |= header == HEADER_CACHE_CONTROL;
+	add_header(r, http_header_name(header), value);
 }
 
 void response_length(struct response *r, uint64_t length)
@@ -69,9 +102,9 @@ void response_etag(struct response *r, struct slice tag)
 		buf_add_char(&quoted, '"');
 		buf_add_slice(&quoted, tag);
 		buf_add_char(&quoted, '"');
-		response_header(r, "ETag", buf_slice(&quoted));
+		response_header(r, HEADER_ETAG, buf_slice(&quoted));
 	}
-	response_header(r, "Cache-Control", SLICE_LIT("private, no-cache"));
+	response_header(r, HEADER_CACHE_CONTROL, SLICE_LIT("private, no-cache"));
 }
 
 void response_keep(struct response *r, struct slice tag, size_t longest)
@@ -130,7 +163,8 @@ bool response_take_back(struct response *r)
 	buf_clear(&r->headers);
 	buf_clear(&r->block);
 	r->http = 0;
-	r->measured = false;
+	r->measured = r->caching = false;
+	r->unclean = NULL;
 	r->bytes = r->keep = 0;
 	return true;
 }

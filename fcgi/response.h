@@ -6,6 +6,7 @@
 #include <fcgiapp.h>
 
 #include "buf.h"
+#include "http_header.h"
 #include "status.h"
 
 #define TYPE_JSON "application/json"
@@ -13,14 +14,16 @@
 
 struct response {
 	FCGX_Request *fcgi;
-	bool head;	/* bodies are not sent */
-	bool has_input; /* a body may come over the connection */
-	bool sent;	/* some of it is out */
-	bool gone;	/* nginx doesn't take any more */
-	bool measured;	/* its length is in the headers */
-	int http;	/* 0: not begun */
-	int refusal;	/* what nginx is to tell the client in our place; else 0 */
-	uint64_t bytes; /* of the body */
+	bool head;	     /* bodies are not sent */
+	bool has_input;	     /* a body may come over the connection */
+	bool sent;	     /* some of it is out */
+	bool gone;	     /* nginx doesn't take any more */
+	bool measured;	     /* its length is in the headers */
+	bool caching;	     /* a Cache-Control is there */
+	const char *unclean; /* a header that had a control byte; else NULL */
+	int http;	     /* 0: not begun */
+	int refusal;	     /* what nginx is to tell the client in our place; else 0 */
+	uint64_t bytes;	     /* of the body */
 	struct buf headers, block;
 	size_t keep;		   /* 0: the body isn't collected; else bytes of it at most */
 	struct buf kept, kept_tag; /* all of it so far, and its ETag's text */
@@ -29,10 +32,11 @@ struct response {
 void response_init(struct response *r, FCGX_Request *fcgi, bool head);
 void response_free(struct response *r);
 
-/* The headers, before any write of the body. Values are ours, never decoded bytes of the client's. type NULL: no
- * body follows. */
+/* The headers, before any write of the body. type NULL: no body follows. A value with a control byte, wherever it came
+ * from, is never sent: r->unclean is the header's name then, writing fails, and the request has to be answered with
+ * STATUS_INTERNAL. An answer without a Cache-Control gets "no-store". */
 void response_begin(struct response *r, int http, const char *type);
-void response_header(struct response *r, const char *name, struct slice value);
+void response_header(struct response *r, enum http_header header, struct slice value);
 /* The body's length, where it is known before all of it is written. */
 void response_length(struct response *r, uint64_t length);
 /* ETag and Cache-Control of something that clients revalidate. */

@@ -38,7 +38,7 @@ const struct route routes[] = {
 	{ READ, W "/sandbox/sessions", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_list, SQL_SANDBOXES, SQL_NONE, true, NULL },
 	{ READ, W "/sandbox/sessions/:sessionId", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, documents_get, SQL_SANDBOX, SQL_NONE, false, NULL },
 
-	{ METHOD_POST, W "/actions/new-chat", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, ACTION_BODY, actions_new_chat, SQL_SESSION_CREATE, SQL_NONE, false, NULL },
+	{ METHOD_POST, W "/actions/new-chat", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, actions_new_chat, SQL_SESSION_CREATE, SQL_NONE, false, NULL },
 	{ METHOD_POST, W "/actions/flag-session", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, ACTION_BODY, actions_flag_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
 	{ METHOD_POST, W "/actions/unflag-session", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, ACTION_BODY, actions_unflag_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },
 	{ METHOD_POST, W "/actions/rename-session", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, ACTION_BODY, actions_rename_session, SQL_SESSION_UPDATE, SQL_NONE, false, NULL },

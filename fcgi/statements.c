@@ -43,6 +43,7 @@ const struct db_statement statements[SQL_COUNT] = {
 	[SQL_SANDBOX_DELETE] = { "sandbox_delete", "select api.sandbox_delete($1::text, $2::text)", 2 },
 	[SQL_SANDBOX_TOUCH] = { "sandbox_touch", "select api.sandbox_touch($1::text, $2::text, $3::bigint)", 3 },
 	[SQL_KEY_FIND] = { "key_find", "select workspace, sha256, read_only, per_minute::bigint, expires_ms from api.key_find($1::text)", 1 },
+	[SQL_KEYS_SINCE] = { "keys_since", "select id, workspace, created_ms from api.keys_since($1::bigint, $2::bigint)", 2 },
 	[SQL_KEYS_SEALED] = { "keys_sealed", "select id, sealed, expires_ms from api.keys_sealed($1::text)", 1 },
 	[SQL_FILE_PUT] = { "file_put",
 		"select status, uploaded_ms from api.file_put($1::text, $2::text, $3::text, $4::text, $5::text::uuid, $6::bigint, $7::text, $8::bytea, "

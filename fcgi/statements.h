@@ -42,6 +42,7 @@ enum statement {
 	SQL_SANDBOX_TOUCH,  /* (status) */
 	/* Workspaces' keys. */
 	SQL_KEY_FIND,	 /* (workspace, sha256, read_only, per_minute, expires_ms), or no row */
+	SQL_KEYS_SINCE,	 /* (id, workspace, created_ms) */
 	SQL_KEYS_SEALED, /* (id, sealed, expires_ms) */
 	/* Files and assets. */
 	SQL_FILE_PUT,		  /* (status, uploaded_ms) */

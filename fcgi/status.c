@@ -5,17 +5,21 @@
 
 #include "api_key.h"
 
+/* retry_after: seconds after which the same request may do better; 0: nothing is known of that. */
 static const struct {
 	int http;
 	const char *text;
+	int retry_after;
 } table[STATUS_COUNT] = {
 	[STATUS_OK] = { 200, "OK" },
 	[STATUS_BAD_PATH] = { 400, "Malformed path" },
 	[STATUS_UNAUTHORIZED] = { 401, "Unauthorized" },
 	[STATUS_TOO_MANY_ATTEMPTS] = { 429,
 				       "Unauthorized, and too many attempts with a wrong key from your address: try "
-				       "again later" },
+				       "again later",
+				       10 },
 	[STATUS_BAD_SIGNATURE] = { 403, "Invalid or expired signature" },
+	[STATUS_UNCHECKED] = { 503, "The key or signature can't be checked at the moment, try again in a second", 1 },
 	[STATUS_OTHER_WORKSPACE] = { 403, API_KEY_OTHER_WORKSPACE },
 	[STATUS_READ_ONLY] = { 403, API_KEY_READ_ONLY },
 	[STATUS_KEY_RATE] = { 429, NULL },
@@ -27,9 +31,9 @@ static const struct {
 	[STATUS_SANDBOX_NOT_FOUND] = { 404, "Sandbox session not found" },
 	[STATUS_SANDBOX_EXPIRED] = { 410, "Sandbox session expired" },
 	[STATUS_NO_CREDENTIAL] = { 403, "No GitHub credentials for this repo" },
-	[STATUS_NO_SANDBOX_HOST] = { 503, "No sandbox host is running, try again later" },
-	[STATUS_HOSTS_FULL] = { 503, NULL },
-	[STATUS_WORKSPACE_FULL] = { 429, NULL },
+	[STATUS_NO_SANDBOX_HOST] = { 503, "No sandbox host is running, try again later", 10 },
+	[STATUS_HOSTS_FULL] = { 503, NULL, 30 },
+	[STATUS_WORKSPACE_FULL] = { 429, NULL, 30 },
 	[STATUS_WRONG_METHOD] = { 405, "Method not allowed" },
 	[STATUS_UPGRADE_REQUIRED] = { 426, "WebSocket upgrade required" },
 	[STATUS_BAD_FIELD] = { 400, NULL },
@@ -48,11 +52,11 @@ static const struct {
 	[STATUS_JSON_NO_OBJECT] = { 400, "The request body must be a JSON object" },
 	[STATUS_GITHUB_NOT_CONFIGURED] = { 503, "GitHub access is not set up on this server: GITHUB_CLIENT_ID and "
 						"GITHUB_CLIENT_SECRET are missing" },
-	[STATUS_STORAGE_AWAY] = { 503, "File storage unavailable, nothing was changed, try again later" },
+	[STATUS_STORAGE_AWAY] = { 503, "File storage unavailable, nothing was changed, try again later", 10 },
 	[STATUS_STORAGE_FULL] = { 507, "The server's disk is full: the upload was not stored and nothing was changed" },
 	[STATUS_STORAGE_FAILED] = { 500, "The server could not store the upload; nothing was changed" },
-	[STATUS_DATABASE_AWAY] = { 503, "Database unavailable, try again" },
-	[STATUS_DATABASE_BUSY] = { 503, "Others are changing this workspace, nothing was changed, try again" },
+	[STATUS_DATABASE_AWAY] = { 503, "Database unavailable, try again", 1 },
+	[STATUS_DATABASE_BUSY] = { 503, "Others are changing this workspace, nothing was changed, try again", 1 },
 	[STATUS_DATABASE_UNKNOWN] = { 503, "Database connection lost: it is unknown whether the change was applied" },
 	[STATUS_INTERNAL] = { 500, "Internal error" },
 	[STATUS_BROKEN] = { 500, "Internal error" },
@@ -70,6 +74,12 @@ const char *status_text(enum status status)
 	return table[status].text;
 }
 
+int status_retry_after(enum status status)
+{
+	assert(status < STATUS_COUNT);
+	return table[status].retry_after;
+}
+
 static const struct {
 	int http;
 	const char *reason;
@@ -77,6 +87,7 @@ static const struct {
 	{ 200, "OK" },
 	{ 201, "Created" },
 	{ 204, "No Content" },
+	{ 206, "Partial Content" },
 	{ 302, "Found" },
 	{ 304, "Not Modified" },
 	{ 400, "Bad Request" },
@@ -88,6 +99,7 @@ static const struct {
 	{ 412, "Precondition Failed" },
 	{ 413, "Content Too Large" },
 	{ 415, "Unsupported Media Type" },
+	{ 416, "Range Not Satisfiable" },
 	{ 426, "Upgrade Required" },
 	{ 429, "Too Many Requests" },
 	{ 500, "Internal Server Error" },

@@ -10,6 +10,7 @@ enum status {
 	STATUS_UNAUTHORIZED,
 	STATUS_TOO_MANY_ATTEMPTS, /* with a wrong key */
 	STATUS_BAD_SIGNATURE,
+	STATUS_UNCHECKED,	/* neither good nor bad is known of a key or a signature */
 	STATUS_OTHER_WORKSPACE, /* of a workspace's key, as the next two */
 	STATUS_READ_ONLY,
 	STATUS_KEY_RATE, /* the text is the request's own `detail` */
@@ -54,6 +55,8 @@ enum status {
 int status_http(enum status status);
 /* What the client reads in {"error":…}; NULL when the request has its own text in `detail`. */
 const char *status_text(enum status status);
+/* Seconds for Retry-After; 0: none. */
+int status_retry_after(enum status status);
 /* The statuses that we send have places, below STATUS_HTTP_MAX; the last one is all others'. */
 #define STATUS_HTTP_MAX 24
 size_t status_place(int http);

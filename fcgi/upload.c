@@ -103,8 +103,8 @@ static enum status receive(struct upload *u, struct request *req, const struct d
 
 static bool came_through_a_proxy(const struct request *req)
 {
-	return request_param(req, "HTTP_VIA").len || request_param(req, "HTTP_FORWARDED").len ||
-	       request_param(req, "HTTP_X_FORWARDED_FOR").len;
+	return request_header(req, HEADER_VIA).len || request_header(req, HEADER_FORWARDED).len ||
+	       request_header(req, HEADER_X_FORWARDED_FOR).len;
 }
 
 bool upload_is_whole(const struct upload *u, const struct request *req)

@@ -5,6 +5,7 @@
 #include "database.h"
 #include "etag.h"
 #include "file_key.h"
+#include "media_guess.h"
 #include "media_type.h"
 #include "room.h"
 #include "underway.h"
@@ -27,26 +28,26 @@ enum status upload_too_large(struct request *req)
 
 enum status upload_wanted_digests(struct request *req, struct digest_wanted *wanted)
 {
-	const char *bad =
-		digest_wanted_parse(wanted, request_param(req, "HTTP_REPR_DIGEST"),
-				    request_param(req, "HTTP_CONTENT_DIGEST"), request_param(req, "HTTP_CONTENT_MD5"));
+	const char *bad = digest_wanted_parse(wanted, request_header(req, HEADER_REPR_DIGEST),
+					      request_header(req, HEADER_CONTENT_DIGEST),
+					      request_header(req, HEADER_CONTENT_MD5));
 	return bad ? request_bad_field(req, "Invalid %s header", bad) : STATUS_OK;
 }
 
 struct slice upload_media_type(const struct request *req)
 {
-	struct slice type = request_param(req, "CONTENT_TYPE");
-	return type.len ? type : SLICE_LIT(MEDIA_TYPE_DEFAULT);
+	struct slice type = request_header(req, HEADER_CONTENT_TYPE);
+	return type.len ? type : slice_of(media_guess(file_key_of(req).name));
 }
 
 static enum status check_headers(struct request *req)
 {
 	struct digest_wanted wanted;
-	struct slice coding = request_param(req, "HTTP_CONTENT_ENCODING");
+	struct slice coding = request_header(req, HEADER_CONTENT_ENCODING);
 	if (coding.len && !slice_eq_str(coding, "identity"))
 		return STATUS_ENCODED_BODY;
 	/* RFC 9110 section 14.5: a part may not be taken for the whole. */
-	if (request_param(req, "HTTP_CONTENT_RANGE").len)
+	if (request_header(req, HEADER_CONTENT_RANGE).len)
 		return request_bad_field(req, "Content-Range is not supported for uploads: send the whole file");
 	if (!media_type_storable(upload_media_type(req)))
 		return request_bad_field(req, "Invalid Content-Type: at most %d printable ASCII characters",
@@ -157,7 +158,7 @@ static enum status check_preconditions(struct request *req, struct database *db)
 	const PGresult *row;
 	struct db_params params = { 0 };
 	struct file_key key = file_key_of(req);
-	struct slice if_match = request_param(req, "HTTP_IF_MATCH");
+	struct slice if_match = request_header(req, HEADER_IF_MATCH);
 	if ((!if_match.len && !req->if_none_match.len) || !req->check_only)
 		return STATUS_OK;
 	file_key_params(&key, &params);

@@ -5,14 +5,15 @@
 
 #include "bucket.h"
 #include "clock.h"
+#include "key_directory.h"
 #include "log.h"
 #include "map.h"
 
 #define BELIEVED_MS 1000
 #define UNKNOWN_MS 10000
 #define MAX_KNOWN 1024	    /* ids; then all are forgotten */
-#define MAX_SIGNERS 256	    /* workspaces; the same */
-#define UNKNOWN_RATE 20.0   /* questions a second about ids and workspaces that the database hasn't said yes to */
+#define MAX_SIGNERS 256	    /* workspaces that have keys; the same */
+#define UNKNOWN_RATE 20.0   /* questions a second about ids and workspaces of which nothing is known */
 #define UNKNOWN_AT_ONCE 200 /* of those */
 
 enum column { FIND_WORKSPACE, FIND_SHA256, FIND_READ_ONLY, FIND_PER_MINUTE, FIND_EXPIRES };
@@ -33,8 +34,9 @@ struct workspace_keys {
 	size_t seal_key_count;
 	struct map known;	/* id -> struct workspace_key */
 	struct map unknown_ids; /* id -> int64_t: when the database didn't know it */
-	struct map signers;	/* workspace -> struct signers */
+	struct map signers;	/* workspace -> struct signers; only those that have keys */
 	struct bucket unknown;
+	struct key_directory directory; /* for what may not be asked one by one */
 };
 
 struct workspace_keys *workspace_keys_new(const struct seal_key *seal_keys, size_t seal_key_count)
@@ -87,6 +89,7 @@ void workspace_keys_free(struct workspace_keys *keys)
 	forget(&keys->known, free_known);
 	forget(&keys->unknown_ids, free_number);
 	forget(&keys->signers, free_signers);
+	key_directory_free(&keys->directory);
 	free(keys);
 }
 
@@ -188,15 +191,19 @@ static enum status look_up(struct workspace_keys *keys, struct database *db, str
 			   struct workspace_key **found)
 {
 	int64_t now = clock_ms();
+	bool may_be = true;
 	struct workspace_key *key = map_get(&keys->known, id);
 	*found = key;
 	if (key)
 		return is_fresh(key->asked_at, now) ? STATUS_OK : ask(key, db, now);
 	if (is_unknown(keys, id, now))
 		return STATUS_OK;
-	if (!may_ask || !may_ask_unknown(keys, now))
-		return STATUS_TOO_MANY_ATTEMPTS;
-	return ask_new(keys, db, id, now, found);
+	if (!may_ask || !may_ask_unknown(keys, now)) {
+		enum status status = key_directory_has_id(&keys->directory, db, id, &may_be);
+		if (status != STATUS_OK)
+			return status;
+	}
+	return may_be ? ask_new(keys, db, id, now, found) : STATUS_OK;
 }
 
 enum status workspace_keys_find(struct workspace_keys *keys, struct database *db, struct slice text, bool may_ask,
@@ -240,48 +247,73 @@ static void add_signer(const struct workspace_keys *keys, struct signers *s, con
 		 (int)id.len, id.ptr);
 }
 
-static struct signers *signers_of(struct workspace_keys *keys, struct slice workspace)
+/* Those who make up workspaces can't fill this. */
+static struct signers *signers_put(struct workspace_keys *keys, struct slice workspace)
 {
-	struct signers *s = map_get(&keys->signers, workspace);
-	if (s)
-		return s;
 	if (keys->signers.count >= MAX_SIGNERS)
 		forget(&keys->signers, free_signers);
-	s = xcalloc(1, sizeof(*s));
+	struct signers *s = xcalloc(1, sizeof(*s));
 	map_put(&keys->signers, workspace, s);
 	return s;
 }
 
-static bool ask_signers(const struct workspace_keys *keys, struct signers *s, struct database *db,
-			struct slice workspace, int64_t now)
+static void drop_signers(struct workspace_keys *keys, struct slice workspace)
+{
+	struct signers *s = map_remove(&keys->signers, workspace);
+	if (s)
+		free_signers(s, NULL);
+}
+
+/* *found is NULL when the workspace has no key. */
+static enum status ask_signers(struct workspace_keys *keys, struct database *db, struct slice workspace, int64_t now,
+			       struct signers **found)
 {
 	const PGresult *row;
 	struct db_params params = { 0 };
 	db_add_text(&params, workspace);
-	clear_signers(s);
-	s->asked_at = 0;
 	enum status status = database_read(db, SQL_KEYS_SEALED, &params, &row);
+	if (status != STATUS_OK)
+		return status;
+	drop_signers(keys, workspace);
+	*found = row ? signers_put(keys, workspace) : NULL;
 	while (status == STATUS_OK && row) {
-		add_signer(keys, s, row, db->request);
+		add_signer(keys, *found, row, db->request);
 		status = database_row(db, &row);
 	}
-	s->asked_at = status == STATUS_OK ? now : 0;
-	return status == STATUS_OK;
+	if (status == STATUS_OK && *found)
+		(*found)->asked_at = now;
+	return status == STATUS_BROKEN ? STATUS_DATABASE_AWAY : status;
 }
 
-bool workspace_keys_signed(struct workspace_keys *keys, struct database *db, struct slice workspace, struct slice path,
-			   const struct signature *signature)
+/* One that is known to have keys is asked about again and again, whoever else asks for what. */
+static enum status find_signers(struct workspace_keys *keys, struct database *db, struct slice workspace, bool may_ask,
+				struct signers **found)
 {
 	int64_t now = clock_ms();
-	struct signers *s = signers_of(keys, workspace);
-	if (!is_fresh(s->asked_at, now) &&
-	    ((!s->count && !may_ask_unknown(keys, now)) || !ask_signers(keys, s, db, workspace, now)))
-		return false;
+	bool may_be = true;
+	*found = map_get(&keys->signers, workspace);
+	if (*found && is_fresh((*found)->asked_at, now))
+		return STATUS_OK;
+	if (!*found && (!may_ask || !may_ask_unknown(keys, now))) {
+		enum status status = key_directory_has_workspace(&keys->directory, db, workspace, &may_be);
+		if (status != STATUS_OK)
+			return status;
+	}
+	return may_be ? ask_signers(keys, db, workspace, now, found) : STATUS_OK;
+}
+
+enum status workspace_keys_signed(struct workspace_keys *keys, struct database *db, struct slice workspace,
+				  bool may_ask, struct slice path, const struct signature *signature)
+{
+	struct signers *s;
 	bool found = false;
+	enum status status = find_signers(keys, db, workspace, may_ask, &s);
+	if (status != STATUS_OK)
+		return status;
 	/* All are tried, whichever it was. */
-	for (size_t i = 0; i < s->count; i++) {
+	for (size_t i = 0; s && i < s->count; i++) {
 		bool is = signature_is(buf_cstr(&s->keys[i].text), path, signature);
 		found |= is && !has_expired(s->keys[i].expires_ms);
 	}
-	return found;
+	return found ? STATUS_OK : STATUS_BAD_SIGNATURE;
 }

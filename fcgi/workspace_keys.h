@@ -25,13 +25,16 @@ struct workspace_keys *workspace_keys_new(const struct seal_key *seal_keys, size
 void workspace_keys_free(struct workspace_keys *keys); /* wipes them */
 
 /* Finds the key of that text, which api_key_id() takes for one. STATUS_OK: *key is it, until the next call, or NULL:
- * it opens nothing. STATUS_TOO_MANY_ATTEMPTS: the database wasn't asked, because too many unknown ones came lately, or
- * may_ask is false and this is one. Else what database_read() says. */
+ * it opens nothing. may_ask: the database may be asked about this one, if it isn't known; else, and when too many
+ * unknown ones came lately, the list of all keys decides, which may lack one of the last second. STATUS_UNCHECKED: it
+ * can't be told now. Else what database_read() says. */
 enum status workspace_keys_find(struct workspace_keys *keys, struct database *db, struct slice text, bool may_ask,
 				const struct workspace_key **key) __attribute__((warn_unused_result));
 
-/* Was it made for path with one of the workspace's keys? False, too, where that can't be told at the moment. */
-bool workspace_keys_signed(struct workspace_keys *keys, struct database *db, struct slice workspace, struct slice path,
-			   const struct signature *signature);
+/* Was it made for path with one of the workspace's keys? STATUS_OK, STATUS_BAD_SIGNATURE, or why that can't be told
+ * now; may_ask as above. */
+enum status workspace_keys_signed(struct workspace_keys *keys, struct database *db, struct slice workspace,
+				  bool may_ask, struct slice path, const struct signature *signature)
+	__attribute__((warn_unused_result));
 
 #endif

@@ -64,6 +64,8 @@ struct conf {
 	int64_t wrong_key_rate;	   /* per minute; 0: no limit */
 	int64_t ws_drain_time;	   /* ms */
 	int64_t ws_db_timeout;	   /* ms */
+	int64_t session_header_max;
+	int64_t change_log_bytes; /* of a workspace */
 	int64_t change_log_keep;
 	int64_t change_log_days;
 	int64_t retry_hours;
@@ -77,6 +79,7 @@ struct conf {
 	int64_t sandbox_max;
 	int64_t sandbox_workspace_max;
 	int64_t sandbox_idle_timeout; /* seconds, as all times of the sandbox */
+	int64_t sandbox_stream_bytes; /* of a workspace's */
 	int64_t sandbox_task_timeout;
 	int64_t sandbox_agent_idle;
 	int64_t sandbox_stream_keep;

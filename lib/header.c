@@ -1,4 +1,4 @@
-/* header.c: extracting what people ask for from a session's header. */
+/* header.c: extracting what people ask for from a session's header, and its bounds. */
 #include "header.h"
 
 #include <stdlib.h>
@@ -63,4 +63,35 @@ void header_columns_add(struct db_params *p, struct slice header, struct header_
 	add_string(p, there, v, &scratch->model);
 	add_ms(p, header, "createdAt");
 	add_ms(p, header, "lastUsedAt");
+}
+
+static size_t members_of(struct slice object)
+{
+	size_t count = 0;
+	struct json_iter it = json_iter(object);
+	while (json_next(&it))
+		count++;
+	return count;
+}
+
+/* The shortest member is "":0 and a comma. */
+static bool may_have_many(struct slice object)
+{
+	return object.len > (size_t)5 * HEADER_MAX_MEMBERS;
+}
+
+bool header_fits(struct slice header, struct slice old, size_t max, struct buf *error)
+{
+	if (header.len > max && header.len > old.len) {
+		buf_addf(error, "The session's header would have %zu bytes: SESSION_HEADER_MAX allows %zu", header.len,
+			 max);
+		return false;
+	}
+	size_t count = may_have_many(header) ? members_of(header) : 0;
+	if (count > HEADER_MAX_MEMBERS && (!may_have_many(old) || count > members_of(old))) {
+		buf_addf(error, "The session's header would have %zu members: at most %d are stored", count,
+			 HEADER_MAX_MEMBERS);
+		return false;
+	}
+	return true;
 }

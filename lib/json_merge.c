@@ -1,9 +1,9 @@
 /* json_merge.c: the top-level merge of two objects as text. */
 #include <stdlib.h>
-#include <xxhash.h>
 
 #include "cleanup.h"
 #include "json_scan.h"
+#include "table_hash.h"
 
 struct member {
 	struct slice key, value;
@@ -35,7 +35,7 @@ static struct slice name_of(const struct members *m, const struct member *e)
 
 static size_t *members_slot(struct members *m, struct slice name)
 {
-	size_t i = (size_t)XXH3_64bits(name.ptr ? name.ptr : "", name.len) & (m->slots - 1);
+	size_t i = (size_t)table_hash(name) & (m->slots - 1);
 	for (; m->table[i]; i = (i + 1) & (m->slots - 1)) {
 		if (slice_eq(name_of(m, &m->list[m->table[i] - 1]), name))
 			break;

@@ -33,8 +33,10 @@ lib_libcraft_a_SOURCES = \
 	lib/pglink.c lib/pglink.h \
 	lib/seal.c lib/seal.h \
 	lib/secrecy.c lib/secrecy.h \
+	lib/sha256.c lib/sha256.h \
 	lib/startup.c lib/startup.h \
 	lib/sweep.c lib/sweep.h \
+	lib/table_hash.c lib/table_hash.h \
 	lib/tally.c lib/tally.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \

@@ -1,8 +1,9 @@
-/* map.c: the hash map: chained buckets, doubled as it fills. */
+/* map.c: the hash map: chained buckets, doubled as it fills; where a key lies nobody outside can tell. */
 #include "map.h"
 
 #include <stdlib.h>
-#include <xxhash.h>
+
+#include "table_hash.h"
 
 struct map_entry {
 	struct map_entry *next;
@@ -11,11 +12,6 @@ struct map_entry {
 	size_t len;
 	char key[];
 };
-
-static uint64_t hash_of(struct slice key)
-{
-	return XXH3_64bits(key.ptr ? key.ptr : "", key.len);
-}
 
 static struct map_entry **find(const struct map *m, struct slice key, uint64_t hash)
 {
@@ -29,7 +25,7 @@ void *map_get(const struct map *m, struct slice key)
 {
 	if (!m->count)
 		return NULL;
-	struct map_entry *e = *find(m, key, hash_of(key));
+	struct map_entry *e = *find(m, key, table_hash(key));
 	return e ? e->value : NULL;
 }
 
@@ -54,7 +50,7 @@ void map_put(struct map *m, struct slice key, void *value)
 {
 	if (m->count >= m->bucket_count)
 		grow(m);
-	uint64_t hash = hash_of(key);
+	uint64_t hash = table_hash(key);
 	struct map_entry **at = find(m, key, hash);
 	if (!*at) {
 		*at = xcalloc(1, sizeof(**at) + key.len);
@@ -71,7 +67,7 @@ void *map_remove(struct map *m, struct slice key)
 {
 	if (!m->count)
 		return NULL;
-	struct map_entry **at = find(m, key, hash_of(key)), *e = *at;
+	struct map_entry **at = find(m, key, table_hash(key)), *e = *at;
 	if (!e)
 		return NULL;
 	void *value = e->value;

@@ -4,11 +4,10 @@
 #include <arpa/inet.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <xxhash.h>
 
 void peers_init(struct peers *t)
 {
-	if (getrandom(&t->seed, sizeof(t->seed), 0) != (ssize_t)sizeof(t->seed))
+	if (getrandom(&t->key, sizeof(t->key), 0) != (ssize_t)sizeof(t->key))
 		abort();
 }
 
@@ -48,7 +47,8 @@ bool peer_key(struct slice text, uint64_t *key)
 
 struct peer *peers_find(struct peers *t, uint64_t key, uint64_t now)
 {
-	struct peer *set = t->peers[XXH3_64bits_withSeed(&key, sizeof(key), t->seed) % PEERS_SETS], *place = NULL;
+	struct slice bytes = slice_make((const char *)&key, sizeof(key));
+	struct peer *set = t->peers[table_hash_keyed(&t->key, bytes) % PEERS_SETS], *place = NULL;
 	for (size_t i = 0; i < PEERS_WAYS; i++) {
 		struct peer *p = &set[i];
 		if (p->seen && p->key == key) {

@@ -8,6 +8,7 @@
 
 #include "bucket.h"
 #include "buf.h"
+#include "table_hash.h"
 
 #define PEERS_WAYS 8
 #define PEERS_SETS 2048
@@ -21,7 +22,7 @@ struct peer {
 };
 
 struct peers {
-	uint64_t seed; /* keeps addresses from being chosen for one set */
+	struct table_key key; /* of all processes that share it; keeps addresses from being chosen for one set */
 	struct peer peers[PEERS_SETS][PEERS_WAYS];
 };
 

@@ -10,12 +10,13 @@
 
 #define EXIT_USAGE 2
 
-enum mode { MODE_RUN, MODE_CONFIG, MODE_CHECK, MODE_PRINT, MODE_LIST, MODE_HELP, MODE_VERSION, MODE_BAD };
+/* Behind the last one: MODE_LIST for the first of the program's lists, and so on. */
+enum mode { MODE_RUN, MODE_CONFIG, MODE_CHECK, MODE_PRINT, MODE_HELP, MODE_VERSION, MODE_BAD, MODE_LIST };
 
-static void help_list(const struct startup *s)
+static void help_lists(const struct startup *s)
 {
-	if (s->list)
-		(void)printf("  --%-14s %s\n", s->list_option, s->list_help);
+	for (int i = 0; i < STARTUP_LISTS && s->lists[i].option; i++)
+		(void)printf("  --%-14s %s\n", s->lists[i].option, s->lists[i].help);
 }
 
 static void help(const struct startup *s)
@@ -26,7 +27,7 @@ static void help(const struct startup *s)
 		     "  --check-config   check the configuration and exit\n"
 		     "  --print-config   print the configuration in force, without secrets, and exit\n",
 		     s->name, s->purpose);
-	help_list(s);
+	help_lists(s);
 	(void)printf("  --help           print this and exit\n"
 		     "  --version        print the version and exit\n\n"
 		     "%s\n\n"
@@ -43,7 +44,9 @@ static enum mode read_options(const struct startup *s, int argc, char **argv, co
 		{ "print-config", no_argument, NULL, MODE_PRINT },
 		{ "help", no_argument, NULL, MODE_HELP },
 		{ "version", no_argument, NULL, MODE_VERSION },
-		{ s->list_option, no_argument, NULL, MODE_LIST },
+		/* Those that are there come first, so what is left ends the table. */
+		{ s->lists[0].option, no_argument, NULL, MODE_LIST },
+		{ s->lists[1].option, no_argument, NULL, MODE_LIST + 1 },
 		{ 0 },
 	};
 	enum mode mode = MODE_RUN;
@@ -54,7 +57,7 @@ static enum mode read_options(const struct startup *s, int argc, char **argv, co
 		else if (opt == MODE_CHECK || opt == MODE_PRINT)
 			mode = (enum mode)opt;
 		else
-			return opt == MODE_HELP || opt == MODE_VERSION || opt == MODE_LIST ? (enum mode)opt : MODE_BAD;
+			return opt == MODE_HELP || opt == MODE_VERSION || opt >= MODE_LIST ? (enum mode)opt : MODE_BAD;
 	}
 	if (optind == argc)
 		return mode;
@@ -82,8 +85,8 @@ bool startup(const struct startup *s, int argc, char **argv, struct conf *conf, 
 		help(s);
 	} else if (mode == MODE_VERSION) {
 		(void)printf("%s " PACKAGE_VERSION "\n", s->name);
-	} else if (mode == MODE_LIST) {
-		s->list(stdout);
+	} else if (mode >= MODE_LIST) {
+		s->lists[mode - MODE_LIST].print(stdout);
 	} else if (mode == MODE_BAD || !load(s, path, conf)) {
 		*status = EXIT_USAGE;
 	} else if (mode == MODE_RUN) {

@@ -6,15 +6,20 @@
 
 #include "conf.h"
 
+#define STARTUP_LISTS 2
+
+/* An option of a program's own, such as "list-routes", that prints a table and ends; option NULL: none. */
+struct startup_list {
+	const char *option, *help;
+	void (*print)(FILE *out);
+};
+
 struct startup {
 	const char *name; /* of the program */
 	enum conf_program program;
 	const char *purpose; /* for --help: sentences, without a line break at the end, as the next one */
 	const char *signals;
-	/* An option of its own, such as "list-routes", that prints a table and ends; NULL: none. */
-	const char *list_option;
-	const char *list_help;
-	void (*list)(FILE *out);
+	struct startup_list lists[STARTUP_LISTS];
 };
 
 /* Names the program in the log, reads the command line and loads the configuration. True: go on, and conf is to be

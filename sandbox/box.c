@@ -227,12 +227,14 @@ static struct process *start_process(struct box *box, int control, struct buf *e
 	const struct box_spec spec = { .instance = o->instance,
 				       .agent = o->conf->sandbox_agent,
 				       .box = buf_cstr(&program),
+				       .cgroup = o->cgroup,
 				       .seccomp_fd = filter < 0 ? -1 : 4,
 				       .status_fd = -1,
 				       .control_fd = 3 };
 	box_spec_args(&spec, &args);
 	const char **argv autocall(free_words) = box_spec_argv(&args);
 	bool own_user = geteuid() == 0;
+	int64_t cpus = (o->conf->sandbox_cpu + 99) / 100;
 	const struct process_options options = {
 		.name = "box",
 		.launch = buf_cstr(&launch),
@@ -243,6 +245,8 @@ static struct process *start_process(struct box *box, int control, struct buf *e
 		/* The kernel counts processes by user: the daemon's own would count, too. */
 		.max_processes = own_user && o->conf->sandbox_pids ? o->conf->sandbox_pids + PROCESSES_OF_OURS : 0,
 		.max_file_size = o->conf->sandbox_disk,
+		.max_cpus = cpus,
+		.first_cpu = cpus * o->instance->slot,
 		.fds = fds,
 		.fd_count = filter < 0 ? 1 : 2,
 		.errors_max = ERRORS_MAX,

@@ -76,6 +76,25 @@ static void add_kernel_files(struct buf *out)
 	    "--remount-ro", "/dev");
 }
 
+/* Where programs look for the limits of the cgroup that is theirs by its namespace. */
+static void add_limits(const struct cgroup *c, struct buf *out)
+{
+	const char *one = c && c->memory ? c->memory : c ? c->cpu : NULL;
+	if (!one)
+		return;
+	if (c->kind == CGROUP_V2) {
+		ADD(out, "--ro-bind", one, "/sys/fs/cgroup");
+		return;
+	}
+	const char *const pairs[][2] = { { c->memory, "/sys/fs/cgroup/memory" },
+					 { c->cpu, "/sys/fs/cgroup/cpu" },
+					 { c->cpuacct, "/sys/fs/cgroup/cpuacct" },
+					 { c->cpuset, "/sys/fs/cgroup/cpuset" } };
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(*pairs); i++)
+		if (pairs[i][0])
+			ADD(out, "--ro-bind", pairs[i][0], pairs[i][1]);
+}
+
 static void add_files(const struct box_spec *spec, struct buf *out)
 {
 	const struct instance *i = spec->instance;
@@ -118,6 +137,7 @@ void box_spec_args(const struct box_spec *spec, struct buf *out)
 	add_programs(out);
 	add_etc(spec->instance, out);
 	add_kernel_files(out);
+	add_limits(spec->cgroup, out);
 	add_files(spec, out);
 	add_environment(box_environment, out);
 	ADD(out, "--", BOX_INIT, "init");

@@ -3,6 +3,7 @@
 #ifndef CRAFT_BOX_SPEC_H
 #define CRAFT_BOX_SPEC_H
 
+#include "cgroup.h"
 #include "instance.h"
 #include "lib/buf.h"
 
@@ -19,9 +20,11 @@ struct box_spec {
 	const struct instance *instance;
 	const char *agent; /* host path of Claude Code's program */
 	const char *box;   /* host path of craft-box */
-	int seccomp_fd;	   /* a compiled filter; -1: none */
-	int status_fd;	   /* for --json-status-fd; -1: none */
-	int control_fd;	   /* passed to craft-box by its number */
+	/* Its limits are shown read-only, for programs that ask how much there is (the JVM, Node); NULL: none. */
+	const struct cgroup *cgroup;
+	int seccomp_fd; /* a compiled filter; -1: none */
+	int status_fd;	/* for --json-status-fd; -1: none */
+	int control_fd; /* passed to craft-box by its number */
 };
 
 /* Appends bwrap's whole command line, from BOX_SPEC_BWRAP to that of craft-box, each argument with a NUL behind it:

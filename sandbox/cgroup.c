@@ -35,7 +35,7 @@ enum cgroup_kind cgroup_probe(const char *parent, struct buf *about)
 		return CGROUP_NONE;
 	}
 	buf_addf(about, "cgroup v%d:", base.kind == CGROUP_V2 ? 2 : 1);
-	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+	for (int i = 0; i < CGROUP_LIMITS; i++)
 		if (base.dirs[i])
 			buf_addf(about, " %s", cgroup_names[i]);
 	return base.kind;
@@ -108,6 +108,8 @@ static void set_paths(struct cgroup *c, const char *name)
 	c->memory = path_of(c, CGROUP_MEMORY, name);
 	c->pids = path_of(c, CGROUP_PIDS, name);
 	c->cpu = path_of(c, CGROUP_CPU, name);
+	c->cpuacct = path_of(c, CGROUP_CPUACCT, name);
+	c->cpuset = path_of(c, CGROUP_CPUSET, name);
 }
 
 bool cgroup_make(const char *parent, const char *name, const struct cgroup_limits *limits, struct cgroup *out,
@@ -126,7 +128,10 @@ bool cgroup_make(const char *parent, const char *name, const struct cgroup_limit
 			(void)cgroup_remove(out);
 			return false;
 		}
-	if (set_limits(out, limits, error))
+	bool joinable = !out->cpuset || cgroup_inherit_cpuset(base.dirs[CGROUP_CPUSET], out->cpuset);
+	if (!joinable)
+		buf_addf(error, "cannot set up %s: %s", out->cpuset, strerror(errno));
+	if (joinable && set_limits(out, limits, error))
 		return true;
 	(void)cgroup_remove(out);
 	return false;

@@ -8,7 +8,7 @@
 
 #include "lib/buf.h"
 
-#define CGROUP_MAX_PATHS 4
+#define CGROUP_MAX_PATHS 6
 
 enum cgroup_kind { CGROUP_NONE, CGROUP_V1, CGROUP_V2 };
 
@@ -17,6 +17,7 @@ struct cgroup {
 	char *paths[CGROUP_MAX_PATHS]; /* directories to join (cgroup.procs); the first NULL ends them */
 	/* Which of paths limits what, or NULL where nothing does. */
 	const char *memory, *pids, *cpu;
+	const char *cpuacct, *cpuset; /* of v1, which limit nothing; or NULL */
 };
 
 struct cgroup_limits {

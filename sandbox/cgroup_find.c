@@ -11,7 +11,7 @@
 
 #define READ_MAX 65536
 
-const char *const cgroup_names[CGROUP_CONTROLLERS] = { "memory", "pids", "cpu" };
+const char *const cgroup_names[CGROUP_CONTROLLERS] = { "memory", "pids", "cpu", "cpuacct", "cpuset" };
 
 /* dir itself where the name is empty. */
 static char *join(const char *dir, const char *name)
@@ -67,12 +67,25 @@ static bool is_dir(const char *path)
 	return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+bool cgroup_inherit_cpuset(const char *from, const char *to)
+{
+	static const char *const files[] = { "cpuset.cpus", "cpuset.mems" };
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++) {
+		autobuf text = { 0 };
+		if (!cgroup_read(from, files[i], &text) || !cgroup_write(to, files[i], buf_cstr(&text)))
+			return false;
+	}
+	return true;
+}
+
 /* hierarchy/own/parent, made; where own isn't to be seen (a container's view), hierarchy/parent. NULL: errno. */
-static char *make_parent(const char *hierarchy, const char *own, const char *parent)
+static char *make_parent(const char *hierarchy, const char *own, const char *parent, int controller)
 {
 	autofree char *inside = join(hierarchy, own && own[0] == '/' ? own + 1 : "");
-	autofree char *path = join(is_dir(inside) ? inside : hierarchy, parent);
-	return make_dir(path) ? steal_ptr(&path) : NULL;
+	const char *above = is_dir(inside) ? inside : hierarchy;
+	autofree char *path = join(above, parent);
+	bool made = make_dir(path) && (controller != CGROUP_CPUSET || cgroup_inherit_cpuset(above, path));
+	return made ? steal_ptr(&path) : NULL;
 }
 
 /* ---- v1: a hierarchy per controller ---- */
@@ -80,14 +93,17 @@ static char *make_parent(const char *hierarchy, const char *own, const char *par
 static void find_v1(const char *root, const char *self, const char *parent, struct cgroup_base *base, struct buf *about)
 {
 	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
-		autofree char *hierarchy = join(root, cgroup_names[i]);
+		autofree char *named = join(root, cgroup_names[i]);
+		/* Two controllers may share one hierarchy, with a link for each. */
+		autofree char *hierarchy = realpath(named, NULL);
 		autofree char *own = own_path(self, cgroup_names[i]);
-		if (base->dirs[i] || !own || !is_dir(hierarchy))
+		if (base->dirs[i] || !own || !hierarchy || !is_dir(hierarchy) ||
+		    (i >= CGROUP_LIMITS && base->kind == CGROUP_NONE))
 			continue;
-		base->dirs[i] = make_parent(hierarchy, own, parent);
+		base->dirs[i] = make_parent(hierarchy, own, parent, i);
 		if (base->dirs[i])
 			base->kind = CGROUP_V1;
-		else
+		else if (i < CGROUP_LIMITS)
 			buf_addf(about, "%s%s: %s", about->len ? "; " : "", hierarchy, strerror(errno));
 	}
 }
@@ -107,14 +123,14 @@ static bool has_word(struct buf *text, const char *word)
 static unsigned hand_on(const char *dir)
 {
 	autobuf now = { 0 };
-	for (int i = 0; i < CGROUP_CONTROLLERS; i++) {
+	for (int i = 0; i < CGROUP_LIMITS; i++) {
 		char text[16];
 		(void)snprintf(text, sizeof(text), "+%s", cgroup_names[i]);
 		(void)cgroup_write(dir, "cgroup.subtree_control", text);
 	}
 	unsigned bits = 0;
 	if (cgroup_read(dir, "cgroup.subtree_control", &now))
-		for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+		for (int i = 0; i < CGROUP_LIMITS; i++)
 			bits |= has_word(&now, cgroup_names[i]) ? 1u << i : 0;
 	return bits;
 }
@@ -142,7 +158,7 @@ static bool use_v2(const char *dir, const char *parent, unsigned bits, struct cg
 	if (!bits || !make_dir(path))
 		return false;
 	bits &= hand_on(path);
-	for (int i = 0; i < CGROUP_CONTROLLERS; i++)
+	for (int i = 0; i < CGROUP_LIMITS; i++)
 		if (bits & (1u << i))
 			base->dirs[i] = join(dir, parent);
 	if (bits)

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "etc_links.h"
 #include "lib/cleanup.h"
 #include "lib/write_all.h"
 
@@ -109,6 +110,8 @@ bool etc_write(const char *dir, const struct conf *conf, struct buf *error)
 			return fail(error, dir, directories[i]);
 	if (!make_mount_points(at, dir, error))
 		return false;
+	if (!etc_links_copy_host(at))
+		return fail(error, dir, "(what the host's programs have in /etc)");
 	for (size_t i = 0; i < sizeof(fixed_files) / sizeof(*fixed_files); i++)
 		if (!write_file(at, fixed_files[i].name, slice_of(fixed_files[i].text)))
 			return fail(error, dir, fixed_files[i].name);

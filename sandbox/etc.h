@@ -1,5 +1,5 @@
-/* etc.h: the files of /etc in the box: made from nothing for each instance; what is bound from the host is on a list.
- */
+/* etc.h: the files of /etc in the box: made from nothing for each instance; what is bound from the host is on a list,
+ * what programs of /usr keep there is copied (etc_links.h). */
 #ifndef CRAFT_ETC_H
 #define CRAFT_ETC_H
 

@@ -125,11 +125,12 @@ static bool make_disk(struct instance *i, const struct conf *conf, struct buf *e
 	       make_dir(i->tmp, 0700, i->uid, i->gid, error);
 }
 
-/* What lies beside the disk. The sockets of gateways before are removed: nobody listens on them. */
+/* What lies beside the disk. The sockets of gateways before are removed: nobody listens on them; and /etc is what the
+ * host's is now. */
 static bool make_rest(struct instance *i, const struct conf *conf, struct buf *error)
 {
 	uid_t gateway = instance_gateway_uid(conf), cache = instance_cache_uid(conf);
-	return tree_remove(i->run, error) && tree_remove(i->scratch, error) &&
+	return tree_remove(i->run, error) && tree_remove(i->scratch, error) && tree_remove(i->etc, error) &&
 	       make_dir(i->run, 0711, gateway, (gid_t)gateway, error) &&
 	       make_dir(i->shadow, 0755, cache, (gid_t)cache, error) &&
 	       make_dir(i->scratch, 0700, i->uid, i->gid, error) && make_ours(i->etc, 0755, error) &&

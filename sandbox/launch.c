@@ -2,18 +2,20 @@
  * handed on.
  *
  *   craft-sandbox-launch [--uid N --gid N] [--parent PID] [--cgroup DIR]... [--nproc N] [--fsize N] [--nofile N]
- *                        --keep N -- PROGRAM ARGS...
+ *                        [--cpus N [--cpus-from N]] --keep N -- PROGRAM ARGS...
  *
  * In this order: closes every descriptor above 2+N (those kept lose their close-on-exec flag), joins the cgroups, makes
- * itself the first choice of the OOM killer, sets limits (processes, bytes of a file, descriptors; no core files),
- * becomes the user for good and checks that, umask 077, a session of its own, dies with its parent, gains no privileges
- * by exec, default signals, and executes PROGRAM (an absolute path) with an empty environment. --parent: the process
- * that must still be the parent once that is arranged; without it the one found at the start. Any failure: one sentence
- * on stderr and exit code 125. */
+ * itself the first choice of the OOM killer, keeps to --cpus of the CPUs that it may use, the (--cpus-from)th and
+ * following ones, round about, so that programs count those, sets limits (processes, bytes of a file, descriptors; no
+ * core files), becomes the user for good and checks that, umask 077, a session of its own, dies with its parent, gains
+ * no privileges by exec, default signals, and executes PROGRAM (an absolute path) with an empty environment. --parent:
+ * the process that must still be the parent once that is arranged; without it the one found at the start. Any failure:
+ * one sentence on stderr and exit code 125. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <grp.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -41,6 +43,7 @@ struct launch {
 	const char *cgroups[MAX_CGROUPS];
 	int cgroup_count;
 	uint64_t nproc, fsize, nofile; /* 0: as they are */
+	uint64_t cpus, cpus_from;      /* 0: all */
 	int keep;
 	char **command;
 };
@@ -70,7 +73,7 @@ static uint64_t number(const char *option, const char *text, uint64_t max)
 	return value;
 }
 
-enum { UID = 1, GID, PARENT, CGROUP, NPROC, FSIZE, NOFILE, KEEP };
+enum { UID = 1, GID, PARENT, CGROUP, NPROC, FSIZE, NOFILE, CPUS, CPUS_FROM, KEEP };
 
 static const struct option options[] = {
 	{ "uid", required_argument, NULL, UID },
@@ -80,6 +83,8 @@ static const struct option options[] = {
 	{ "nproc", required_argument, NULL, NPROC },
 	{ "fsize", required_argument, NULL, FSIZE },
 	{ "nofile", required_argument, NULL, NOFILE },
+	{ "cpus", required_argument, NULL, CPUS },
+	{ "cpus-from", required_argument, NULL, CPUS_FROM },
 	{ "keep", required_argument, NULL, KEEP },
 	{ "help", no_argument, NULL, 'h' },
 	{ "version", no_argument, NULL, 'v' },
@@ -91,7 +96,7 @@ static _Noreturn void usage(void)
 	(void)printf(
 		"Usage: craft-sandbox-launch [--uid N --gid N] [--parent PID] [--cgroup DIR]... [--nproc N] [--fsize "
 		"N]\n"
-		"                            [--nofile N] --keep N -- PROGRAM ARGS...\n\n"
+		"                            [--nofile N] [--cpus N [--cpus-from N]] --keep N -- PROGRAM ARGS...\n\n"
 		"Runs PROGRAM with the descriptors 0 to 2+N and nothing else of its caller. craft-sandboxd uses it.\n");
 	exit(0);
 }
@@ -121,6 +126,12 @@ static void take(struct launch *l, int option, const char *name)
 		break;
 	case NOFILE:
 		l->nofile = number(name, optarg, INT64_MAX);
+		break;
+	case CPUS:
+		l->cpus = number(name, optarg, CPU_SETSIZE);
+		break;
+	case CPUS_FROM:
+		l->cpus_from = number(name, optarg, INT32_MAX);
 		break;
 	case KEEP:
 		l->keep = (int)number(name, optarg, 1000);
@@ -212,6 +223,22 @@ static void set_limits(const struct launch *l)
 		limit(RLIMIT_NOFILE, "nofile", l->nofile);
 }
 
+/* Programs make as many threads as they count CPUs, and take none of a quota into account. It protects nothing, so
+ * where it doesn't work, nothing is lost. */
+static void limit_cpus(const struct launch *l)
+{
+	cpu_set_t may, keep;
+	CPU_ZERO(&keep);
+	if (!l->cpus || sched_getaffinity(0, sizeof(may), &may) < 0 || (uint64_t)CPU_COUNT(&may) <= l->cpus)
+		return;
+	uint64_t first = l->cpus_from % (uint64_t)CPU_COUNT(&may), at = 0;
+	/* Twice around: those in front come behind the last. */
+	for (size_t i = 0; i < (size_t)2 * CPU_SETSIZE && (uint64_t)CPU_COUNT(&keep) < l->cpus; i++)
+		if (CPU_ISSET(i % CPU_SETSIZE, &may) && at++ >= first)
+			CPU_SET(i % CPU_SETSIZE, &keep);
+	(void)sched_setaffinity(0, sizeof(keep), &keep);
+}
+
 static void check_dropped(uid_t uid, gid_t gid)
 {
 	uid_t ruid, euid, suid;
@@ -250,6 +277,7 @@ int main(int argc, char **argv)
 	keep_descriptors(l.keep);
 	join_cgroups(&l);
 	write_text("/proc/self/oom_score_adj", OOM_SCORE_ADJ);
+	limit_cpus(&l);
 	set_limits(&l);
 	if (l.drop)
 		drop_user(l.uid, l.gid);

@@ -13,6 +13,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/daemon.h \
 	sandbox/disk.c sandbox/disk.h \
 	sandbox/etc.c sandbox/etc.h \
+	sandbox/etc_links.c sandbox/etc_links.h \
 	sandbox/gateway.c sandbox/gateway.h \
 	sandbox/gateway/address.c sandbox/gateway/address.h \
 	sandbox/gateway/allow.c sandbox/gateway/allow.h \

@@ -189,7 +189,7 @@ static void begin_pipes(struct process *p)
 struct command {
 	char **argv;
 	size_t count;
-	struct buf texts[8];
+	struct buf texts[10];
 	size_t text_count;
 };
 
@@ -234,6 +234,10 @@ static void make_command(struct command *c, const struct process_options *o)
 		add_number(c, "--nproc", o->max_processes);
 	if (o->max_file_size > 0)
 		add_number(c, "--fsize", o->max_file_size);
+	if (o->max_cpus > 0) {
+		add_number(c, "--cpus", o->max_cpus);
+		add_number(c, "--cpus-from", o->first_cpu);
+	}
 	add_number(c, "--keep", (int64_t)o->fd_count);
 	add_word(c, "--");
 	for (size_t i = 0; o->argv[i]; i++)

@@ -28,6 +28,7 @@ struct process_options {
 	gid_t gid;
 	const struct cgroup *cgroup;	      /* NULL: none */
 	int64_t max_processes, max_file_size; /* rlimits; 0: as the daemon's */
+	int64_t max_cpus, first_cpu;	      /* how many CPUs it may use, and the number of the first; 0: all */
 	const int *fds;			      /* become 3, 4, ... in the child; they stay the caller's */
 	size_t fd_count;
 	struct slice input; /* for stdin; empty: /dev/null. Copied. */

@@ -74,10 +74,10 @@ lock_dir() {
 
 unlock_dir() { exec 9>&-; }
 
-# What --only of script/up and script/down takes.
+# What --only of script/up and script/down takes, and --revive.
 check_only() {
 	[[ $1 =~ ^(postgres|nginx|craft-fcgi|craft-sandboxd|craft-ws-bridge-[1-9][0-9]?)$ ]] ||
-		die "--only takes postgres, nginx, craft-fcgi, craft-ws-bridge-N or craft-sandboxd"
+		die "${2:---only} takes postgres, nginx, craft-fcgi, craft-ws-bridge-N or craft-sandboxd"
 }
 
 # What --restart of script/up takes.
@@ -86,8 +86,8 @@ check_restart() {
 		die "--restart takes all, nginx, craft-fcgi, craft-ws-bridge-N or craft-sandboxd"
 }
 
-# ---- processes on record: pids/NAME holds "PID START BOOT" ----
-# NAME.stopping: being stopped on purpose. NAME.old: another one takes its place. START (ticks since boot) and BOOT keep a recycled pid from being
+# ---- processes on record: pids/NAME holds "PID START BOOT SESSION" ----
+# NAME.stopping: being stopped on purpose. NAME.old: another one takes its place. supervisor: script/keep-up. START (ticks since boot) and BOOT keep a recycled pid from being
 # taken for ours.
 
 boot_id() { cat /proc/sys/kernel/random/boot_id; }
@@ -107,24 +107,25 @@ start_time() {
 	read_stat "$1" && [[ ${field[0]} != [ZX] ]] && printf '%s' "${field[19]}"
 }
 
+# record_pid NAME PID [SESSION]: its session, where it isn't (or won't be) one of its own.
 record_pid() {
 	local start
 	start=$(start_time "$2") || return 1
-	printf '%s %s %s\n' "$2" "$start" "$(boot_id)" >"$DIR/pids/$1"
+	printf '%s %s %s %s\n' "$2" "$start" "$(boot_id)" "${3:-$2}" >"$DIR/pids/$1"
 }
 
 # Prints the pid of the record file $1 if that very process still lives.
 recorded_pid() {
 	local pid start boot
-	read -r pid start boot 2>/dev/null <"$1" || return 1
+	read -r pid start boot _ 2>/dev/null <"$1" || return 1
 	[[ $boot == "$(boot_id)" && $(start_time "$pid") == "$start" ]] && printf '%s' "$pid"
 }
 
-# Names on record, in order of their start.
+# Names on record, but the supervisor's.
 recorded_names() {
 	local file
 	for file in "$DIR"/pids/*; do
-		[[ -e $file && $file != *.stopping ]] && printf '%s\n' "${file##*/}"
+		[[ -e $file && $file != *.stopping && $file != */supervisor ]] && printf '%s\n' "${file##*/}"
 	done
 }
 
@@ -160,16 +161,18 @@ uses_dir() {
 }
 
 # Prints "PID START" of what is left of the process in the record file $1, which has ended itself. It had a session of
-# its own, whose number is nobody else's while somebody is in it, and all of it writes to a log below DIR.
+# its own, or its predecessor's (a replaced nginx), whose number is nobody else's while somebody is in it, and all of it
+# writes to a log below DIR.
 leftovers() {
-	local pid start boot each
+	local pid start boot session each
 	local -a field
-	read -r pid start boot 2>/dev/null <"$1" && [[ $boot == "$(boot_id)" ]] || return 0
+	read -r pid start boot session 2>/dev/null <"$1" && [[ $boot == "$(boot_id)" ]] || return 0
+	: "${session:=$pid}"
 	# Who has the number now could only get it after the last of the session.
-	! read_stat "$pid" || [[ ${field[19]} == "$start" ]] || return 0
+	[[ $session != "$pid" ]] || ! read_stat "$pid" || [[ ${field[19]} == "$start" ]] || return 0
 	for each in /proc/[0-9]*; do
 		each=${each##*/}
-		read_stat "$each" && [[ ${field[3]} == "$pid" && ${field[0]} != [ZX] ]] && ((field[19] >= start)) &&
+		read_stat "$each" && [[ ${field[3]} == "$session" && ${field[0]} != [ZX] ]] && ((field[19] >= start)) &&
 			uses_dir "$each" && printf '%s %s\n' "$each" "${field[19]}"
 	done
 	return 0
@@ -219,6 +222,8 @@ stop_all() {
 	local name drain
 	drain=$(sed -n 's/^WS_DRAIN_TIME=//p' "$DIR/conf/craft-agent-cloud.conf" 2>/dev/null)
 	rm -f "$DIR/ready.json"
+	# Before it takes what is being stopped for dead.
+	stop_recorded TERM 30 supervisor
 	for name in "$DIR"/pids/craft-*; do
 		name=${name##*/}
 		[[ $name != 'craft-*' ]] && daemons+=("${name%.stopping}")

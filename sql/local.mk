@@ -11,7 +11,8 @@ dist_sqlmigrations_DATA = \
 	sql/migrations/0004_oauth.sql \
 	sql/migrations/0005_sandboxes.sql \
 	sql/migrations/0006_api_keys.sql \
-	sql/migrations/0007_request_ids.sql
+	sql/migrations/0007_request_ids.sql \
+	sql/migrations/0008_bounds.sql
 dist_sqlapi_DATA = \
 	sql/api/00_change.sql \
 	sql/api/10_sessions.sql \
@@ -23,6 +24,7 @@ dist_sqlapi_DATA = \
 	sql/api/55_credentials.sql \
 	sql/api/57_keys.sql \
 	sql/api/60_admin.sql \
+	sql/api/65_workspace_move.sql \
 	sql/api/70_files.sql \
 	sql/api/80_sandboxes.sql \
 	sql/api/85_sandbox_hosts.sql \

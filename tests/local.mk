@@ -11,6 +11,7 @@ EXTRA_DIST += build-aux/tap-driver.sh tests/deb tests/e2e tests/fakes tests/gold
 # The parts of the daemons that work on bytes only; `make fuzz` takes them too.
 check_LIBRARIES += tests/libpure.a
 tests_libpure_a_SOURCES = \
+	fcgi/byte_range.c fcgi/byte_range.h \
 	fcgi/digest.c fcgi/digest.h \
 	fcgi/file_name.c fcgi/file_name.h \
 	fcgi/http_date.c fcgi/http_date.h \
@@ -43,12 +44,14 @@ unit_tests = \
 	tests/unit/test_agent_line \
 	tests/unit/test_api_key \
 	tests/unit/test_base64 \
+	tests/unit/test_chosen_names \
 	tests/unit/test_client_key \
 	tests/unit/test_clock \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_deflate \
 	tests/unit/test_fcgi_answer_cache \
+	tests/unit/test_fcgi_byte_range \
 	tests/unit/test_fcgi_digest \
 	tests/unit/test_fcgi_etag \
 	tests/unit/test_fcgi_file_name \
@@ -84,6 +87,7 @@ unit_tests = \
 	tests/unit/test_sandbox_gate \
 	tests/unit/test_sandbox_git \
 	tests/unit/test_sandbox_git_patch \
+	tests/unit/test_sandbox_etc \
 	tests/unit/test_sandbox_instance \
 	tests/unit/test_sandbox_kill \
 	tests/unit/test_sandbox_launch \
@@ -129,6 +133,8 @@ tests_unit_test_api_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_api_key_LDADD = $(unit_ldadd)
 tests_unit_test_base64_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_base64_LDADD = $(unit_ldadd)
+tests_unit_test_chosen_names_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_chosen_names_LDADD = $(unit_ldadd)
 tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)
@@ -169,6 +175,8 @@ tests_unit_test_fcgi_routes_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_routes_LDADD = $(fcgi_unit_ldadd)
 tests_unit_test_fcgi_unescape_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_unescape_LDADD = $(fcgi_unit_ldadd)
+tests_unit_test_fcgi_byte_range_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_byte_range_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_digest_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_digest_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_file_name_CPPFLAGS = $(fcgi_unit_cppflags)
@@ -222,6 +230,8 @@ tests_unit_test_sandbox_git_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_patch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_patch_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_etc_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_etc_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags)

@@ -145,19 +145,25 @@ static void send_many(struct call_builder *b, struct op *const *ops, size_t coun
 
 size_t call_send(struct call_builder *b, struct op *const *ops, size_t count, struct pglink *link)
 {
+	static const struct db_params none = { 0 };
 	size_t n = 0, bytes = 0;
-	bool joins;
+	bool joins, sent = true;
 	do {
 		joins = op_may_join(ops[n]);
-		b->rows[n] = (struct db_params){ 0 };
-		op_parameters(ops[n], &b->rows[n]);
+		b->rows[n] = none;
+		sent = op_parameters(ops[n], &b->rows[n]);
 		bytes += row_bytes(&b->rows[n]);
-		n++;
-	} while (joins && n < count && n < CALL_OPS && bytes < CALL_BYTES && op_may_join(ops[n]));
-	if (n == 1)
+		n += sent;
+	} while (sent && joins && n < count && n < CALL_OPS && bytes < CALL_BYTES && op_may_join(ops[n]));
+	/* Its answer has its place among the others', so something is asked for it too: alone. Behind others it is
+	 * asked again. */
+	if (n == 0)
+		(void)pglink_query(link, STMT_REFUSED, &none);
+	else if (n == 1)
 		(void)pglink_query(link, (int)ops[0]->type->statement, &b->rows[0]);
 	else
 		send_many(b, ops, n, link);
+	n += n == 0;
 	for (size_t i = 0; i < n; i++)
 		op_sent(ops[i]);
 	return n;

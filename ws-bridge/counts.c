@@ -28,6 +28,10 @@ enum {
 	M_FANOUT_BYTES,
 	M_FANOUT_LISTENERS,
 	M_LOG_PAGES,
+	M_LOG_BYTES,
+	M_LOG_BYTES_MAX,
+	M_STREAM_BYTES,
+	M_STREAM_BYTES_MAX,
 	M_ROOMS,
 	M_RING_BYTES,
 	M_SEND_QUEUE,
@@ -62,6 +66,10 @@ static const struct metric metrics[] = {
 	[M_FANOUT_BYTES] = { "craft_ws_fanout_bytes_total", METRIC_COUNTER, "Bytes of them" },
 	[M_FANOUT_LISTENERS] = { "craft_ws_fanout_listeners", METRIC_HISTOGRAM, "Listeners of an event" },
 	[M_LOG_PAGES] = { "craft_ws_log_pages_total", METRIC_COUNTER, "Reads of a log: for those that catch up, and of other bridges' changes" },
+	[M_LOG_BYTES] = { "craft_ws_change_log_bytes", METRIC_GAUGE, "Changes that the database keeps of the workspace that has the most, a minute ago at most" },
+	[M_LOG_BYTES_MAX] = { "craft_ws_change_log_bytes_max", METRIC_GAUGE, "CHANGE_LOG_BYTES" },
+	[M_STREAM_BYTES] = { "craft_ws_sandbox_stream_bytes", METRIC_GAUGE, "The same of the messages of a workspace's sandboxes" },
+	[M_STREAM_BYTES_MAX] = { "craft_ws_sandbox_stream_bytes_max", METRIC_GAUGE, "SANDBOX_STREAM_BYTES" },
 	[M_ROOMS] = { "craft_ws_rooms", METRIC_GAUGE, "Workspaces and sandboxes with listeners, or that had some a minute ago" },
 	[M_RING_BYTES] = { "craft_ws_ring_bytes", METRIC_GAUGE, "Recent events kept for those that come back" },
 	[M_SEND_QUEUE] = { "craft_ws_send_queue_bytes", METRIC_GAUGE, "Queued for all clients; a frame for many counts for each" },
@@ -168,6 +176,10 @@ static void print_events(const struct bridge *b, struct buf *out)
 	metrics_single(out, &metrics[M_FANOUT_BYTES], counter_read(&c->frame_bytes));
 	metrics_single_histogram(out, &metrics[M_FANOUT_LISTENERS], &metrics_count, &c->listeners);
 	metrics_single(out, &metrics[M_LOG_PAGES], counter_read(&c->pages));
+	metrics_single(out, &metrics[M_LOG_BYTES], c->change_log_bytes);
+	metrics_single(out, &metrics[M_LOG_BYTES_MAX], (uint64_t)b->conf.change_log_bytes);
+	metrics_single(out, &metrics[M_STREAM_BYTES], c->stream_bytes);
+	metrics_single(out, &metrics[M_STREAM_BYTES_MAX], (uint64_t)b->conf.sandbox_stream_bytes);
 	metrics_begin(out, &metrics[M_ROOMS]);
 	metrics_labelled(out, &metrics[M_ROOMS], "kind", "workspace", b->hub->rooms[ROOM_WORKSPACE].count);
 	metrics_labelled(out, &metrics[M_ROOMS], "kind", "sandbox", b->hub->rooms[ROOM_SANDBOX].count);

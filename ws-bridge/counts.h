@@ -23,6 +23,8 @@ struct counts {
 	struct counter events, frames, frame_bytes;
 	struct histogram listeners;
 	struct counter pages; /* of logs that were read */
+	/* Of the workspace that has the most, as they were when the database was last asked. */
+	uint64_t change_log_bytes, stream_bytes;
 
 	struct counter accepted, refused, closes[COUNTS_CLOSES];
 	struct counter received_bytes, sent_bytes;

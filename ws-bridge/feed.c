@@ -30,7 +30,9 @@ enum question_kind {
 	ASK_LISTEN_KEYS,
 	ASK_KEY,
 	ASK_KEYS_LIVE,
-	ASK_PRUNE
+	ASK_PRUNE,
+	ASK_LOG_LIMIT,
+	ASK_LOG_USAGE
 };
 
 struct question {
@@ -106,6 +108,8 @@ static enum statement statement_of(const struct question *q)
 		[ASK_KEY] = STMT_KEY_FIND,
 		[ASK_KEYS_LIVE] = STMT_KEYS_LIVE,
 		[ASK_PRUNE] = STMT_PRUNE,
+		[ASK_LOG_LIMIT] = STMT_LOG_LIMIT,
+		[ASK_LOG_USAGE] = STMT_LOG_USAGE,
 	};
 	return q->kind == ASK_CHANGES ? q->room->type->page : statements_of[q->kind];
 }
@@ -132,6 +136,9 @@ static void add_parameters(const struct feed *feed, const struct question *q, st
 		db_add_i64(p, conf->change_log_keep);
 		db_add_i32(p, (int32_t)conf->change_log_days);
 		db_add_i32(p, (int32_t)conf->retry_hours);
+	} else if (q->kind == ASK_LOG_LIMIT) {
+		db_add_i64(p, conf->change_log_bytes);
+		db_add_i64(p, conf->sandbox_stream_bytes);
 	}
 }
 
@@ -220,6 +227,8 @@ static void on_ready(struct pglink *link, void *user)
 	ask(feed, ASK_LISTEN_STREAMS, NULL, NULL, 0);
 	ask(feed, ASK_LISTEN_KEYS, NULL, NULL, 0);
 	ask(feed, ASK_EPOCH, NULL, NULL, 0);
+	ask(feed, ASK_LOG_LIMIT, NULL, NULL, 0);
+	ask(feed, ASK_LOG_USAGE, NULL, NULL, 0);
 	feed_sweep(feed);
 	ask_keys(feed);
 	while ((q = pop(&feed->waiting)))
@@ -245,12 +254,19 @@ static void take_heads(struct feed *feed, const PGresult *r)
 {
 	for (int i = 0; i < PQntuples(r); i++)
 		hub_head(feed->bridge->hub, db_get(r, i, 0), db_get_i64(r, i, 1), db_get_i64(r, i, 2));
+	hub_heads_end(feed->bridge->hub);
 }
 
 static void take_sandbox_heads(struct feed *feed, const PGresult *r)
 {
 	for (int i = 0; i < PQntuples(r); i++)
 		hub_sandbox_head(feed->bridge->hub, db_get(r, i, 0), db_get_i64(r, i, 1));
+}
+
+static void take_usage(struct counts *counts, const PGresult *r)
+{
+	counts->change_log_bytes = (uint64_t)db_get_i64(r, 0, 0);
+	counts->stream_bytes = (uint64_t)db_get_i64(r, 0, 1);
 }
 
 static void take_pruned(struct feed *feed, const PGresult *r)
@@ -290,6 +306,8 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 		take_sandbox_heads(feed, r);
 	else if (q->kind == ASK_PRUNE && ok)
 		take_pruned(feed, r);
+	else if (q->kind == ASK_LOG_USAGE && ok)
+		take_usage(feed->bridge->counts, r);
 }
 
 static void on_sync(struct pglink *link, void *user)
@@ -319,7 +337,8 @@ static bool take_hint(struct feed *feed, bool sandbox, struct slice pair)
 	return true;
 }
 
-/* "id:seq,id:seq": see api.announce and api.stream_announce; "epoch": see api.epoch_renew. */
+/* "id:seq,id:seq": see api.announce and api.stream_announce; "epoch": see api.epoch_renew; "gone": see
+ * api.workspace_delete. */
 static void on_notify(struct pglink *link, void *user, const char *channel, const char *payload)
 {
 	struct feed *feed = user;
@@ -331,6 +350,10 @@ static void on_notify(struct pglink *link, void *user, const char *channel, cons
 	}
 	if (!sandbox && strcmp(payload, "epoch") == 0) {
 		ask(feed, ASK_EPOCH, NULL, NULL, 0);
+		return;
+	}
+	if (!sandbox && strcmp(payload, "gone") == 0) {
+		feed_sweep(feed);
 		return;
 	}
 	for (;;) {
@@ -356,6 +379,7 @@ void feed_tick(struct feed *feed, uint64_t now)
 	if (now >= feed->prune_at && pglink_is_ready(feed->link)) {
 		feed->prune_at = now + PRUNE_EVERY_MS;
 		ask(feed, ASK_PRUNE, NULL, NULL, 0);
+		ask(feed, ASK_LOG_USAGE, NULL, NULL, 0);
 	}
 }
 

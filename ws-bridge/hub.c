@@ -149,7 +149,9 @@ void hub_tick(struct hub *hub, uint64_t now)
 
 static void add_name(void *value, void *arg)
 {
-	db_array_text(arg, room_name(value));
+	struct room *room = value;
+	room->asked = room->id != 0;
+	db_array_text(arg, room_name(room));
 }
 
 bool hub_names(struct hub *hub, enum room_kind kind, struct buf *out)
@@ -302,16 +304,19 @@ void hub_committed(struct room *room, int64_t workspace_id, int64_t seq, const c
 
 /* ---- what the feed brings ---- */
 
-static void dismiss(void *value, void *arg)
+static char restored[] = "the database was restored or failed over, reload";
+static char deleted[] = "the workspace was deleted, reload";
+static char no_way_back[] = "the log doesn't reach back so far, reload";
+
+/* why: the text that clients are closed with. */
+static void dismiss(void *value, void *why)
 {
 	struct room *room = value;
 	struct conn *conn, *next;
-	(void)arg;
 	for (conn = TAILQ_FIRST(&room->members); conn; conn = next) {
 		next = TAILQ_NEXT(conn, room_link);
 		if (conn->state == CONN_OPEN) /* those still joining start from what is there now */
-			conn_close(conn, FRAME_CLOSE_RESTART, "the database was restored or failed over, reload",
-				   false);
+			conn_close(conn, FRAME_CLOSE_RESTART, why, false);
 	}
 	drop_ring(room);
 	drop_events(&room->hold);
@@ -330,7 +335,7 @@ void hub_epoch(struct hub *hub, struct slice epoch)
 	if (hub->epoch) {
 		log_warn(NULL, "the database's epoch changed: all clients are sent to reload");
 		for (size_t kind = 0; kind < ROOM_KINDS; kind++)
-			map_each(&hub->rooms[kind], dismiss, NULL);
+			map_each(&hub->rooms[kind], dismiss, restored);
 		session_cache_clear(hub->bridge->cache);
 	}
 	free(hub->epoch);
@@ -380,10 +385,11 @@ static void room_page(struct room *room, const PGresult *r)
 		return;
 	int64_t floor = db_get_i64(r, 0, room->type->floor);
 	if (floor > room->head) {
-		/* The log was pruned beyond us (we were cut off for long): nobody here can be served without a gap. */
-		log_warn(NULL, "a %s's log was pruned beyond what its listeners have: they are sent to reload",
+		/* Its log was pruned beyond us (we were cut off for long), or it was imported or made anew: nobody here
+		 * can be served without a gap. */
+		log_warn(NULL, "a %s's log doesn't reach back to what its listeners have: they are sent to reload",
 			 room->type->noun);
-		dismiss(room, NULL);
+		dismiss(room, no_way_back);
 		return;
 	}
 	if (PQgetisnull(r, 0, room->type->head) && room->kind == ROOM_SANDBOX)
@@ -419,12 +425,27 @@ void hub_head(struct hub *hub, struct slice slug, int64_t workspace_id, int64_t 
 	struct room *room = map_get(&hub->rooms[ROOM_WORKSPACE], slug);
 	if (!room)
 		return;
+	room->asked = false;
 	if (room->id && room->id != workspace_id) {
-		dismiss(room, NULL); /* deleted and made again */
+		dismiss(room, deleted); /* and made again */
 		return;
 	}
 	learn_id(room, workspace_id);
 	want(room, seq);
+}
+
+static void miss(void *value, void *arg)
+{
+	struct room *room = value;
+	(void)arg;
+	if (room->asked && room->id)
+		dismiss(room, deleted);
+	room->asked = false;
+}
+
+void hub_heads_end(struct hub *hub)
+{
+	map_each(&hub->rooms[ROOM_WORKSPACE], miss, NULL);
 }
 
 void hub_sandbox_head(struct hub *hub, struct slice session, int64_t seq)

@@ -44,6 +44,9 @@ void hub_page(struct room *room, struct conn *conn, const PGresult *result);
 /* A workspace's head was seen: by id (a hint; unknown ids are looked up by a sweep) or by slug (the sweep). */
 void hub_hint(struct hub *hub, int64_t workspace_id, int64_t seq);
 void hub_head(struct hub *hub, struct slice slug, int64_t workspace_id, int64_t seq);
+/* All that the sweep asked for came by hub_head(): a workspace that didn't was deleted, and its clients have to reload.
+ */
+void hub_heads_end(struct hub *hub);
 /* A sandbox's head was seen. */
 void hub_sandbox_head(struct hub *hub, struct slice session, int64_t seq);
 /* Names of all rooms of a kind as a binary text[]; false: there are none. */

@@ -106,6 +106,13 @@ static void admit(struct conn *conn, int64_t head, int64_t start, bool resumed, 
 	conn_resume(conn, PAUSE_JOIN);
 }
 
+/* Does it want what came after since? Alone, since=0 means "from now on"; who names the epoch too has been here before,
+ * when nothing had been written yet. */
+static bool resumes(const struct conn *conn)
+{
+	return conn->since_seq > 0 || (conn->since_seq == 0 && conn->want_epoch);
+}
+
 static bool other_epoch(const struct conn *conn)
 {
 	return conn->want_epoch && strcmp(conn->want_epoch, hub_epoch_text(conn->room->hub)) != 0;
@@ -118,10 +125,10 @@ static bool join_now(struct conn *conn)
 	int64_t since = conn->since_seq;
 	if (room->head == ROOM_UNKNOWN || !*hub_epoch_text(room->hub))
 		return false;
-	if (since > 0 && other_epoch(conn))
-		admit(conn, room->head, room->head, false, NULL);
-	else if (since <= 0)
+	if (!resumes(conn))
 		admit(conn, room->head, room->head, true, NULL);
+	else if (other_epoch(conn))
+		admit(conn, room->head, room->head, false, NULL);
 	else if (since == room->head || (since < room->head && join_ring_reaches(room, since)))
 		admit(conn, room->head, since, true, NULL);
 	else
@@ -139,7 +146,7 @@ void hub_join(struct conn *conn, struct slice slug)
 {
 	join_room(conn, room_open(conn->bridge->hub, ROOM_WORKSPACE, slug));
 	if (!join_now(conn))
-		ask(conn, conn->since_seq > 0 ? conn->since_seq : INT64_MAX);
+		ask(conn, resumes(conn) ? conn->since_seq : INT64_MAX);
 }
 
 void hub_leave(struct conn *conn)
@@ -169,7 +176,7 @@ static void first_page(struct room *room, struct conn *conn, const PGresult *r)
 		room->wanted = head;
 	}
 	/* What the gate let through since the page was read is given from the ring or the log. */
-	if (since <= 0)
+	if (!resumes(conn))
 		admit(conn, head, head, true, NULL);
 	else if (other_epoch(conn) || since > head || since < floor)
 		admit(conn, head, head, false, NULL);

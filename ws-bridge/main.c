@@ -310,9 +310,8 @@ int main(int argc, char **argv)
 		.purpose =
 			"Carries workspace changes, and what sandboxes say, between WebSocket clients and PostgreSQL.",
 		.signals = "SIGTERM finishes what is under way, closes all connections with 1012, and exits.",
-		.list_option = "list-messages",
-		.list_help = "print the messages that clients may send, and exit",
-		.list = message_list_print,
+		.lists = { { "list-messages", "print the messages that clients may send, and exit",
+			     message_list_print } },
 	};
 	static struct program program;
 	int status;

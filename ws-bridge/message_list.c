@@ -5,8 +5,10 @@
 #include "sandbox_message.h"
 
 static const char *const kind_names[] = {
-	[FIELD_ID] = "id",	   [FIELD_STRING] = "string", [FIELD_STRING_OR_NULL] = "string-or-null",
-	[FIELD_OBJECT] = "object", [FIELD_ARRAY] = "array",   [FIELD_ANY] = "any",
+	[FIELD_ID] = "id",	   [FIELD_OLD_ID] = "id",
+	[FIELD_STRING] = "string", [FIELD_STRING_OR_NULL] = "string-or-null",
+	[FIELD_OBJECT] = "object", [FIELD_ARRAY] = "array",
+	[FIELD_ANY] = "any",
 };
 
 static void print_type(FILE *out, const struct message_type *type)

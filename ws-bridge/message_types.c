@@ -1,7 +1,6 @@
 /* message_types.c: the table of the messages that change something, and the parameters of their statements. */
 #include <stdlib.h>
 #include <sys/random.h>
-#include <xxhash.h>
 
 #include "lib/clock.h"
 #include "lib/json.h"
@@ -63,6 +62,12 @@ static void foretell(struct op *op, struct slice header, const struct buf *hashe
 	session_cache_weigh(cache_of(op), e);
 }
 
+/* False: the header passes a limit, and the op says so. Nothing may be foretold then. */
+static bool header_may_be(struct op *op, struct slice header, struct slice old)
+{
+	return header_fits(header, old, (size_t)op->conn->bridge->conf.session_header_max, &op->refusal);
+}
+
 static void create_session(struct op *op, struct db_params *p)
 {
 	static const struct buf no_hashes = { 0 };
@@ -72,6 +77,8 @@ static void create_session(struct op *op, struct db_params *p)
 		buf_addf(&times, "{\"createdAt\":%lld,\"lastUsedAt\":%lld}", (long long)now, (long long)now);
 		json_merge(&op->event, op->data, buf_slice(&times));
 	}
+	if (!header_may_be(op, buf_slice(&op->event), slice_make(NULL, 0)))
+		return;
 	choose_version(op);
 	db_add_text(p, id_of(op, 0));
 	db_add_text(p, buf_slice(&op->event));
@@ -80,24 +87,22 @@ static void create_session(struct op *op, struct db_params *p)
 	foretell(op, buf_slice(&op->event), &no_hashes);
 }
 
-/* The hash of the i-th message as the cache knows it; false when there is none. */
-static bool known_hash(const struct session_entry *e, size_t i, int64_t *hash)
+/* Is this the digest of the i-th message as the cache knows it? */
+static bool is_known(const struct session_entry *e, size_t i, const unsigned char *digest)
 {
-	if (!e->hashes.data || (i + 1) * sizeof(*hash) > e->hashes.len)
-		return false;
-	memcpy(hash, e->hashes.data + i * sizeof(*hash), sizeof(*hash));
-	return true;
+	return (i + 1) * SHA256_BYTES <= e->hashes.len &&
+	       memcmp(e->hashes.data + i * SHA256_BYTES, digest, SHA256_BYTES) == 0;
 }
 
 struct diff {
 	size_t count, changed, bytes;
-	struct buf hashes;  /* of all messages */
+	struct buf hashes;  /* SHA-256 of all messages */
 	struct buf changes; /* struct change, of those that differ */
 };
 
 struct change {
 	int32_t idx;
-	int64_t hash;
+	unsigned char digest[SHA256_BYTES];
 	struct slice body;
 };
 
@@ -105,12 +110,12 @@ static void compare(struct slice messages, const struct session_entry *e, struct
 {
 	struct json_iter it = json_iter(messages);
 	for (; json_next(&it); d->count++) {
-		int64_t old, hash = (int64_t)XXH3_64bits(it.value.ptr, it.value.len);
-		buf_add(&d->hashes, &hash, sizeof(hash));
+		struct change c = { .idx = (int32_t)d->count, .body = it.value };
+		sha256(&it.value, 1, c.digest);
+		buf_add(&d->hashes, c.digest, sizeof(c.digest));
 		d->bytes += it.value.len;
-		if (known_hash(e, d->count, &old) && old == hash)
+		if (is_known(e, d->count, c.digest))
 			continue;
-		struct change c = { (int32_t)d->count, hash, it.value };
 		buf_add(&d->changes, &c, sizeof(c));
 		d->changed++;
 	}
@@ -119,16 +124,16 @@ static void compare(struct slice messages, const struct session_entry *e, struct
 static void build_arrays(struct op *op, const struct diff *d)
 {
 	buf_clear(&op->idx);
-	buf_clear(&op->hash);
+	buf_clear(&op->sha256);
 	buf_clear(&op->body);
 	db_array_begin(&op->idx, DB_INT4, d->changed);
-	db_array_begin(&op->hash, DB_INT8, d->changed);
+	db_array_begin(&op->sha256, DB_BYTEA, d->changed);
 	db_array_begin(&op->body, DB_JSON, d->changed);
 	for (size_t i = 0; i < d->changed; i++) {
 		struct change c;
 		memcpy(&c, d->changes.data + i * sizeof(c), sizeof(c));
 		db_array_i32(&op->idx, c.idx);
-		db_array_i64(&op->hash, c.hash);
+		db_array_text(&op->sha256, slice_make((const char *)c.digest, sizeof(c.digest)));
 		db_array_text(&op->body, c.body);
 	}
 	db_array_end(&op->body);
@@ -141,6 +146,8 @@ static void save_session(struct op *op, struct db_params *p)
 	struct diff d = { 0 };
 	if (!e)
 		e = &nothing;
+	if (!header_may_be(op, op->raw[1], buf_slice(&e->header)))
+		return;
 	int64_t base = e->version;
 	compare(op->raw[2], e, &d);
 	build_arrays(op, &d);
@@ -153,8 +160,8 @@ static void save_session(struct op *op, struct db_params *p)
 	db_add_i32(p, (int32_t)d.count);
 	db_add_i64(p, (int64_t)d.bytes);
 	db_add_text(p, buf_slice(&op->idx));
-	db_add_text(p, buf_slice(&op->hash));
 	db_add_text(p, buf_slice(&op->body));
+	db_add_text(p, buf_slice(&op->sha256));
 	foretell(op, op->raw[1], &d.hashes);
 	buf_free(&d.hashes);
 	buf_free(&d.changes);
@@ -173,8 +180,13 @@ static void update_session(struct op *op, struct db_params *p, struct slice upda
 {
 	const struct session_entry *e = session_cache_get(cache_of(op), workspace_of(op), id_of(op, 0));
 	int64_t base = e ? e->version : 0;
+	struct slice old = base ? buf_slice(&e->header) : SLICE_LIT("{}");
+	if (!header_may_be(op, updates, old))
+		return;
 	buf_clear(header);
-	json_merge(header, base ? buf_slice(&e->header) : SLICE_LIT("{}"), updates);
+	json_merge(header, old, updates);
+	if (base && !header_may_be(op, buf_slice(header), old))
+		return;
 	choose_version(op);
 	db_add_text(p, id_of(op, 0));
 	db_add_text(p, buf_slice(header));
@@ -267,7 +279,7 @@ static const struct message_type types[] = {
 	{ "session:save", "session", "updated", STMT_SESSION_SAVE, BASE_HASHES, false, NULL,
 	  { { "id", FIELD_ID }, { "header", FIELD_OBJECT }, { "messages", FIELD_ARRAY } }, save_session },
 	{ "session:delete", "session", "deleted", STMT_SESSION_DELETE, BASE_NONE, false, NULL,
-	  { { "sessionId", FIELD_ID } }, delete_session },
+	  { { "sessionId", FIELD_OLD_ID } }, delete_session },
 	{ "session:updateMeta", "session", "updated", STMT_SESSION_UPDATE, BASE_HEADER, true, NULL,
 	  { { "sessionId", FIELD_ID }, { "updates", FIELD_OBJECT } }, update_meta },
 	{ "session:updateSdkId", "session", "updated", STMT_SESSION_UPDATE, BASE_HEADER, false, NULL,
@@ -281,16 +293,16 @@ static const struct message_type types[] = {
 	{ "source:saveGuide", "source", "updated", STMT_SOURCE_SAVE_GUIDE, BASE_NONE, false, NULL,
 	  { { "sourceSlug", FIELD_ID }, { "guide", FIELD_ANY } }, save_guide },
 	{ "source:delete", "source", "deleted", STMT_SOURCE_DELETE, BASE_NONE, false, NULL,
-	  { { "sourceSlug", FIELD_ID } }, id_and_data },
+	  { { "sourceSlug", FIELD_OLD_ID } }, id_and_data },
 	{ "statuses:save", "statuses", "updated", STMT_STATUSES_SAVE, BASE_NONE, false, NULL, { { NULL, FIELD_END } }, data_only },
 	{ "labels:save", "labels", "updated", STMT_LABELS_SAVE, BASE_NONE, false, NULL, { { NULL, FIELD_END } }, data_only },
 	{ "skill:save", "skill", "updated", STMT_SKILL_SAVE, BASE_NONE, false, NULL,
 	  { { "slug", FIELD_ID }, { "content", FIELD_STRING }, { "metadata", FIELD_ANY } }, save_skill },
-	{ "skill:delete", "skill", "deleted", STMT_SKILL_DELETE, BASE_NONE, false, NULL, { { "slug", FIELD_ID } }, id_and_data },
+	{ "skill:delete", "skill", "deleted", STMT_SKILL_DELETE, BASE_NONE, false, NULL, { { "slug", FIELD_OLD_ID } }, id_and_data },
 	{ "plan:save", "plan", "updated", STMT_PLAN_SAVE, BASE_NONE, false, NULL,
 	  { { "sessionId", FIELD_ID }, { "fileName", FIELD_ID }, { "content", FIELD_STRING } }, save_plan },
 	{ "plan:delete", "plan", "deleted", STMT_PLAN_DELETE, BASE_NONE, false, NULL,
-	  { { "sessionId", FIELD_ID }, { "fileName", FIELD_ID } }, delete_plan },
+	  { { "sessionId", FIELD_OLD_ID }, { "fileName", FIELD_OLD_ID } }, delete_plan },
 };
 /* clang-format on */
 

@@ -2,7 +2,6 @@
 #include "op.h"
 
 #include <assert.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <xxhash.h>
 
@@ -20,7 +19,8 @@
 /* ---- from the message ---- */
 
 static const char *const wanted[] = {
-	[FIELD_ID] = "a string of 1 to 1024 bytes without NUL or unpaired surrogates",
+	[FIELD_ID] = "a string of 1 to 1024 bytes without NUL or unpaired surrogates, and neither . nor ..",
+	[FIELD_OLD_ID] = "a string of 1 to 1024 bytes without NUL or unpaired surrogates",
 	[FIELD_STRING] = "a string",
 	[FIELD_STRING_OR_NULL] = "a string or null",
 	[FIELD_OBJECT] = "an object",
@@ -28,13 +28,20 @@ static const char *const wanted[] = {
 	[FIELD_ANY] = "a JSON value",
 };
 
+/* No URL can name it: clients and proxies take such a part out. */
+static bool is_dots(const struct buf *id)
+{
+	return slice_eq_str(buf_slice(id), ".") || slice_eq_str(buf_slice(id), "..");
+}
+
 static bool field_fits(enum field_kind kind, struct slice raw, struct buf *decoded)
 {
 	enum json_kind is = json_kind_of(raw);
 	switch (kind) {
 	case FIELD_ID:
+	case FIELD_OLD_ID:
 		return is == JSON_STRING && raw.len <= OP_MAX_ID * 6 + 2 && json_decode(raw, decoded) &&
-		       decoded->len > 0 && decoded->len <= OP_MAX_ID;
+		       decoded->len > 0 && decoded->len <= OP_MAX_ID && (kind == FIELD_OLD_ID || !is_dots(decoded));
 	case FIELD_STRING:
 		return is == JSON_STRING;
 	case FIELD_STRING_OR_NULL:
@@ -82,9 +89,12 @@ static bool within_limits(const struct op *op, struct buf *error)
 
 static void hash_request(struct op *op, struct slice request_id)
 {
+	const struct slice asked[] = { slice_of(op->type->name), op->data };
 	XXH3_state_t *state = XXH3_createState();
-	if (!state || !EVP_Digest(request_id.ptr, request_id.len, op->request_hash, NULL, EVP_sha256(), NULL))
+	if (!state)
 		abort();
+	sha256(&request_id, 1, op->request_hash);
+	sha256(asked, 2, op->request_hash + SHA256_BYTES);
 	(void)XXH3_64bits_reset(state);
 	(void)XXH3_64bits_update(state, op->type->name, strlen(op->type->name));
 	(void)XXH3_64bits_update(state, op->data.ptr, op->data.len);
@@ -124,8 +134,9 @@ void op_free(struct op *op)
 	buf_free(&op->event);
 	buf_free(&op->origin);
 	buf_free(&op->idx);
-	buf_free(&op->hash);
+	buf_free(&op->sha256);
 	buf_free(&op->body);
+	buf_free(&op->refusal);
 	header_scratch_free(&op->scratch);
 	room_unref(op->room);
 	conn_unref(op->conn);
@@ -176,14 +187,8 @@ void op_take_base(struct op *op, const PGresult *r)
 	buf_add_slice(&e->header, db_get(r, 0, 1));
 	e->has_hashes = op->type->base == BASE_HASHES;
 	buf_clear(&e->hashes);
-	if (e->has_hashes) {
-		size_t count;
-		const char *elements = db_i64_array(db_get(r, 0, 2), &count);
-		for (size_t i = 0; i < count; i++) {
-			int64_t hash = db_i64_array_at(elements, i);
-			buf_add(&e->hashes, &hash, sizeof(hash));
-		}
-	}
+	if (e->has_hashes)
+		buf_add_slice(&e->hashes, db_get(r, 0, 2));
 	session_cache_weigh(cache, e);
 }
 
@@ -202,18 +207,22 @@ static void add_request(struct op *op, struct db_params *p)
 	db_add_i64(p, op->payload_hash);
 }
 
-void op_parameters(struct op *op, struct db_params *p)
+bool op_parameters(struct op *op, struct db_params *p)
 {
+	buf_clear(&op->refusal);
 	db_add_text(p, room_name(op->room));
 	op->type->parameters(op, p);
+	if (op->refusal.len)
+		return false;
 	add_request(op, p);
 	assert(p->count == statements[op->type->statement].params);
+	return true;
 }
 
 void op_sent(struct op *op)
 {
 	buf_free(&op->idx);
-	buf_free(&op->hash);
+	buf_free(&op->sha256);
 	buf_free(&op->body);
 }
 
@@ -250,6 +259,24 @@ static void answer_not_found(struct op *op)
 	reply_error(op->conn, op->reply, buf_cstr(&text));
 }
 
+/* What it was told the first time. An answer that echoes is read from the log, which may not reach back so far. */
+static void answer_repeat(struct op *op, const struct op_outcome *o)
+{
+	if (!o->answer.ptr && op->type->echoes)
+		reply_error(op->conn, op->reply,
+			    "This request was applied before, but its answer is no longer in the workspace's log: "
+			    "reload to "
+			    "see it");
+	else
+		reply_data(op->conn, op->reply, o->answer.ptr ? o->answer : SLICE_LIT(SUCCESS), o->seq);
+}
+
+static void answer_refused(struct op *op)
+{
+	bounds_count(op->conn->bridge, LIMIT_HEADER);
+	reply_error(op->conn, op->reply, buf_cstr(&op->refusal));
+}
+
 static void answer_ok(struct op *op, const struct op_outcome *o)
 {
 	struct slice event = op_event(op);
@@ -265,9 +292,13 @@ void op_committed(struct op *op, const struct op_outcome *o)
 		answer_ok(op, o);
 		return;
 	}
+	if (slice_eq_str(o->status, "refused")) {
+		answer_refused(op);
+		return;
+	}
 	op_forget(op); /* what was foretold didn't happen */
 	if (slice_eq_str(o->status, "repeat"))
-		reply_data(op->conn, op->reply, o->answer.ptr ? o->answer : SLICE_LIT(SUCCESS), o->seq);
+		answer_repeat(op, o);
 	else if (slice_eq_str(o->status, "exists"))
 		answer_exists(op);
 	else if (slice_eq_str(o->status, "not_found"))

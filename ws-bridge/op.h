@@ -6,12 +6,14 @@
 
 #include "conn.h"
 #include "lib/header.h"
+#include "lib/sha256.h"
 #include "statements.h"
 
 /* What a field of a message's data must be. */
 enum field_kind {
 	FIELD_END,
-	FIELD_ID, /* string of 1 to 1,024 bytes without NUL or unpaired surrogates */
+	FIELD_ID,     /* string of 1 to 1,024 bytes without NUL or unpaired surrogates, not . or .. */
+	FIELD_OLD_ID, /* the same, but . and .. are taken: of what is to go, which may have been stored once */
 	FIELD_STRING,
 	FIELD_STRING_OR_NULL,
 	FIELD_OBJECT,
@@ -55,17 +57,19 @@ struct op {
 	struct slice data;
 	struct slice raw[OP_MAX_FIELDS];   /* the fields' JSON text */
 	struct buf decoded[OP_MAX_FIELDS]; /* of FIELD_ID: the characters */
-	unsigned char request_hash[32];	   /* with conn->client */
-	int64_t payload_hash;
-	uint64_t started; /* ms */
-	uint64_t arrived; /* ns */
+	/* With conn->client. */
+	unsigned char request_hash[2 * SHA256_BYTES]; /* of the requestId, then of type and data */
+	int64_t payload_hash;			      /* for bridges of the last release */
+	uint64_t started;			      /* ms */
+	uint64_t arrived;			      /* ns */
 	unsigned tries;
 	bool heavy; /* of a connection with many under way */
 
 	/* Built for the statement. */
 	int64_t version;  /* the session's new one */
 	struct buf event; /* the event's data where it isn't `data` as sent */
-	struct buf origin, idx, hash, body;
+	struct buf origin, idx, sha256, body;
+	struct buf refusal; /* why it isn't sent: the answer's error */
 	struct header_scratch scratch;
 };
 
@@ -84,8 +88,8 @@ struct op *op_new(const struct message_type *type, struct conn *conn, struct buf
 void op_free(struct op *op);
 
 /* Builds the statement's parameters, which point into the op until op_sent(), and foretells the session's new state in
- * the cache. */
-void op_parameters(struct op *op, struct db_params *p);
+ * the cache. False: what it asks for passes a limit; STMT_REFUSED, without parameters, is to be sent in its place. */
+bool op_parameters(struct op *op, struct db_params *p);
 /* The statement was queued: releases what was built for it. */
 void op_sent(struct op *op);
 /* May it share a call with other updates (see call.h)? Only while its session is known to be there. */

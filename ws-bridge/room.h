@@ -45,6 +45,7 @@ struct room {
 	struct event_list hold; /* events that came before their predecessors, ascending */
 	size_t hold_count;
 	uint64_t idle_since; /* ms */
+	bool asked;	     /* of a workspace: its head was asked for, and hasn't come yet */
 	uint64_t touched_at; /* ms: of a sandbox, when its clients last counted as active */
 };
 

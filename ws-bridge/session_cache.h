@@ -1,6 +1,6 @@
-/* session_cache.h: what a save or a merge compares with: version, header text and message hashes of recently written
- * sessions. What it says may be outdated, or foretell a change under way; the functions of schema api compare versions
- * under the workspace's lock and refuse what was based on another one. */
+/* session_cache.h: what a save or a merge compares with: version, header text and SHA-256 of the messages of recently
+ * written sessions. What it says may be outdated, or foretell a change under way; the functions of schema api compare
+ * versions under the workspace's lock and refuse what was based on another one. */
 #ifndef CRAFT_SESSION_CACHE_H
 #define CRAFT_SESSION_CACHE_H
 
@@ -12,7 +12,7 @@ struct session_entry {
 	int64_t version;   /* 0: there is no such session */
 	struct buf header; /* JSON text; empty when there is no session */
 	bool has_hashes;
-	struct buf hashes; /* int64_t each */
+	struct buf hashes; /* SHA-256 of each message, 32 bytes each */
 };
 
 /* max_bytes bounds what it keeps. */

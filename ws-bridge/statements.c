@@ -10,9 +10,9 @@
 const struct db_statement statements[STMT_COUNT] = {
 	[STMT_SESSION_CREATE] = { "session_create",
 		"select * from api.session_create($1::text,$2::text,$3::json," COLUMNS(4, 5, 6, 7, 8, 9) ",$10::bigint," REQUEST(11, 12, 13, 14) ")", 14 },
-	[STMT_SESSION_SAVE] = { "session_save",
-		"select * from api.session_save($1::text,$2::text,$3::json," COLUMNS(4, 5, 6, 7, 8, 9)
-		",$10::bigint,$11::bigint,$12::integer,$13::bigint,$14::integer[],$15::bigint[],$16::json[]," REQUEST(17, 18, 19, 20) ")", 20 },
+	[STMT_SESSION_SAVE] = { "session_store",
+		"select * from api.session_store($1::text,$2::text,$3::json," COLUMNS(4, 5, 6, 7, 8, 9)
+		",$10::bigint,$11::bigint,$12::integer,$13::bigint,$14::integer[],$15::json[],$16::bytea[]," REQUEST(17, 18, 19, 20) ")", 20 },
 	[STMT_SESSION_DELETE] = { "session_delete",
 		"select * from api.session_delete($1::text,$2::text,$3::json,false," REQUEST(4, 5, 6, 7) ")", 7 },
 	[STMT_SESSION_UPDATE] = { "session_update",
@@ -23,8 +23,9 @@ const struct db_statement statements[STMT_COUNT] = {
 		"$18::text[],$19::bytea[],$20::bigint[])", 20 },
 	[STMT_SESSION_CLEAR] = { "session_clear_messages",
 		"select * from api.session_clear_messages($1::text,$2::text,$3::json,$4::bigint," REQUEST(5, 6, 7, 8) ")", 8 },
-	[STMT_SESSION_BASE] = { "session_base", "select * from api.session_base($1::text,$2::text)", 2 },
+	[STMT_SESSION_BASE] = { "session_state", "select * from api.session_state($1::text,$2::text)", 2 },
 	[STMT_SESSION_HEADER] = { "session_header", "select * from api.session_header($1::text,$2::text)", 2 },
+	[STMT_REFUSED] = { "refused", "select 'refused', null::bigint, null::bigint, null::json", 0 },
 	[STMT_SOURCE_CREATE] = { "source_create", "select * from api.source_create($1::text,$2::text,$3::json," REQUEST(4, 5, 6, 7) ")", 7 },
 	[STMT_SOURCE_SAVE_CONFIG] = { "source_save_config", "select * from api.source_save_config($1::text,$2::text,$3::json," REQUEST(4, 5, 6, 7) ")", 7 },
 	[STMT_SOURCE_SAVE_GUIDE] = { "source_save_guide", "select * from api.source_save_guide($1::text,$2::text,$3::json,$4::json," REQUEST(5, 6, 7, 8) ")", 8 },
@@ -40,6 +41,8 @@ const struct db_statement statements[STMT_COUNT] = {
 	[STMT_HEADS] = { "heads", "select * from api.heads($1::text[])", 1 },
 	[STMT_CHANGES] = { "changes", "select * from api.changes($1::text,$2::bigint,$3::integer)", 3 },
 	[STMT_PRUNE] = { "prune", "select api.prune($1::bigint,$2::integer,$3::integer)", 3 },
+	[STMT_LOG_LIMIT] = { "log_limit", "select api.log_limit_set($1::bigint,$2::bigint)", 2 },
+	[STMT_LOG_USAGE] = { "log_usage", "select change_bytes, stream_bytes from api.log_usage()", 0 },
 	[STMT_LISTEN] = { "listen", "listen craft_changes", 0 },
 	[STMT_SANDBOX_OPEN] = { "sandbox_open", "select status, head, floor, state from api.sandbox_open($1::text,$2::text)", 2 },
 	[STMT_SANDBOX_MESSAGES] = { "sandbox_messages",

@@ -61,6 +61,8 @@ static void route(struct conn *conn, const struct uri_path *path)
 	const char *wrong;
 	if (!workspace || (path->count != 2 && !sandbox))
 		conn_refuse(conn, 404, "Not found");
+	else if (slice_eq_str(path->seg[1], ".") || slice_eq_str(path->seg[1], ".."))
+		conn_refuse(conn, 400, "Invalid workspace: . and .. can't be part of a URL");
 	else if (conn->key && !slice_eq_str(path->seg[1], conn->key->workspace))
 		conn_refuse(conn, 403, API_KEY_OTHER_WORKSPACE);
 	else if ((wrong = read_parameters(conn, uri_query(conn->hs.target))))

@@ -158,11 +158,17 @@ static const char *read_only_root(const char *hosts_dir)
 {
 	static const char *const closed[] = { "/",    "/usr",	    "/usr/bin",	  "/etc",     "/etc/ssl", "/dev",
 					      "/opt", "/opt/agent", "/opt/craft", "/run/sbx", "/home",	  "/var" };
-	static const char *const absent[] = { "/root", "/boot",	      "/sys",	  "/mnt",
-					      "/srv",  "/etc/shadow", "/var/lib", "/var/log" };
+	static const char *const absent[] = { "/root", "/boot", "/sys/kernel", "/sys/class", "/sys/devices",
+					      "/mnt",  "/srv",	"/etc/shadow", "/var/lib",   "/var/log" };
+	/* The limits of its cgroup, where there is one. */
+	static const char *const closed_if_there[] = { "/sys", "/sys/fs/cgroup", "/sys/fs/cgroup/memory",
+						       "/sys/fs/cgroup/cpu" };
 	for (size_t i = 0; i < sizeof(closed) / sizeof(*closed); i++)
 		if (can_write(closed[i]))
 			return closed[i];
+	for (size_t i = 0; i < sizeof(closed_if_there) / sizeof(*closed_if_there); i++)
+		if (access(closed_if_there[i], F_OK) == 0 && can_write(closed_if_there[i]))
+			return closed_if_there[i];
 	for (size_t i = 0; i < sizeof(absent) / sizeof(*absent); i++)
 		if (access(absent[i], F_OK) == 0)
 			return absent[i];

@@ -22,7 +22,7 @@ begin
 		v_out.status := 'exists';
 		return v_out;
 	end if;
-	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, p_header);
+	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true);
 	update app.session set updated_seq = v_out.seq where key = v_key;
 	return v_out;
 end
@@ -30,9 +30,16 @@ $$;
 comment on function api.session_create(text, text, json, api.session_columns, bigint, api.request) is
 'Makes a session without messages. p_header: the header object, stored and broadcast as it is. p_columns: its typed fields (SQL users leave it out). p_version: the new version (null: a random one). Outcome ok, repeat, reused, or exists (nothing changed). Example: select * from api.session_create(''team'', ''s1'', ''{"id":"s1","name":"First"}'');';
 
-create or replace function api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns default null,
+-- Without a search_path of its own, so that it is inlined where it is called.
+create or replace function app.body_sha256(p_body json) returns bytea language sql immutable as $$
+	select pg_catalog.sha256(pg_catalog.convert_to(p_body::text, 'UTF8'));
+$$;
+comment on function app.body_sha256(json) is 'SHA-256 of a document''s bytes.';
+
+create or replace function api.session_store(p_workspace text, p_id text, p_header json, p_columns api.session_columns default null,
 	p_base bigint default null, p_version bigint default null, p_count integer default null, p_bytes bigint default null,
-	p_idx integer[] default '{}', p_hash bigint[] default '{}', p_body json[] default '{}', p_request api.request default null)
+	p_idx integer[] default '{}', p_body json[] default '{}', p_sha256 bytea[] default null, p_request api.request default null,
+	p_hash bigint[] default null)
 returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$
 declare
 	v_out     api.outcome := app.change_begin(p_workspace, p_request);
@@ -76,12 +83,14 @@ begin
 			where s.key = v_key;
 	end if;
 	if p_idx[1] >= coalesce(v_count, 0) then
-		insert into app.message (session_key, idx, hash, body)
-			select v_key, u.idx, u.hash, u.body from unnest(p_idx, p_hash, p_body) as u (idx, hash, body);
+		insert into app.message (session_key, idx, sha256, body, hash)
+			select v_key, u.idx, coalesce(u.sha256, app.body_sha256(u.body)), u.body, u.hash
+			from unnest(p_idx, p_sha256, p_body, p_hash) as u (idx, sha256, body, hash);
 	elsif cardinality(p_idx) > 0 then
-		insert into app.message as m (session_key, idx, hash, body)
-			select v_key, u.idx, u.hash, u.body from unnest(p_idx, p_hash, p_body) as u (idx, hash, body)
-			on conflict (session_key, idx) do update set hash = excluded.hash, body = excluded.body;
+		insert into app.message as m (session_key, idx, sha256, body, hash)
+			select v_key, u.idx, coalesce(u.sha256, app.body_sha256(u.body)), u.body, u.hash
+			from unnest(p_idx, p_sha256, p_body, p_hash) as u (idx, sha256, body, hash)
+			on conflict (session_key, idx) do update set sha256 = excluded.sha256, body = excluded.body, hash = excluded.hash;
 	end if;
 	if v_count > p_count then
 		delete from app.message where session_key = v_key and idx >= p_count;
@@ -89,31 +98,42 @@ begin
 	return v_out;
 end
 $$;
+comment on function api.session_store(text, text, json, api.session_columns, bigint, bigint, integer, bigint, integer[], json[], bytea[], api.request, bigint[]) is
+'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_body: the messages that differ, ascending; messages from p_count on are deleted. p_sha256: SHA-256 of the bodies'' bytes, null: computed here. p_hash: only api.session_save() gives it. Outcome ok, repeat or reused.';
+
+create or replace function api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns default null,
+	p_base bigint default null, p_version bigint default null, p_count integer default null, p_bytes bigint default null,
+	p_idx integer[] default '{}', p_hash bigint[] default '{}', p_body json[] default '{}', p_request api.request default null)
+returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$
+begin
+	return api.session_store(p_workspace, p_id, p_header, p_columns, p_base, p_version, p_count, p_bytes, p_idx, p_body, null, p_request, p_hash);
+end
+$$;
 comment on function api.session_save(text, text, json, api.session_columns, bigint, bigint, integer, bigint, integer[], bigint[], json[], api.request) is
-'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_hash, p_body: the messages that differ, ascending; messages from p_count on are deleted. Outcome ok, repeat or reused.';
+'As api.session_store(), for bridges of an older version, which compare by p_hash, XXH3-64 of the bodies'' bytes.';
 
 -- The number is taken first, which takes the lock as well: where nothing comes of it, it is given back.
 create or replace function api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns default null,
 	p_base bigint default null, p_version bigint default null, p_event json default null, p_request api.request default null)
 returns api.outcome language plpgsql security definer set search_path = app, pg_temp as $$
 declare
-	v_out  api.outcome;
-	v_seen app.seen_request;
+	v_out   api.outcome;
+	v_seen  app.seen_request;
+	v_bytes integer := pg_column_size(coalesce(p_event, p_header)) - 4;
+	v_over  boolean;
 begin
-	update app.workspace w set seq = w.seq + 1 where w.slug = p_workspace returning w.id, w.seq into v_out.workspace_id, v_out.seq;
+	update app.workspace w set seq = w.seq + 1, log_bytes = w.log_bytes + v_bytes where w.slug = p_workspace
+		returning w.id, w.seq, w.log_bytes > (select l.change_bytes from app.log_limit l) into v_out.workspace_id, v_out.seq, v_over;
 	if not found then
 		v_out.status := 'not_found';
 		return v_out;
 	end if;
 	if (p_request).client is not null then
 		select s.* into v_seen from app.seen_request s
-			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = (p_request).id;
+			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = substr((p_request).id, 1, 32);
 		if found then
-			update app.workspace w set seq = w.seq - 1 where w.id = v_out.workspace_id;
-			v_out.status := case when v_seen.payload = (p_request).payload then 'repeat' else 'reused' end;
-			v_out.seq := v_seen.seq;
-			v_out.answer := v_seen.answer;
-			return v_out;
+			update app.workspace w set seq = w.seq - 1, log_bytes = w.log_bytes - v_bytes where w.id = v_out.workspace_id;
+			return app.request_outcome(v_seen, p_request);
 		end if;
 	end if;
 	if p_columns is null and (p_request).origin is null then
@@ -128,17 +148,20 @@ begin
 		if p_base <> 0 or exists (select from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id) then
 			raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
 		end if;
-		update app.workspace w set seq = w.seq - 1 where w.id = v_out.workspace_id;
+		update app.workspace w set seq = w.seq - 1, log_bytes = w.log_bytes - v_bytes where w.id = v_out.workspace_id;
 		v_out.status := 'not_found';
 		v_out.seq := null;
 		return v_out;
 	end if;
-	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
-		values (v_out.workspace_id, v_out.seq, 'session', 'updated', p_id, (p_request).origin, coalesce(p_event, p_header));
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, bytes)
+		values (v_out.workspace_id, v_out.seq, 'session', 'updated', p_id, (p_request).origin, coalesce(p_event, p_header), v_bytes);
 	if (p_request).client is not null then
-		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
-			values (v_out.workspace_id, (p_request).client, (p_request).id, (p_request).payload, v_out.seq,
-				case when p_event is null then p_header end);
+		insert into app.seen_request (workspace_id, client, request, payload, sha256, seq, echoes)
+			values (v_out.workspace_id, (p_request).client, substr((p_request).id, 1, 32), (p_request).payload,
+				nullif(substr((p_request).id, 33), ''), v_out.seq, p_event is null);
+	end if;
+	if v_over then
+		perform app.log_trim(v_out.workspace_id);
 	end if;
 	v_out.status := 'ok';
 	return v_out;
@@ -201,14 +224,28 @@ returns record language plpgsql stable security definer set search_path = app, p
 #variable_conflict use_column
 begin
 	select s.version, s.header,
-		(select array_agg(m.hash order by m.idx) from app.message m where m.session_key = s.key)
+		(select array_agg(coalesce(m.hash, app.new_version()) order by m.idx) from app.message m where m.session_key = s.key)
 	into version, header, hashes
 	from app.session s join app.workspace w on w.id = s.workspace_id
 	where w.slug = p_workspace and s.id = p_id;
 end
 $$;
 comment on function api.session_base(text, text) is
-'What a writer compares with: the session''s version, header and its messages'' hashes in order. All null when it isn''t there.';
+'As api.session_state(), for bridges of an older version: hashes are XXH3-64 of the messages, and numbers that none has where a newer one wrote them.';
+
+create or replace function api.session_state(p_workspace text, p_id text, out version bigint, out header json, out digests bytea)
+returns record language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	select s.version, s.header, (select string_agg(coalesce(m.sha256, app.body_sha256(m.body)), ''::bytea order by m.idx)
+		from app.message m where m.session_key = s.key)
+	into version, header, digests
+	from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+end
+$$;
+comment on function api.session_state(text, text) is
+'What a writer compares with: the session''s version, header and the SHA-256 of its messages in order, 32 bytes each. All null when it isn''t there.';
 
 create or replace function api.session_header(p_workspace text, p_id text, out version bigint, out header json)
 returns record language plpgsql stable security definer set search_path = app, pg_temp as $$

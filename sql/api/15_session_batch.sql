@@ -7,27 +7,34 @@ create or replace function api.session_update_many(p_workspaces text[], p_counts
 	p_client text[], p_request bytea[], p_payload bigint[], out workspace_ids bigint[], out before bigint[])
 language plpgsql security definer set search_path = app, pg_temp as $$
 declare
-	v_n integer;
+	v_n     integer;
+	v_bytes bigint[];
+	v_over  bigint[];
 begin
+	select array_agg(b.bytes order by b.place) into v_bytes from (
+		select p_place[n] as place, sum(pg_column_size(coalesce(p_event[n], p_header[n])) - 4) as bytes
+		from generate_subscripts(p_place, 1) n group by 1) b;
 	-- The daemons' connections know nested loops only, so the workspaces are locked in the order given.
 	with numbered as (
-		update app.workspace w set seq = w.seq + p_counts[n] from generate_subscripts(p_workspaces, 1) n
-			where w.slug = p_workspaces[n] returning n as place, w.id, w.seq - p_counts[n] as before)
-	select array_agg(m.id order by m.place), array_agg(m.before order by m.place) into workspace_ids, before from numbered m;
+		update app.workspace w set seq = w.seq + p_counts[n], log_bytes = w.log_bytes + v_bytes[n]
+			from generate_subscripts(p_workspaces, 1) n where w.slug = p_workspaces[n]
+			returning n as place, w.id, w.seq - p_counts[n] as before,
+				w.log_bytes > (select l.change_bytes from app.log_limit l) as over)
+	select array_agg(m.id order by m.place), array_agg(m.before order by m.place), array_agg(m.id) filter (where m.over)
+		into workspace_ids, before, v_over from numbered m;
 	if cardinality(workspace_ids) is distinct from cardinality(p_workspaces) then
 		raise exception 'a workspace is missing' using errcode = 'CA001';
 	end if;
 	if p_client is not null then
 		perform from unnest(p_place, p_client, p_request) as u (place, client, request)
-			join app.seen_request s on s.workspace_id = workspace_ids[u.place] and s.client = u.client and s.request = u.request;
+			join app.seen_request s on s.workspace_id = workspace_ids[u.place] and s.client = u.client and s.request = substr(u.request, 1, 32);
 		if found then
 			raise exception 'a request was applied before' using errcode = 'CA001';
 		end if;
-		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
-			select workspace_ids[u.place], u.client, u.request, u.payload, before[u.place] + u.nth,
-				case when u.event is null then u.header end
-			from unnest(p_place, p_nth, p_client, p_request, p_payload, p_event, p_header)
-				as u (place, nth, client, request, payload, event, header)
+		insert into app.seen_request (workspace_id, client, request, payload, sha256, seq, echoes)
+			select workspace_ids[u.place], u.client, substr(u.request, 1, 32), u.payload, nullif(substr(u.request, 33), ''),
+				before[u.place] + u.nth, u.event is null
+			from unnest(p_place, p_nth, p_client, p_request, p_payload, p_event) as u (place, nth, client, request, payload, event)
 			where u.client is not null
 			on conflict do nothing;
 		get diagnostics v_n = row_count;
@@ -44,10 +51,13 @@ begin
 	if v_n <> cardinality(array_positions(p_last, true)) then
 		raise exception 'a session was changed meanwhile' using errcode = 'CA001';
 	end if;
-	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, bytes)
 		select workspace_ids[p_place[n]], before[p_place[n]] + p_nth[n], 'session', 'updated', p_id[n], p_origin[n],
-			coalesce(p_event[n], p_header[n])
+			coalesce(p_event[n], p_header[n]), pg_column_size(coalesce(p_event[n], p_header[n])) - 4
 		from generate_subscripts(p_id, 1) n;
+	if v_over is not null then
+		perform app.log_trim(o.id) from unnest(v_over) as o (id);
+	end if;
 end
 $$;
 comment on function api.session_update_many(text[], integer[], integer[], integer[], boolean[], text[], json[], text[], boolean[], text[], text[], bigint[], bigint[], bigint[], bigint[], json[], text[], text[], bytea[], bigint[]) is

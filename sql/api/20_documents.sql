@@ -14,7 +14,7 @@ begin
 		v_out.status := 'exists';
 		return v_out;
 	end if;
-	return app.change_end(v_out, 'source', 'created', p_slug, p_config, p_request, p_config);
+	return app.change_end(v_out, 'source', 'created', p_slug, p_config, p_request, true);
 end
 $$;
 comment on function api.source_create(text, text, json, api.request) is

@@ -55,13 +55,15 @@ returns table (workspace_id bigint, epoch text, head bigint, floor bigint, seq b
 language plpgsql stable security definer set search_path = app, pg_catalog, pg_temp as $$
 #variable_conflict use_column
 begin
-	return query select w.id, app.epoch_text(), w.seq, w.floor, c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
+	return query select w.id, app.epoch_text(), coalesce(w.seq, g.seq), coalesce(w.floor, g.seq), c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
 	from (select) one
 	left join app.workspace w on w.slug = p_workspace
+	-- Deleted: the next one of that name begins there.
+	left join app.workspace_gone g on g.slug = p_workspace and w.id is null
 	left join lateral (
 		select p.* from (
-			-- Stored sizes, so that measuring reads no documents.
-			select l.*, sum(pg_column_size(l.data)) over (order by l.seq) - pg_column_size(l.data) as before
+			-- What was stored may be far smaller than it is read.
+			select l.*, sum(coalesce(l.bytes, pg_column_size(l.data))) over (order by l.seq) - coalesce(l.bytes, pg_column_size(l.data)) as before
 			from (select * from app.change_log l where l.workspace_id = w.id and l.seq > p_since order by l.seq limit p_limit) l
 		) p where p.before < 8388608
 	) c on true
@@ -69,7 +71,7 @@ begin
 end
 $$;
 comment on function api.changes(text, bigint, integer) is
-'A page of a workspace''s log after p_since, in order: at most p_limit rows and about 8 MiB as stored. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
+'A page of a workspace''s log after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
 
 -- To notify takes a transaction's commit record, for whose way to the disk nobody need wait: a hint that a crash swallows is
 -- found by the sweep.
@@ -100,6 +102,7 @@ declare
 	v_row     record;
 	v_cut     bigint;
 	v_removed bigint := 0;
+	v_freed   bigint;
 	v_n       bigint;
 begin
 	if not pg_try_advisory_xact_lock(hashtext('craft-agent-cloud'), hashtext('prune')) then
@@ -118,9 +121,9 @@ begin
 		-- A writer holds the lock: this workspace waits for the next run.
 		perform from app.workspace w where w.id = v_row.id for update skip locked;
 		if found and v_cut is not null then
-			update app.workspace w set floor = greatest(w.floor, v_cut) where w.id = v_row.id;
-			delete from app.change_log l where l.workspace_id = v_row.id and l.seq <= v_cut;
-			get diagnostics v_n = row_count;
+			with gone as (delete from app.change_log l where l.workspace_id = v_row.id and l.seq <= v_cut returning l.bytes)
+			select count(*), coalesce(sum(g.bytes), 0) into v_n, v_freed from gone g;
+			update app.workspace w set floor = greatest(w.floor, v_cut), log_bytes = w.log_bytes - v_freed where w.id = v_row.id;
 			v_removed := v_removed + v_n;
 		end if;
 	end loop;
@@ -131,3 +134,31 @@ end
 $$;
 comment on function api.prune(bigint, integer, integer) is
 'Housekeeping, run by the bridges: of each workspace''s log drops what lies more than p_keep changes or p_days days back, moving floor up, and forgets requests seen more than p_retry_hours ago. Some 10,000 rows a call, so that nobody waits long for a workspaces lock; returns the rows removed.';
+
+create or replace function api.log_limit_set(p_change_bytes bigint, p_stream_bytes bigint)
+returns void language plpgsql volatile security definer set search_path = app, pg_temp as $$
+begin
+	if exists (select from app.log_limit l where l.change_bytes <> p_change_bytes or l.stream_bytes <> p_stream_bytes) then
+		update app.log_limit l set change_bytes = p_change_bytes, stream_bytes = p_stream_bytes;
+	end if;
+end
+$$;
+comment on function api.log_limit_set(bigint, bigint) is
+'How many bytes of changes a workspace''s log may have, and of messages its sandboxes: who makes one longer drops what is oldest in it. Called by the bridges when they start; the last one that did is right.';
+
+create or replace function api.log_usage(out change_bytes bigint, out change_limit bigint, out change_workspace text, out stream_bytes bigint,
+	out stream_limit bigint, out stream_workspace text)
+returns record language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	select l.change_bytes, l.stream_bytes into change_limit, stream_limit from app.log_limit l;
+	select w.log_bytes, w.slug into change_bytes, change_workspace from app.workspace w order by w.log_bytes desc limit 1;
+	select s.bytes, w.slug into stream_bytes, stream_workspace from (
+		select x.workspace_id, sum(x.stream_bytes)::bigint as bytes from app.sandbox_session x where x.gone_at is null group by 1 order by 2 desc limit 1) s
+		join app.workspace w on w.id = s.workspace_id;
+	change_bytes := coalesce(change_bytes, 0);
+	stream_bytes := coalesce(stream_bytes, 0);
+end
+$$;
+comment on function api.log_usage() is
+'How near the logs are to their bounds: bytes of the longest log of changes and of the most messages that a workspace''s sandboxes have, what they may be, and whose they are (null: nobody''s).';

@@ -55,13 +55,10 @@ returns bigint language plpgsql set search_path = app, pg_temp as $$
 declare
 	v_workspace bigint;
 begin
-	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
-		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
-	end if;
 	-- Looked up first: mostly both are there, and nothing has to be written or waited for.
 	select w.id into v_workspace from app.workspace w where w.slug = p_workspace;
 	if not found then
-		insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+		perform app.workspace_make(p_workspace);
 		select w.id into v_workspace from app.workspace w where w.slug = p_workspace;
 	end if;
 	if not exists (select from app.project p where p.workspace_id = v_workspace and p.repo_id = app.repo_id(p_repo_key)) then

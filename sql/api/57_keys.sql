@@ -85,6 +85,16 @@ end
 $$;
 comment on function api.keys_live(text[]) is 'Which of these keys still open their workspaces, with their limits: for those who have connections that came with them.';
 
+create or replace function api.keys_since(p_since_ms bigint, p_limit bigint)
+returns table (id text, workspace text, created_ms bigint) language plpgsql stable security definer set search_path = app, pg_temp as $$
+#variable_conflict use_column
+begin
+	return query select k.id, k.workspace, app.ms(k.created_at) from app.api_key k
+		where k.created_at >= app.ms_time(p_since_ms) and app.key_lives(k) order by k.created_at limit p_limit;
+end
+$$;
+comment on function api.keys_since(bigint, bigint) is 'Ids and workspaces of the living keys made at or after that time (milliseconds since 1970), oldest first, at most p_limit: to tell made-up ones from real ones.';
+
 create or replace function api.keys_sealed(p_workspace text)
 returns table (id text, sealed text, expires_ms bigint) language plpgsql stable security definer set search_path = app, pg_temp as $$
 #variable_conflict use_column

@@ -38,6 +38,7 @@ begin
 	delete from app.plan p where p.workspace_id = p_id;
 	delete from app.project p where p.workspace_id = p_id;
 	delete from app.change_log l where l.workspace_id = p_id;
+	update app.workspace w set log_bytes = 0 where w.id = p_id;
 	delete from app.seen_request s where s.workspace_id = p_id;
 	with gone as (delete from app.file f where f.workspace_id = p_id returning f.blob, f.size)
 	insert into app.blob_gone (blob, size) select g.blob, g.size from gone g;
@@ -68,17 +69,19 @@ begin
 	delete from app.sandbox_message m using app.sandbox_session s where s.workspace_id = v_id and m.session_id = s.id;
 	delete from app.sandbox_job j using app.sandbox_session s where s.workspace_id = v_id and j.session_id = s.id;
 	delete from app.sandbox_session s where s.workspace_id = v_id;
+	insert into app.workspace_gone (slug, seq, file_changes)
+		select w.slug, w.seq + 1, coalesce(u.changes, 0) + 1 from app.workspace w left join app.file_usage u on u.workspace_id = w.id where w.id = v_id
+		on conflict (slug) do update set seq = excluded.seq, file_changes = excluded.file_changes, gone_at = excluded.gone_at;
 	delete from app.file_usage u where u.workspace_id = v_id;
 	delete from app.workspace w where w.id = v_id;
 	-- Else they would open another one that gets its name.
 	perform api.key_revoke(p_workspace, k.id) from app.api_key k where k.workspace = p_workspace and k.revoked_at is null;
-	-- Its numbers begin anew with the next write: nobody may take them for those it knows.
-	perform api.epoch_renew();
+	perform pg_notify('craft_changes', 'gone');
 	status := 'ok';
 end
 $$;
 comment on function api.workspace_delete(text) is
-'Deletes a workspace with all that is in it, and its credentials and ended sandboxes, and revokes its keys: ok; or changes nothing: missing (there is none), sandboxes (some run, or are being removed). All clients, those of other workspaces too, are made to reload.';
+'Deletes a workspace with all that is in it, and its credentials and ended sandboxes, and revokes its keys: ok; or changes nothing: missing (there is none), sandboxes (some run, or are being removed). Its clients are made to reload (NOTIFY craft_changes: gone).';
 
 -- ---- out ----
 
@@ -146,10 +149,7 @@ returns record language plpgsql volatile security definer set search_path = app,
 declare
 	v_new bigint;
 begin
-	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
-		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
-	end if;
-	insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing returning id into v_new;
+	v_new := app.workspace_make(p_workspace);
 	select w.id into workspace_id from app.workspace w where w.slug = p_workspace for update;
 	insert into app.file_usage (workspace_id) select w.id from app.workspace w where w.slug = p_workspace on conflict do nothing;
 	perform from app.file_usage u where u.workspace_id = workspace_import_begin.workspace_id for update;
@@ -180,14 +180,14 @@ $$;
 comment on function api.workspace_import_session(bigint, json, text, boolean, text, text, bigint, bigint) is
 'Makes a session of an archive''s line, with the typed columns that the caller extracted from its header.';
 
-create or replace function api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[])
+create or replace function api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[] default null)
 returns void language plpgsql volatile security definer set search_path = app, pg_temp as $$
 declare
 	v_n bigint;
 begin
-	insert into app.message (session_key, idx, hash, body)
-		select s.key, x.position, u.hash, x.body::json
-		from unnest(p_lines, p_hashes) as u (line, hash)
+	insert into app.message (session_key, idx, sha256, body)
+		select s.key, x.position, sha256(convert_to(x.body, 'UTF8')), x.body::json
+		from unnest(p_lines) as u (line)
 		cross join lateral json_to_record(u.line) as x (session text, position integer, body text)
 		join app.session s on s.workspace_id = p_id and s.id = x.session;
 	get diagnostics v_n = row_count;
@@ -196,7 +196,7 @@ begin
 	end if;
 end
 $$;
-comment on function api.workspace_import_messages(bigint, json[], bigint[]) is 'Makes messages of an archive''s lines. p_hashes: XXH3-64 of the bodies'' bytes.';
+comment on function api.workspace_import_messages(bigint, json[], bigint[]) is 'Makes messages of an archive''s lines. p_hashes: of older versions, not used.';
 
 create or replace function api.workspace_import_documents(p_id bigint, p_kind text, p_lines json[])
 returns void language plpgsql volatile security definer set search_path = app, pg_temp as $$
@@ -261,15 +261,12 @@ begin
 		where s.key = m.session_key;
 	update app.file_usage u set changes = u.changes + 1, files = f.n, bytes = f.bytes
 		from (select count(*) as n, coalesce(sum(f.size), 0)::bigint as bytes from app.file f where f.workspace_id = p_id) f where u.workspace_id = p_id;
-	-- No change of the log led here: who knows an earlier number has to reload.
+	-- No change of the log led here: who knows an earlier number has to reload, and is made to.
 	update app.workspace w set seq = x.seq, floor = x.seq
 		from (select greatest(w.seq + 1, (select max(s.updated_seq) from app.session s where s.workspace_id = p_id),
 			(select max(p.modified_seq) from app.plan p where p.workspace_id = p_id)) as seq from app.workspace w where w.id = p_id) x
 		where w.id = p_id;
-	if p_existed then
-		perform api.epoch_renew();
-	end if;
 end
 $$;
 comment on function api.workspace_import_end(bigint, boolean) is
-'Last step of an import: refuses it when messages are missing, counts, and numbers on. p_existed, as api.workspace_import_begin() said: all clients are made to reload.';
+'Last step of an import: refuses it when messages are missing, counts, and numbers on, so that the workspace''s clients reload. p_existed: as api.workspace_import_begin() said.';

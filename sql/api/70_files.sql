@@ -15,10 +15,7 @@ comment on function app.files_lock(text) is 'First step of a change of files: ta
 
 create or replace function app.files_begin(p_workspace text) returns app.file_usage language plpgsql set search_path = app, pg_temp as $$
 begin
-	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
-		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
-	end if;
-	insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+	perform app.workspace_make(p_workspace);
 	insert into app.file_usage (workspace_id) select w.id from app.workspace w where w.slug = p_workspace on conflict (workspace_id) do nothing;
 	return app.files_lock(p_workspace);
 end

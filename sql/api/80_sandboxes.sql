@@ -6,15 +6,73 @@ create or replace function app.log_id(p_request text) returns text language sql 
 $$;
 comment on function app.log_id(text) is 'An id of a request, if it looks like one that log lines may hold; null: it doesn''t. A request isn''t refused for its id.';
 
+create or replace function app.stream_drop(p_id uuid, p_up_to bigint) returns bigint language plpgsql set search_path = app, pg_temp as $$
+declare
+	v_n     bigint;
+	v_bytes bigint;
+begin
+	-- The length of a text is known without reading it.
+	with gone as (delete from app.sandbox_message m where m.session_id = p_id and m.seq <= p_up_to returning octet_length(m.body) as bytes)
+	select count(*), coalesce(sum(g.bytes), 0) into v_n, v_bytes from gone g;
+	update app.sandbox_session s set floor = greatest(s.floor, p_up_to), stream_bytes = greatest(s.stream_bytes - v_bytes, 0) where s.id = p_id;
+	return v_n;
+end
+$$;
+comment on function app.stream_drop(uuid, bigint) is 'Drops a sandbox''s messages up to this number, moving floor up, and counts them. The caller has the lock of its row.';
+
+create or replace function app.stream_trim(p_workspace bigint) returns void language plpgsql set search_path = app, pg_temp as $$
+declare
+	v_limit  bigint;
+	v_total  bigint;
+	v_n      bigint;
+	v_stream record;
+	v_cut    bigint;
+begin
+	select l.stream_bytes into v_limit from app.log_limit l;
+	for i in 1..8 loop
+		select sum(s.stream_bytes), count(*) into v_total, v_n from app.sandbox_session s where s.workspace_id = p_workspace and s.gone_at is null;
+		exit when v_total <= v_limit;
+		-- One that has more than its share. Nobody is waited for, so that nobody deadlocks.
+		select s.id, s.seq into v_stream from app.sandbox_session s
+			where s.workspace_id = p_workspace and s.gone_at is null and s.stream_bytes > 0 and s.stream_bytes >= v_total / v_n
+			order by s.stream_bytes desc limit 1 for no key update skip locked;
+		exit when not found;
+		select max(x.seq) into v_cut from (
+			select m.seq, sum(octet_length(m.body)) over (order by m.seq rows between unbounded preceding and 1 preceding) as before
+			from (select y.seq, y.body from app.sandbox_message y where y.session_id = v_stream.id and y.seq < v_stream.seq order by y.seq limit 5000) m
+		) x where coalesce(x.before, 0) < v_total - v_limit / 4 * 3;
+		exit when v_cut is null;
+		perform app.stream_drop(v_stream.id, v_cut);
+	end loop;
+end
+$$;
+comment on function app.stream_trim(bigint) is 'Drops the oldest messages of those of a workspace''s sandboxes that have the most, until all have three quarters of the bytes that they may have. Each keeps its latest one.';
+
+create or replace function app.stream_add(p_id uuid, p_seq bigint, p_bytes bigint) returns void language plpgsql set search_path = app, pg_temp as $$
+declare
+	v_workspace bigint;
+	v_bytes     bigint;
+begin
+	update app.sandbox_session s set seq = p_seq, stream_bytes = s.stream_bytes + p_bytes where s.id = p_id
+		returning s.workspace_id, s.stream_bytes into v_workspace, v_bytes;
+	-- All of a workspace are added up once a megabyte.
+	if v_bytes >> 20 <> (v_bytes - p_bytes) >> 20 then
+		perform app.stream_trim(v_workspace);
+	end if;
+end
+$$;
+comment on function app.stream_add(uuid, bigint, bigint) is 'A sandbox has messages of p_bytes more, the last of which has number p_seq. The caller has the lock of its row.';
+
 create or replace function app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) returns void language plpgsql
 set search_path = app, pg_catalog, pg_temp as $$
 declare
 	v_n   bigint := cardinality(p_bodies);
 	v_seq bigint;
 begin
-	update app.sandbox_session s set seq = s.seq + v_n where s.id = p_id returning s.seq into v_seq;
+	select s.seq + v_n into v_seq from app.sandbox_session s where s.id = p_id for no key update;
 	insert into app.sandbox_message (session_id, seq, target, body)
 		select p_id, v_seq - v_n + u.n, u.target, u.body from unnest(p_targets, p_bodies) with ordinality u (target, body, n);
+	perform app.stream_add(p_id, v_seq, (select sum(octet_length(b)) from unnest(p_bodies) b));
 	perform pg_notify('craft_streams', p_id || ':' || v_seq);
 end
 $$;

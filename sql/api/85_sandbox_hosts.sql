@@ -228,14 +228,14 @@ begin
 		return v_seq;
 	end if;
 	v_seq := p_after + cardinality(p_bodies);
-	update app.sandbox_session s set seq = v_seq where s.id = v_id;
 	insert into app.sandbox_message (session_id, seq, target, body)
 		select v_id, p_after + u.n, nullif(u.target, ''), u.body from unnest(p_targets, p_bodies) with ordinality u (target, body, n) where u.n > v_known;
+	perform app.stream_add(v_id, v_seq, (select sum(octet_length(u.body)) from unnest(p_bodies) with ordinality u (body, n) where u.n > v_known));
 	return v_seq;
 end
 $$;
 comment on function api.sandbox_append(uuid, text, bigint, text[], text[]) is
-'Appends messages (JSON objects) to a sandbox of the host, ended or not, each for the one client that its target names, or with an empty target for all; returns the number of the latest one. p_after is the number of the latest one that the caller knows: of messages beyond it as many are taken for stored by an earlier try as there are, so that it may be asked again. Null, and nothing is stored: it isn''t this host''s, is cleaned, or has fewer messages than the caller knows. Then api.stream_announce() is called.';
+'Appends messages (JSON objects) to a sandbox of the host, ended or not, each for the one client that its target names, or with an empty target for all; returns the number of the latest one. p_after is the number of the latest one that the caller knows: of messages beyond it as many are taken for stored by an earlier try as there are, so that it may be asked again. Where the workspace''s sandboxes have more bytes then than they may have, the oldest are dropped. Null, and nothing is stored: it isn''t this host''s, is cleaned, or has fewer messages than the caller knows. Then api.stream_announce() is called.';
 
 create or replace function api.stream_announce(p_pairs text) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
 begin

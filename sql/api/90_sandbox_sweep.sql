@@ -23,7 +23,6 @@ declare
 	v_before  timestamptz := clock_timestamp() - make_interval(secs => p_keep_seconds);
 	v_row     record;
 	v_cut     bigint;
-	v_n       bigint;
 	v_removed bigint := 0;
 begin
 	for v_row in
@@ -38,10 +37,7 @@ begin
 		-- A writer holds the lock: this one waits for the next run.
 		perform from app.sandbox_session s where s.id = v_row.id for no key update skip locked;
 		if found then
-			update app.sandbox_session s set floor = v_cut where s.id = v_row.id;
-			delete from app.sandbox_message m where m.session_id = v_row.id and m.seq <= v_cut;
-			get diagnostics v_n = row_count;
-			v_removed := v_removed + v_n;
+			v_removed := v_removed + app.stream_drop(v_row.id, v_cut);
 		end if;
 	end loop;
 	return v_removed;
@@ -70,7 +66,7 @@ begin
 		messages := messages + v_n;
 		exit when messages >= p_limit;
 		update app.sandbox_job j set ended_at = v_now, outcome = 'host', payload = null where j.session_id = v_id and j.ended_at is null;
-		update app.sandbox_session s set gone_at = v_now, floor = s.seq where s.id = v_id;
+		update app.sandbox_session s set gone_at = v_now, floor = s.seq, stream_bytes = 0 where s.id = v_id;
 		sessions := sessions + 1;
 	end loop;
 end

@@ -4,7 +4,7 @@
 create or replace view report.workspaces as
 	select w.slug as workspace, coalesce(s.sessions, 0) as sessions, coalesce(s.messages, 0) as messages,
 		coalesce(s.bytes, 0) as message_bytes, w.seq as changes, w.floor as pruned_up_to, l.at as last_change_at, w.created_at,
-		w.id as workspace_id, coalesce(u.files, 0) as files, coalesce(u.bytes, 0) as file_bytes
+		w.id as workspace_id, coalesce(u.files, 0) as files, coalesce(u.bytes, 0) as file_bytes, w.log_bytes
 	from app.workspace w
 	left join (
 		select x.workspace_id, count(*) as sessions, sum(x.message_count) as messages, sum(x.message_bytes)::bigint as bytes
@@ -24,6 +24,7 @@ comment on column report.workspaces.created_at is 'When the first write came.';
 comment on column report.workspaces.workspace_id is 'Internal number, as in notifications on craft_changes.';
 comment on column report.workspaces.files is 'Number of files in all its sessions, and of its assets.';
 comment on column report.workspaces.file_bytes is 'Their bytes.';
+comment on column report.workspaces.log_bytes is 'Bytes of its changes in report.changes, of which CHANGE_LOG_BYTES are kept.';
 
 create or replace view report.sessions as
 	select w.slug as workspace, s.id as session, s.name, s.status, s.is_flagged, s.model, s.message_count as messages,
@@ -48,14 +49,14 @@ comment on column report.sessions.header is 'The header as JSON text, as the cli
 
 create or replace view report.messages as
 	select w.slug as workspace, s.id as session, m.idx as position, octet_length(m.body::text) as bytes,
-		lpad(to_hex(m.hash), 16, '0') as hash, m.body::text as body
+		encode(coalesce(m.sha256, sha256(convert_to(m.body::text, 'UTF8'))), 'hex') as hash, m.body::text as body
 	from app.message m join app.session s on s.key = m.session_key join app.workspace w on w.id = s.workspace_id;
 comment on view report.messages is 'The messages of all sessions. Ask for one session: where workspace = … and session = … order by position.';
 comment on column report.messages.workspace is 'The workspace it belongs to.';
 comment on column report.messages.session is 'The session it belongs to.';
 comment on column report.messages.position is 'Place in the conversation, from 0.';
 comment on column report.messages.bytes is 'Bytes of the body.';
-comment on column report.messages.hash is 'XXH3-64 of the body''s bytes, in hex.';
+comment on column report.messages.hash is 'SHA-256 of the body''s bytes, in hex.';
 comment on column report.messages.body is 'The message as JSON text, as the client wrote it.';
 
 create or replace view report.changes as
@@ -73,7 +74,7 @@ comment on column report.changes.bytes is 'Bytes of the data.';
 comment on column report.changes.data is 'The event''s data as JSON text.';
 
 create or replace view report.requests as
-	select w.slug as workspace, r.client, encode(r.request, 'hex') as request, r.seq, r.at, octet_length(r.answer::text) as answer_bytes
+	select w.slug as workspace, r.client, encode(r.request, 'hex') as request, r.seq, r.at, r.echoes
 	from app.seen_request r join app.workspace w on w.id = r.workspace_id;
 comment on view report.requests is 'The requests that are remembered so that one sent again is applied once.';
 comment on column report.requests.workspace is 'The workspace that it changed.';
@@ -81,4 +82,4 @@ comment on column report.requests.client is 'The name that the client gave itsel
 comment on column report.requests.request is 'SHA-256 of the requestId''s JSON text, in hex.';
 comment on column report.requests.seq is 'Number of the change that it made.';
 comment on column report.requests.at is 'When it was applied.';
-comment on column report.requests.answer_bytes is 'Bytes of the remembered answer; null when that is {"success":true}.';
+comment on column report.requests.echoes is 'Whether the answer was the data of that change; else it was {"success":true}.';

@@ -51,6 +51,15 @@ test("new-chat", async (t) => {
 	for (const events of await told()) assert.deepEqual(events, [{ entity: "session", action: "created", data: answer.json }]);
 });
 
+test("new-chat without a body", async (t) => {
+	const { act } = await acting(t);
+	const plain = await act("new-chat", {});
+	for (const headers of [{}, { "Content-Length": "0" }, { "Content-Type": "application/json" }]) {
+		const { status, json } = await act("new-chat", undefined, { headers });
+		assert.deepEqual([status, Object.keys(json)], [201, Object.keys(plain.json)]);
+	}
+});
+
 test("new-chat without anything, and with hard texts", async (t) => {
 	const { act, get } = await acting(t);
 	const plain = await act("new-chat", {});

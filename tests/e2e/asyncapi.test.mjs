@@ -6,18 +6,13 @@ import { execFileSync } from "node:child_process";
 import { createRequire } from "node:module";
 import { test } from "node:test";
 import Ajv from "ajv";
-import { asyncapi, at, danglingRefs, follow, pointer, program, readSpec } from "../harness/api_spec.mjs";
+import { asyncapi, at, danglingRefs, follow, pointer, readSpec } from "../harness/api_spec.mjs";
+import { messageTable } from "../harness/messages.mjs";
 import { ROOT } from "../harness/server.mjs";
 
 const spec = asyncapi();
 const { document } = spec;
 const { messages, schemas } = document.components;
-
-/** craft-ws-bridge --list-messages: rows by their first column. */
-function table(kind) {
-	return execFileSync(program("ws-bridge/craft-ws-bridge"), ["--list-messages"], { encoding: "utf8" }).replace(/\n$/, "").split("\n")
-		.map((line) => line.split("\t")).filter(([first]) => first === kind).map(([, ...rest]) => rest);
-}
 
 const received = (channel) => spec.messages(channel, "receive").map((key) => messages[key]);
 
@@ -75,7 +70,7 @@ test("each channel says by which status an upgrade may be refused", () => {
 });
 
 test("the messages of a workspace are those of the bridge's table", () => {
-	const rows = table("workspace").map(([name]) => name);
+	const rows = messageTable("workspace").map(([name]) => name);
 	const file = received("workspace").map(({ name }) => name);
 	assert.ok(rows.length >= 16, `${rows.length} messages`);
 	assert.deepEqual(rows.filter((name) => !file.includes(name)), [], "missing in docs/asyncapi.yaml");
@@ -85,7 +80,7 @@ test("the messages of a workspace are those of the bridge's table", () => {
 test("their fields, events and answers are the table's", () => {
 	const kinds = { "string": { type: "string" }, "string-or-null": { type: ["string", "null"] }, "object": { type: "object" },
 		"array": { type: "array" }, "any": {} };
-	for (const [name, event, answer, fields] of table("workspace")) {
+	for (const [name, event, answer, fields] of messageTable("workspace")) {
 		const message = received("workspace").find((m) => m.name === name);
 		assert.deepEqual([message["x-event"], message["x-answer"]], [event, answer], name);
 		const data = follow(document, message.payload.properties.data);
@@ -101,14 +96,14 @@ test("their fields, events and answers are the table's", () => {
 
 test("all events of the table can be told", () => {
 	const { properties } = messages.broadcast.payload.properties.event;
-	const events = table("workspace").map(([, event]) => event.split("/"));
+	const events = messageTable("workspace").map(([, event]) => event.split("/"));
 	assert.deepEqual(properties.entity.enum.slice().sort(), [...new Set(events.map(([entity]) => entity))].sort());
 	assert.deepEqual(properties.action.enum.slice().sort(), [...new Set(events.map(([, action]) => action))].sort());
 });
 
 test("the messages of a sandbox and its tools are those of the bridge's tables", () => {
-	assert.deepEqual(received("sandbox").map(({ name }) => name).sort(), table("sandbox").map(([name]) => name).sort());
-	assert.deepEqual(schemas.ToolName.enum, table("tool").map(([name]) => name));
+	assert.deepEqual(received("sandbox").map(({ name }) => name).sort(), messageTable("sandbox").map(([name]) => name).sort());
+	assert.deepEqual(schemas.ToolName.enum, messageTable("tool").map(([name]) => name));
 });
 
 test("every message has a type that is its name, and examples that fit it and no other of its direction", () => {

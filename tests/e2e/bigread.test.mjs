@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import https from "node:https";
 import { after, test } from "node:test";
+import { ownMs } from "../harness/pace.mjs";
 import { elements, raw } from "../harness/rawjson.mjs";
 import { startServer } from "../harness/server.mjs";
 import { connect } from "../harness/sync.mjs";
@@ -111,10 +112,10 @@ test("a session of 100 MB, read three times at once, once slowly", async () => {
 	forget();
 	const zipped = await read("/workspace/big/sessions/s", { headers: { "Accept-Encoding": "gzip" } });
 	assert.equal(zipped.headers["content-encoding"], "gzip");
-	const start = performance.now();
+	const start = ownMs();
 	assert.equal((await server.request("/workspace/big/sessions/s", { headers: { "If-None-Match": zipped.headers.etag } })).status, 304);
 	assert.equal((await server.request("/workspace/big/sessions/s", { method: "HEAD" })).status, 200);
-	assert.ok(performance.now() - start < 1000, "HEAD or 304 read the whole session");
+	assert.ok(ownMs() - start < 1000, "HEAD or 304 read the whole session");
 	checkPeaks();
 });
 
@@ -170,7 +171,7 @@ test("a reader that goes away frees its worker", async () => {
 			);
 			request.on("error", (error) => (request.destroyed ? resolve() : reject(error)));
 		});
-	const start = performance.now();
+	const start = ownMs();
 	await Promise.all(Array.from({ length: 8 }, () => server.request("/workspace/big/labels")));
-	assert.ok(performance.now() - start < 5000, "the workers were still busy with readers that had gone");
+	assert.ok(ownMs() - start < 5000, "the workers were still busy with readers that had gone");
 });

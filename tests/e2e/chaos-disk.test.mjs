@@ -4,9 +4,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Scene } from "../harness/chaos_tests.mjs";
+import { stretched } from "../harness/pace.mjs";
 import { waitFor } from "../harness/server.mjs";
 
-const scene = await Scene.open({ bridges: 2, disk: 300 << 20, env: { SANDBOX_IDLE_TIMEOUT: "8" } });
+const scene = await Scene.open({ bridges: 2, disk: 300 << 20, env: { SANDBOX_IDLE_TIMEOUT: String(stretched(8)) } });
 const { server } = scene.world;
 
 function told() { return Object.keys(scene.load.summary().errors).join("\n"); }

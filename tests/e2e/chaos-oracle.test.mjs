@@ -9,6 +9,11 @@ import { Listener } from "../harness/oracle_listener.mjs";
 import { PlainWriter } from "../harness/oracle_writers.mjs";
 import { waitFor } from "../harness/server.mjs";
 
+// Before the first test, as the runner ends with the last one that it knows.
+const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
+await new Promise((resolve) => server.once("listening", resolve));
+after(() => server.close());
+
 // ---- the log, the listeners, the state ----
 
 const SUCCESS = { success: true };
@@ -104,10 +109,6 @@ describe("a history", () => {
 });
 
 // ---- what clients see ----
-
-const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
-await new Promise((resolve) => server.once("listening", resolve));
-after(() => server.close());
 
 // A server that says the first of the stories on the client's first connection, the second on its next one.
 // until(wrong, client): all has been seen.

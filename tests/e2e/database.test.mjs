@@ -3,7 +3,9 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { ownMs } from "../harness/pace.mjs";
 import { startServer, waitFor } from "../harness/server.mjs";
+import { comesSooner } from "../harness/sooner.mjs";
 import { connect, within } from "../harness/sync.mjs";
 
 const TIMEOUT = 2500;
@@ -37,9 +39,9 @@ function keepWriting(client, name) {
 	const work = Promise.all(
 		range(0, 4).map(async (lane) => {
 			for (let n = lane; running; n += 4) {
-				const start = Date.now();
+				const start = ownMs();
 				const answer = await client.call("session:create", { id: `${name}-${n}` }, n, 15000);
-				outcome.slowest = Math.max(outcome.slowest, Date.now() - start);
+				outcome.slowest = Math.max(outcome.slowest, ownMs() - start);
 				(answer.error === undefined ? outcome.acknowledged : outcome.refused).push([n, answer]);
 				// An error that comes at once must not turn this into a flood.
 				if (answer.error !== undefined) await new Promise((resolve) => setTimeout(resolve, 50));
@@ -83,9 +85,9 @@ for (const how of ["stopped", "crashed"])
 		await server.stopDatabase();
 
 		// Away: mutations fail in time and say what it is; REST says 503; what needs no database works.
-		const start = Date.now();
+		const start = ownMs();
 		const answers = await Promise.all(clients.map((client) => client.call("labels:save", { away: true })));
-		assert.ok(Date.now() - start < 10000);
+		assert.ok(ownMs() - start < 10000);
 		for (const { error } of answers) {
 			assert.equal(typeof error, "string");
 			assert.doesNotMatch(error, /SQL|libpq|socket|\.s\.PGSQL|could not connect to server|FATAL/i);
@@ -273,9 +275,9 @@ test("the database hangs for long: an error in time that tells the truth, then w
 	t.after(() => watching.kill());
 	let answers;
 	await hanging(async () => {
-		const start = Date.now();
+		const start = ownMs();
 		answers = await Promise.all(range(1, 11).map((n) => clients[n % 2].call("session:create", { id: `s${n}` }, n, 10000)));
-		assert.ok(Date.now() - start < TIMEOUT + 3000, `errors came after ${Date.now() - start} ms`);
+		assert.ok(ownMs() - start < TIMEOUT + 3000, `errors came after ${ownMs() - start} ms`);
 	});
 	for (const answer of answers) assert.equal(typeof answer.error, "string", "acknowledged by a database that hangs");
 	for (const client of clients) await recovered(client);
@@ -313,17 +315,15 @@ test("backends killed one by one", async (t) => {
 	for (const client of clients) await recovered(client);
 	const outcomes = await Promise.all(stops.map((stop) => stop()));
 	for (const [i, outcome] of outcomes.entries()) await nothingLost(slug, `k${i}`, outcome);
-	// LISTEN is back as well: an event from the other bridge comes faster than the sweep, most of the time.
-	const delays = [];
-	for (let n = 0; n < 10; n++) {
+	// LISTEN is back as well: an event from the other bridge comes faster than by the sweep, as one of a DBA does.
+	const psql = server.openPsql();
+	t.after(() => psql.end());
+	const saved = (save) => async () => {
 		const count = clients[1].broadcasts.length;
-		const start = performance.now();
-		await clients[0].ok("labels:save", { n });
+		await save();
 		await clients[1].waitFor(count + 1);
-		delays.push(performance.now() - start);
-	}
-	delays.sort((a, b) => a - b);
-	assert.ok(delays[5] < 300, `half of the events took over ${Math.round(delays[5])} ms: hints don't arrive`);
+	};
+	await comesSooner(saved(() => clients[0].ok("labels:save", {})), saved(() => psql.write(`select api.labels_save('${slug}', '{}');`)), "hints don't arrive");
 	for (const path of ["/sessions", "/labels"]) assert.equal((await server.request(`/workspace/${slug}${path}`)).status, 200);
 });
 
@@ -336,10 +336,10 @@ test("a bridge that is told to go closes with 1012 and loses nothing; clients go
 	t.after(() => idle.forEach((c) => c.kill()));
 	const calls = range(0, 400).map((n) => clients[0].call("session:create", { id: `s${n}` }, n).catch((error) => error));
 	await clients[0].until(() => clients[0].answers.length >= 50, "50 answers");
-	const start = Date.now();
+	const start = ownMs();
 	server.kill("craft-ws-bridge", "SIGTERM", 0);
 	for (const client of [clients[0], ...idle]) assert.equal((await within(client.closed, 10000, "the close")).code, 1012);
-	assert.ok(Date.now() - start < 8000);
+	assert.ok(ownMs() - start < 8000);
 	const answered = (await Promise.all(calls)).filter((a) => !(a instanceof Error) && a.error === undefined);
 	const headers = new Map((await server.request(`/workspace/${slug}/sessions`)).json.map((h) => [h.id, h]));
 	for (const answer of answered) assert.deepEqual(headers.get(answer.data.id), answer.data);

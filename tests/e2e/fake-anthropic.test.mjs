@@ -8,6 +8,7 @@ import { readFileSync } from "node:fs";
 import { after, beforeEach, test } from "node:test";
 import { promisify } from "node:util";
 import { startAnthropic } from "../fakes/anthropic.mjs";
+import { backstop } from "../harness/pace.mjs";
 import { waitFor } from "../harness/server.mjs";
 
 const anthropic = await startAnthropic();
@@ -315,5 +316,5 @@ test("it takes connections one after the other and closes them all", async () =>
 	agent.destroy();
 	const script = `import { startAnthropic } from ${JSON.stringify(new URL("../fakes/anthropic.mjs", import.meta.url).href)};
 		const a = await startAnthropic({ tls: true }); await a.close();`;
-	await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { timeout: 30_000 });
+	await promisify(execFile)(process.execPath, ["--input-type=module", "-e", script], { timeout: backstop(30_000) });
 });

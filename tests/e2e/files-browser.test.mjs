@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { FilesPage, HOSTILE, pdf, session, skip } from "../harness/files_page.mjs";
+import { backstop } from "../harness/pace.mjs";
 import { vp8OfWebp, writeWebm } from "../harness/video.mjs";
 
 // Exactly what an upload may have by default, and 256 seconds.
@@ -143,7 +144,7 @@ test("the video plays and seeks by ranges, without being downloaded", { skip }, 
 	for (const time of [250.5, 3.25, 128, 255.5, 60.75]) {
 		assert.ok(Math.abs((await a.evaluate((to) => seek(to), time)) - time) < 0.001, `not at ${time}`);
 		await a
-			.waitForFunction((wanted) => shown() === wanted, Math.floor(time), { timeout: 10_000 })
+			.waitForFunction((wanted) => shown() === wanted, Math.floor(time), { timeout: backstop(10_000) })
 			.catch(async () => assert.fail(`at ${time} it shows frame ${await a.evaluate(() => shown())}`));
 	}
 	const numbers = [...new Set(await a.evaluate(() => play(64)))];

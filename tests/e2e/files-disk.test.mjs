@@ -10,6 +10,7 @@ import { test } from "node:test";
 import { Subject, audit, blobDir, bothModes, cloud, makeShards, nginxWorkersOf, onDisk,
 	sweep } from "../harness/faults.mjs";
 import { Wire, bytes, check, chunk, incoming, nothingIncoming } from "../harness/files.mjs";
+import { backstop } from "../harness/pace.mjs";
 import { waitFor } from "../harness/server.mjs";
 
 const DISK = 64 << 20;
@@ -41,7 +42,7 @@ function diskFull(server, unmounted) {
 		}
 	}
 
-	test("the disk is full in the middle of an upload: 507, and the old file", { skip: unmounted, timeout: 60_000 },
+	test("the disk is full in the middle of an upload: 507, and the old file", { skip: unmounted, timeout: backstop(60_000) },
 		async (t) => {
 		await sweep(server);
 		const s = await Subject.make(server);

@@ -62,7 +62,7 @@ test("GET, HEAD, Range and conditions without a key", async () => {
 		const url = signed(path);
 		const { headers, body: got } = await ask("GET", url, 200);
 		assert.ok(got.equals(body));
-		assert.equal(headers["cache-control"], "private, max-age=3600");
+		assert.equal(headers["cache-control"], "private, no-cache");
 		assert.equal(headers["content-security-policy"], "sandbox; default-src 'none'");
 		const head = await ask("HEAD", url, 200);
 		assert.equal(head.headers["content-length"], "5000");

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import zlib from "node:zlib";
+import { backstop } from "../harness/pace.mjs";
 import { OP, RawSocket, closeBody, fragmented, frame } from "../harness/rawsocket.mjs";
 import { startServer } from "../harness/server.mjs";
 
@@ -17,7 +18,7 @@ const slug = () => `frames-${process.pid}-${++counter}`;
 
 // One test with a connection of its own.
 function on(name, run, options = {}) {
-	test(name, { timeout: 60_000 }, async (t) => {
+	test(name, { timeout: backstop(60_000) }, async (t) => {
 		const path = `/workspace/${slug()}`;
 		const ws = await RawSocket.open(server, path, options);
 		t.after(() => ws.destroy());

@@ -87,13 +87,14 @@ test("other repositories and other paths are refused", async () => {
 	assert.equal(github.log.length, before);
 });
 
-test("the client's own credential is not passed on, the token comes back in no header", async () => {
+test("the client's own credential is not passed on, the token comes back in no header", async (t) => {
 	let seen;
 	const host = await startUpstream((req, res) => {
 		seen = req.headers;
 		res.writeHead(200, { "x-echo": req.headers.authorization ?? "" }).end("ok");
 	});
 	const mine = await startGateway({ git: `${host.url}/base`, repo: "o/r", token: "gho_secret" });
+	t.after(() => mine.kill());
 	const { headers, text } = await mine.request("git", "/O/R/info/refs?service=git-upload-pack", { headers: {
 		authorization: "Basic eDp5", cookie: "a=b", "git-protocol": "version=2", "accept-encoding": "gzip" } });
 	assert.equal(text, "ok");
@@ -104,13 +105,15 @@ test("the client's own credential is not passed on, the token comes back in no h
 		"git-protocol": "version=2", "accept-encoding": "gzip" });
 	await mine.stop();
 	const none = await startGateway({ git: `${host.url}/base`, repo: "o/r" });
+	t.after(() => none.kill());
 	await none.request("git", "/o/r/info/refs?service=git-upload-pack", { headers: { authorization: "Basic eDp5" } });
 	assert.equal(seen.authorization, undefined);
 	await Promise.all([none.stop(), host.close()]);
 });
 
-test("a redirection is not followed, a refused token is said", async () => {
+test("a redirection is not followed, a refused token is said", async (t) => {
 	const renamed = await startGateway({ git: github.url, "git-ca": github.caFile, repo: "alice/moving", token });
+	t.after(() => renamed.kill());
 	await github.addRepo("alice/moving", { private: true });
 	await github.renameRepo("alice/moving", "alice/moved");
 	const answer = await renamed.request("git", "/alice/moving/info/refs?service=git-upload-pack");
@@ -119,6 +122,7 @@ test("a redirection is not followed, a refused token is said", async () => {
 	await renamed.event({ kind: "git", allowed: true, reason: /redirects/ });
 	await renamed.stop();
 	const revoked = await startGateway({ git: github.url, "git-ca": github.caFile, repo: "alice/Notes", token: "gho_nothing" });
+	t.after(() => revoked.kill());
 	const refused = await revoked.request("git", "/alice/Notes/info/refs?service=git-upload-pack");
 	assert.equal(refused.status, 403);
 	assert.match(refused.text, /refuses this repository's credential/);

@@ -15,8 +15,9 @@ let handle = (req, res) => res.end(JSON.stringify(req.headers));
 const upstream = await startUpstream((...args) => handle(...args));
 after(() => upstream.close());
 
-test("nothing secret can be seen of the process, and it isn't root", async () => {
+test("nothing secret can be seen of the process, and it isn't root", async (t) => {
 	const gateway = await startGateway({ model: upstream.url, token: TOKEN });
+	t.after(() => gateway.kill());
 	for (const [give, secret] of [["oauth", OAUTH], ["key", KEY]]) {
 		gateway[give](secret);
 		await waitFor(async () => (await gateway.post("api", "/v1/messages", "{}")).text.includes(secret));
@@ -36,8 +37,9 @@ test("nothing secret can be seen of the process, and it isn't root", async () =>
 	for (const secret of [KEY, OAUTH, TOKEN]) assert.ok(!gateway.errors.includes(secret));
 });
 
-test("equal decisions are told once, with their number", async () => {
+test("equal decisions are told once, with their number", async (t) => {
 	const mine = await startGateway({ model: upstream.url });
+	t.after(() => mine.kill());
 	for (let i = 0; i < 50; i++) await mine.request("api", "/v1/files");
 	await mine.request("api", "/v1/other");
 	await mine.event({ host: "GET /v1/other", allowed: false, times: 1 });
@@ -47,8 +49,9 @@ test("equal decisions are told once, with their number", async () => {
 	await mine.stop();
 });
 
-test("it ends with its daemon, by whatever means, and takes its sockets with it", async () => {
+test("it ends with its daemon, by whatever means, and takes its sockets with it", async (t) => {
 	const mine = await startGateway({ model: upstream.url });
+	t.after(() => mine.kill());
 	mine.key(KEY);
 	const { pid } = mine;
 	handle = () => {};
@@ -60,6 +63,7 @@ test("it ends with its daemon, by whatever means, and takes its sockets with it"
 	for (const name of ["egress", "api", "git"]) assert.ok(!existsSync(mine.socketPath(name)));
 	await mine.stop();
 	const killed = await startGateway({ model: upstream.url });
+	t.after(() => killed.kill());
 	killed.child.kill("SIGKILL");
 	await waitFor(() => !alive(killed.pid));
 	killed.kill();

@@ -304,13 +304,14 @@ test("what two readers could read differently is refused, and ends the connectio
 
 // ---- when things go wrong ----
 
-test("a server that is down, or isn't who it says, is 502 with a sentence", async () => {
+test("a server that is down, or isn't who it says, is 502 with a sentence", async (t) => {
 	const other = directory();
 	const { caFile: wrong } = await makeCertificates(other);
 	const cases = [[{ model: "http://127.0.0.1:1" }, /connect to server/], [{ model: upstream.url, "model-ca": wrong }, /certificate/],
 		[{ model: upstream.url.replace("https", "http") }, /./], [{ model: "https://no-such-name.invalid" }, /resolve/]];
 	for (const [settings, expected] of cases) {
 		const broken = await startGateway(settings);
+		t.after(() => broken.kill());
 		broken.key(KEY);
 		const answer = await waitFor(async () => {
 			const response = await broken.post("api", "/v1/messages", "{}");
@@ -325,8 +326,9 @@ test("a server that is down, or isn't who it says, is 502 with a sentence", asyn
 	rmSync(other, { recursive: true, force: true });
 });
 
-test("a slow head is given up, a slow client doesn't hold others up", async () => {
+test("a slow head is given up, a slow client doesn't hold others up", async (t) => {
 	const quick = await startGateway({ model: upstream.url, "model-ca": caFile, "head-timeout": 300 });
+	t.after(() => quick.kill());
 	quick.key(KEY);
 	const slow = quick.connect("api");
 	const text = readAll(slow, "POST /v1/messages HTTP/1.1\r\n");
@@ -354,9 +356,10 @@ test("64 at once are all served; beyond 128 connections it says 503", async () =
 	await waitFor(async () => (await ask("/v1/messages", { agent: false }).catch(() => ({}))).status === 200);
 });
 
-test("with a fake of the Messages API: key and token are taken, streams are whole", async () => {
+test("with a fake of the Messages API: key and token are taken, streams are whole", async (t) => {
 	const anthropic = await startAnthropic({ tls: true });
 	const real = await startGateway({ model: anthropic.url, "model-ca": anthropic.caFile });
+	t.after(() => real.kill());
 	const body = JSON.stringify({ model: "claude-opus-4-8", max_tokens: 100, stream: true,
 		messages: [{ role: "user", content: "hello" }] });
 	const send = () => real.post("api", "/v1/messages", body, { headers: { "anthropic-version": "2023-06-01",

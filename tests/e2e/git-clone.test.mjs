@@ -232,7 +232,7 @@ test("what a killed fetch left is cleaned up", options, async () => {
 	for (const name of left) assert.equal(existsSync(path.join(dir, name)), false, name);
 });
 
-test("a host that doesn't answer as it should", options, async () => {
+test("a host that doesn't answer as it should", options, async (t) => {
 	const repo = await repository();
 	const cases = [[500, "network"], [502, "network"], [403, "no-access"], [404, "no-access"], [401, "unauthorized"],
 		[429, "network"], ["html", "network"], [{ cut: 0 }, "network"]];
@@ -246,11 +246,13 @@ test("a host that doesn't answer as it should", options, async () => {
 	github.behave("git", null);
 	await expectOk(driver, repo);
 	const down = startDriver({ url: "https://127.0.0.1:9", caFile: github.caFile });
+	t.after(() => down.stop());
 	const refused = await cloned(down, repo);
 	assert.equal(refused.outcome, "network");
 	assert.match(refused.text, /could not be fetched from https:\/\/127\.0\.0\.1:9: Failed to connect/);
 	await down.stop();
 	const strangers = startDriver({ url: github.url });
+	t.after(() => strangers.stop());
 	const untrusted = await cloned(strangers, repo);
 	assert.equal(untrusted.outcome, "network");
 	assert.match(untrusted.text, /certificate/);
@@ -286,8 +288,9 @@ test("redirects: to a new name on the same host, but the token goes to no other"
 	assert.notEqual(away.outcome, "ok");
 });
 
-test("the time limit, and no process is left", options, async () => {
+test("the time limit, and no process is left", options, async (t) => {
 	const impatient = startDriver(github, { SANDBOX_CLONE_TIMEOUT: "1" });
+	t.after(() => impatient.stop());
 	const repo = await repository();
 	github.behave("git", "never");
 	const { outcome, text } = await cloned(impatient, repo);
@@ -298,8 +301,9 @@ test("the time limit, and no process is left", options, async () => {
 	await impatient.stop();
 });
 
-test("too large: transferred, checked out, for the disk", options, async () => {
+test("too large: transferred, checked out, for the disk", options, async (t) => {
 	const tight = startDriver(github, { SANDBOX_REPO_MAX: "1M" });
+	t.after(() => tight.stop());
 	const large = await repository({ blob: randomBytes(3_000_000) });
 	const bomb = await repository({ a: Buffer.alloc(900_000, "same "), b: Buffer.alloc(900_001, "same ") });
 	for (const repo of [large, bomb]) {
@@ -313,8 +317,9 @@ test("too large: transferred, checked out, for the disk", options, async () => {
 });
 
 const mounts = { ...options, skip: options.skip || (!root && "this machine can't mount disks") };
-test("too large for the disk of a sandbox", mounts, async () => {
+test("too large for the disk of a sandbox", mounts, async (t) => {
 	const tight = startDriver(github, { SANDBOX_DISK: "16M" });
+	t.after(() => tight.stop());
 	const repo = await repository({ a: randomBytes(6_000_000), b: randomBytes(6_000_000) });
 	const sandbox = await tight.sandbox();
 	if (!existsSync(path.join(sandbox.root, "disk.img"))) return tight.stop();
@@ -372,8 +377,9 @@ test("cancelled at any time, and the next one works", options, async () => {
 	await expectWhole(await expectOk(driver, repo), repo);
 });
 
-test("kill -9 of the daemon ends its gits, and the cache is good", options, async () => {
+test("kill -9 of the daemon ends its gits, and the cache is good", options, async (t) => {
 	const dir = startDriver(github);
+	t.after(() => dir.stop());
 	const repo = await repository();
 	await expectOk(dir, repo);
 	await github.commit(repo, { files: { more: "more\n" } });
@@ -389,13 +395,15 @@ test("kill -9 of the daemon ends its gits, and the cache is good", options, asyn
 	github.behave("git", null);
 	github.release();
 	const next = startDriver(github, { SANDBOX_DIR: dir.sandboxes });
+	t.after(() => next.stop());
 	await expectWhole(await expectOk(next, repo), repo);
 	await next.stop();
 	rmSync(dir.dir, { recursive: true, force: true });
 });
 
-test("the cache has a bound: what wasn't used for longest goes", options, async () => {
+test("the cache has a bound: what wasn't used for longest goes", options, async (t) => {
 	const tight = startDriver(github, { SANDBOX_REPO_MAX: "1M" });
+	t.after(() => tight.stop());
 	const repos = [];
 	const use = async (repo) => (await expectOk(tight, repo, "main", "")).sandbox.remove();
 	for (let i = 0; i < 26; i++) {
@@ -475,8 +483,9 @@ test("the search finds a token that is there", options, async () => {
 	assert.deepEqual([...found], ["/proc/N/environ"]);
 });
 
-test("a daemon that isn't root clones and diffs too", { ...options, skip: options.skip || !root }, async () => {
+test("a daemon that isn't root clones and diffs too", { ...options, skip: options.skip || !root }, async (t) => {
 	const plain = startDriver(github, {}, { uid: 65534, gid: 65534 });
+	t.after(() => plain.stop());
 	const probe = spawnSync("setpriv",
 		["--reuid=65534", "--regid=65534", "--clear-groups", "bwrap", "--ro-bind", "/", "/", "true"]);
 	if (probe.status !== 0) return plain.stop();

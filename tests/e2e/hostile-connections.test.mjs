@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ask, counted, counters, cpu, dial, growth, range, upgradeHead, wellBehaved } from "../harness/hostile.mjs";
+import { backstop, ownMs, stretched } from "../harness/pace.mjs";
 import { OP, frame } from "../harness/rawsocket.mjs";
 import { startServer, waitFor } from "../harness/server.mjs";
 
@@ -14,7 +15,7 @@ after(() => Promise.all(servers.map((server) => server.stop())));
 const [keys, places] = await Promise.all([
 	startServer({ env: { WRONG_KEY_RATE: "100" } }),
 	startServer({ env: { WS_ADDRESS_CONNECTIONS: "6", WS_ADDRESS_CONNECT_RATE: "4", WS_MAX_CONNECTIONS: "40", WS_MAX_HANDSHAKES: "10",
-		WS_HANDSHAKE_TIMEOUT: "1500", WS_CONNECT_RATE: "1000", WS_ADDRESS_MEMORY: "8M" } }),
+		WS_HANDSHAKE_TIMEOUT: String(stretched(1500)), WS_CONNECT_RATE: "1000", WS_ADDRESS_MEMORY: "8M" } }),
 ]);
 servers.push(keys, places);
 
@@ -35,7 +36,7 @@ async function several(count, at, one) {
 	return results;
 }
 
-test("upgrades with wrong keys: 401, then 429 with Retry-After; they cost next to nothing", { timeout: 120_000 }, async (t) => {
+test("upgrades with wrong keys: 401, then 429 with Retry-After; they cost next to nothing", { timeout: backstop(120_000) }, async (t) => {
 	const others = await wellBehaved(keys);
 	t.after(() => others.kill());
 	const logged = lines(keys, "craft-ws-bridge");
@@ -65,7 +66,7 @@ test("upgrades with wrong keys: 401, then 429 with Retry-After; they cost next t
 	assert.ok(lines(keys, "craft-ws-bridge") - logged < 30, "a line for each attempt");
 });
 
-test("a client that retries with a wrong key for ever costs a TLS handshake each time, and next to nothing beside it", { timeout: 120_000 }, async (t) => {
+test("a client that retries with a wrong key for ever costs a TLS handshake each time, and next to nothing beside it", { timeout: backstop(120_000) }, async (t) => {
 	const count = 300;
 	const before = { bridge: cpu(keys, "craft-ws-bridge"), nginx: cpu(keys, "nginx") };
 	await several(count, 1, () => ask(keys, path(), { key: "old-key" }));
@@ -75,7 +76,7 @@ test("a client that retries with a wrong key for ever costs a TLS handshake each
 	assert.ok((bridge + nginx) / count < 5, `${(bridge + nginx) / count} ms each`);
 });
 
-test("wrong keys don't reach the database: without it they are refused as quickly", { timeout: 60_000 }, async () => {
+test("wrong keys don't reach the database: without it they are refused as quickly", { timeout: backstop(60_000) }, async () => {
 	await keys.stopDatabase();
 	try {
 		for (const n of range(5)) {
@@ -91,7 +92,7 @@ test("wrong keys don't reach the database: without it they are refused as quickl
 	await waitFor(async () => (await keys.request("/workspace/w/sessions")).status === 200, { what: "the database" });
 });
 
-test("REST with wrong keys: the workers count together, the right key opens", { timeout: 120_000 }, async (t) => {
+test("REST with wrong keys: the workers count together, the right key opens", { timeout: backstop(120_000) }, async (t) => {
 	const logged = lines(keys, "craft-fcgi");
 	const before = cpu(keys, "craft-fcgi");
 	const count = 400;
@@ -118,7 +119,7 @@ test("REST with wrong keys: the workers count together, the right key opens", { 
 	assert.ok(lines(keys, "craft-fcgi") - logged <= 520, `${lines(keys, "craft-fcgi") - logged} lines`);
 });
 
-test("connections of one address, and how quickly it makes them", { timeout: 60_000 }, async (t) => {
+test("connections of one address, and how quickly it makes them", { timeout: backstop(60_000) }, async (t) => {
 	const open = [];
 	t.after(() => open.forEach(({ line }) => line.socket.destroy()));
 	const from = (address) => ask(places, path(), { through: "bridge", headers: { "X-Real-IP": address } }).then((answer) => {
@@ -151,7 +152,7 @@ test("connections of one address, and how quickly it makes them", { timeout: 60_
 	await counted(places, "craft-ws-bridge", "address_rate", 1);
 });
 
-test("memory of one address: who holds the most of it is closed with 1013, others aren't", { timeout: 60_000 }, async (t) => {
+test("memory of one address: who holds the most of it is closed with 1013, others aren't", { timeout: backstop(60_000) }, async (t) => {
 	const from = (address) => ask(places, path(), { through: "bridge", headers: { "X-Real-IP": address } });
 	const lines = [];
 	for (const n of [1, 1, 1, 1, 2]) lines.push((await from(`192.0.2.${100 + n}`)).line);
@@ -165,7 +166,7 @@ test("memory of one address: who holds the most of it is closed with 1013, other
 	assert.ok(!told().slice(0, 4).every(Boolean), "those that fit stay");
 });
 
-test("a client can't say that it comes from elsewhere", { timeout: 60_000 }, async (t) => {
+test("a client can't say that it comes from elsewhere", { timeout: backstop(60_000) }, async (t) => {
 	const open = [];
 	t.after(() => open.forEach(({ line }) => line.socket.destroy()));
 	const statuses = [];
@@ -177,7 +178,7 @@ test("a client can't say that it comes from elsewhere", { timeout: 60_000 }, asy
 	assert.deepEqual(statuses.slice(6), [429, 429], "nginx tells the bridge who it is");
 });
 
-test("heads that don't end, past nginx: so many at once, for so long", { timeout: 60_000 }, async (t) => {
+test("heads that don't end, past nginx: so many at once, for so long", { timeout: backstop(60_000) }, async (t) => {
 	const others = await wellBehaved(places, { bridge: 0 });
 	t.after(() => others.kill());
 	const half = range(40).map(() => dial(places, "bridge"));
@@ -195,21 +196,21 @@ test("heads that don't end, past nginx: so many at once, for so long", { timeout
 	await counted(places, "craft-ws-bridge", "handshake_time", 5);
 });
 
-test("header slowloris: nginx ends it after 10 s, others are served, memory is bounded", { timeout: 90_000 }, async (t) => {
+test("header slowloris: nginx ends it after 10 s, others are served, memory is bounded", { timeout: backstop(90_000) }, async (t) => {
 	const others = await wellBehaved(keys);
 	t.after(() => others.kill());
 	const slow = range(300).map(() => dial(keys));
 	t.after(() => slow.forEach(({ socket }) => socket.destroy()));
 	await Promise.all(slow.map(({ ready }) => ready));
-	const begin = Date.now();
+	const begin = ownMs();
 	const grown = await growth(keys, OURS, async () => {
 		slow.forEach(({ socket }) => socket.write("GET / HTTP/1.1\r\nHost: h\r\n"));
 		const trickle = setInterval(() => slow.forEach(({ socket }, n) => socket.writable && socket.write(`X-${n}: y\r\n`)), 1000);
 		await Promise.all(slow.map(({ closed }) => closed)).finally(() => clearInterval(trickle));
 	});
-	t.diagnostic(`300 of them: ended after ${Date.now() - begin} ms, ${(grown / MB).toFixed(1)} MB`);
+	t.diagnostic(`300 of them: ended after ${Math.round(ownMs() - begin)} ms, ${(grown / MB).toFixed(1)} MB`);
 	// They send something each second: without a limit of the whole they would stay.
-	assert.ok(Date.now() - begin < 45_000);
+	assert.ok(ownMs() - begin < 45_000);
 	assert.ok(grown < 48 * MB, `it grew by ${grown >> 20} MB`);
 	await others.done();
 	assert.equal((await keys.request("/workspace/w/sessions")).status, 200);

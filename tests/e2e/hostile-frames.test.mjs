@@ -6,13 +6,15 @@ import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import zlib from "node:zlib";
 import { counted, cpu, growth, memory, range, wellBehaved } from "../harness/hostile.mjs";
+import { backstop, stretched } from "../harness/pace.mjs";
 import { OP, RawSocket, frame } from "../harness/rawsocket.mjs";
 import { startServer, waitFor } from "../harness/server.mjs";
 import { connect } from "../harness/sync.mjs";
 
 const MB = 1 << 20;
 const OURS = ["nginx", "craft-ws-bridge", "craft-fcgi"];
-const server = await startServer({ env: { WS_MESSAGE_TIMEOUT: "5000", WS_MAX_MEMORY: "64M" } });
+const LIMIT = stretched(5000);
+const server = await startServer({ env: { WS_MESSAGE_TIMEOUT: String(LIMIT), WS_MAX_MEMORY: "64M" } });
 after(() => server.stop());
 
 let counter = 0;
@@ -28,7 +30,7 @@ async function ending(ws) {
 }
 
 function attack(name, run) {
-	test(name, { timeout: 120_000 }, async (t) => {
+	test(name, { timeout: backstop(120_000) }, async (t) => {
 		const others = await wellBehaved(server);
 		const attackers = [];
 		t.after(() => [...attackers.map((ws) => ws.destroy()), others.kill()]);
@@ -96,10 +98,10 @@ attack("a slow message that gets on is not ended", async (open) => {
 	const ws = await open();
 	const text = Buffer.from(JSON.stringify({ type: "nope", requestId: "x".repeat(200_000) }));
 	const bytes = frame(OP.text, text);
-	// 20 KB each half a second: five seconds in all.
+	// 20 KB each time: as long as the limit in all.
 	for (let at = 0; at < bytes.length; at += 20_000) {
 		await ws.write(bytes.subarray(at, at + 20_000));
-		await new Promise((done) => setTimeout(done, 500));
+		await new Promise((done) => setTimeout(done, LIMIT / 10));
 	}
 	assert.match((await ws.next()).payload.toString("latin1", 0, 100), /^\{"type":"response","requestId":"xxx/);
 });

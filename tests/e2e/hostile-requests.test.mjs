@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { counted, cpu, growth, memory, range, wellBehaved } from "../harness/hostile.mjs";
+import { backstop } from "../harness/pace.mjs";
 import { OP, RawSocket, closeBody, frame } from "../harness/rawsocket.mjs";
 import { startServer, waitFor } from "../harness/server.mjs";
 import { connect } from "../harness/sync.mjs";
@@ -18,7 +19,7 @@ let counter = 0;
 const slugOf = () => `requests-${process.pid}-${++counter}`;
 
 function attack(name, run) {
-	test(name, { timeout: 150_000 }, async (t) => {
+	test(name, { timeout: backstop(150_000) }, async (t) => {
 		const others = await wellBehaved(server);
 		const attackers = [];
 		t.after(() => [...attackers.map((ws) => ws.destroy()), others.kill()]);

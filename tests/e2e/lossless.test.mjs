@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { ask } from "../harness/hostile.mjs";
 import { startServer } from "../harness/server.mjs";
 import { elements, members, raw } from "../harness/rawjson.mjs";
 import { connect, open, within } from "../harness/sync.mjs";
@@ -163,8 +164,6 @@ const oddNames = [
 	"😀",
 	"two words",
 	"a#b?c&d=e+f",
-	"..",
-	".",
 	"a/../b",
 	"//",
 	"\\",
@@ -209,6 +208,94 @@ for (const name of oddNames)
 		);
 		for (const list of ["/sessions", "/sources", "/skills", `/sessions/${at}/plans`]) assert.equal(await get(list), "[]", list);
 	});
+
+for (const name of [".", ".."])
+	test(`nothing gets the name ${name}, which no URL can have; what has it can be deleted`, async (t) => {
+		const { client, listener, slug, get } = await room(t);
+		for (const [type, data, field] of [
+			["session:create", { id: name }, "id"],
+			["session:save", { id: name, header: {}, messages: [] }, "id"],
+			["session:updateMeta", { sessionId: name, updates: {} }, "sessionId"],
+			["session:updateSdkId", { sessionId: name, sdkSessionId: "x" }, "sessionId"],
+			["session:clearMessages", { sessionId: name }, "sessionId"],
+			["source:create", { slug: name }, "slug"],
+			["source:saveConfig", { slug: name }, "slug"],
+			["source:saveGuide", { sourceSlug: name, guide: "" }, "sourceSlug"],
+			["skill:save", { slug: name, content: "", metadata: {} }, "slug"],
+			["plan:save", { sessionId: name, fileName: "p", content: "" }, "sessionId"],
+			["plan:save", { sessionId: "s", fileName: name, content: "" }, "fileName"],
+		])
+			assert.match((await client.call(type, data)).error, new RegExp(`^Invalid ${field}: .*neither \\. nor \\.\\.$`), type);
+		for (const call of [
+			`session_create('${slug}', '${name}', '{}')`,
+			`session_save('${slug}', '${name}', '{}')`,
+			`source_create('${slug}', '${name}', '{}')`,
+			`source_save_config('${slug}', '${name}', '{}')`,
+			`source_save_guide('${slug}', '${name}', '1')`,
+			`skill_save('${slug}', '${name}', '""', '{}')`,
+			`plan_save('${slug}', '${name}', 'p', '""')`,
+			`plan_save('${slug}', 's', '${name}', '""')`,
+			`session_create('${name}', 's', '{}')`,
+			`file_put('${name}', 's', 'attachments', 'f', gen_random_uuid(), 1, 'a/b', sha256(''))`,
+			`project_remember('${name}', 'a/b', 'u')`,
+			`workspace_import_begin('${name}', now(), false)`,
+		])
+			assert.throws(() => server.psql(`select api.${call}`), /fits_into_urls|no URL can name it/, call);
+		assert.equal(server.psqlValue(`select count(*) from app.workspace where slug in ('${slug}', '${name}')`), "0", "what was refused made a workspace");
+		for (const written of [name, name.replaceAll(".", "%2e")]) {
+			const refused = await ask(server, `/workspace/${written}`, { through: "bridge" });
+			assert.equal(refused.status, 400);
+			assert.match(refused.body, /Invalid workspace: \. and \.\. can't be part of a URL/);
+			assert.notEqual((await ask(server, `/workspace/${written}`)).status, 101);
+		}
+		// As an older version took it.
+		await client.ok("session:create", { id: "s" });
+		server.psql(`alter table app.session drop constraint session_id_fits_into_urls; update app.session set id = '${name}' where id = 's';
+			alter table app.session add constraint session_id_fits_into_urls check (id not in ('.', '..')) not valid`);
+		assert.equal(JSON.parse(await get("/sessions")).length, 1);
+		await client.ok("session:delete", { sessionId: name });
+		assert.equal(await get("/sessions"), "[]");
+		await listener.waitFor(2);
+	});
+
+// Found by a search for the same XXH3-64, which takes some minutes; tests/unit/test_chosen_names.c has the proof.
+const twins = ['{"id":"m1","text":"659ef3ebd94bd431"}', '{"id":"m1","text":"e7bf29a0f7863c89"}'];
+const labelTwins = ['{"version":1,"labels":["5489d72fb468698f"]}', '{"version":1,"labels":["74b62a0c05831a44"]}'];
+
+test("a message is replaced by one with the same XXH3-64", async (t) => {
+	const { client, get } = await room(t);
+	for (const body of [...twins, ...twins]) {
+		const answer = await client.send(`{"type":"session:save","requestId":1,"data":{"id":"s","header":{},"messages":[0,${body}]}}`);
+		assert.deepEqual(answer.data, { success: true });
+		assert.equal(await get("/sessions/s"), `{"messages":[0,${body}]}`);
+	}
+});
+
+test("also where a bridge of the last release wrote it, which knows no other digest", async (t) => {
+	const { client, slug, get } = await room(t);
+	const old = `select api.session_save('${slug}', 's', '{}', p_count => 1, p_bytes => 1, p_idx => '{0}', p_hash => '{5153229884046372615}', p_body => array['${twins[0]}']::json[])`;
+	server.psql(old);
+	assert.equal(await get("/sessions/s"), `{"messages":[${twins[0]}]}`);
+	await client.send(`{"type":"session:save","requestId":1,"data":{"id":"s","header":{},"messages":[${twins[1]}]}}`);
+	assert.equal(await get("/sessions/s"), `{"messages":[${twins[1]}]}`);
+	assert.equal(server.psqlValue(`select count(*) from app.message m join app.session s on s.key = m.session_key join app.workspace w on w.id = s.workspace_id
+		where w.slug = '${slug}' and m.hash = 5153229884046372615`), "0", "an old bridge would take it for the first one");
+	// A row of before this release: without a digest.
+	server.psql(`${old}; update app.message set sha256 = null where body::text = '${twins[0]}'`);
+	await client.send(`{"type":"session:save","requestId":1,"data":{"id":"s","header":{},"messages":[${twins[1]}]}}`);
+	assert.equal(await get("/sessions/s"), `{"messages":[${twins[1]}]}`);
+});
+
+test("a request isn't taken for the one before, whose data have the same XXH3-64", async (t) => {
+	const { slug, get } = await room(t);
+	const client = await connect(server, slug, { client: "c" });
+	t.after(() => client.kill());
+	const save = (data) => client.send(`{"type":"labels:save","requestId":1,"data":${data}}`);
+	assert.deepEqual((await save(labelTwins[0])).data, { success: true });
+	assert.deepEqual((await save(labelTwins[0])).data, { success: true });
+	assert.match((await save(labelTwins[1])).error, /requestId was used for another message/);
+	assert.equal(await get("/labels"), labelTwins[0]);
+});
 
 for (const slug of ["a/b c", "100%", "😀 #?&", "..x", "a%2Fb", "x".repeat(255)])
 	test(`a workspace named ${JSON.stringify(slug).slice(0, 30)}`, async (t) => {

@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { goodData, workspaceMessages } from "../harness/messages.mjs";
 import { startServer } from "../harness/server.mjs";
 import { connect, settle } from "../harness/sync.mjs";
 
@@ -114,6 +115,39 @@ cases("every event after since, then live", async ({ join, slug, server }) => {
 	await replayed.waitFor(21);
 	assert.equal(replayed.broadcasts[20].seq, 322);
 	assert.equal(server.psqlValue(`select seq from app.workspace where slug = '${slug}'`), "322");
+});
+
+cases("with the current epoch, since=0 is everything since the workspace began", async ({ join }) => {
+	const fresh = await join(0, { since: 0 });
+	const { epoch, seq } = fresh.hello;
+	assert.equal(seq, 0);
+	await fresh.kill();
+	const writer = await join(1);
+	await write(writer, 0, 3);
+	for (const bridge of [0, 1]) {
+		const back = await join(bridge, { since: seq, epoch });
+		assert.equal(back.hello.resumed, true);
+		await back.waitFor(3);
+		assert.deepEqual(
+			back.broadcasts.map((b) => [b.seq, b.event.data.n]),
+			[[1, 0], [2, 1], [3, 2]],
+		);
+	}
+	await write(writer, 3, 4);
+	const unknown = await join(1, { since: 0, epoch: `${epoch}0` });
+	assert.deepEqual(unknown.hello, { type: "hello", epoch, seq: 4, resumed: false }, "the epoch isn't the server's");
+	const alone = await join(1, { since: 0 });
+	assert.deepEqual(alone.hello, { type: "hello", epoch, seq: 4, resumed: true });
+	assert.deepEqual(alone.broadcasts, [], "without an epoch since=0 means from now on");
+});
+
+cases("with the current epoch, since=0 and a log that was pruned: reload", async ({ join, server, slug }) => {
+	const { epoch } = (await join(0, { since: 0 })).hello;
+	server.psql(`select api.labels_save('${slug}-pruned', json_build_object('n', n)) from generate_series(0, 9) as n`);
+	server.psql("select api.prune(5, 30, 24)");
+	const client = await connect(server, `${slug}-pruned`, { since: 0, epoch });
+	assert.deepEqual(client.hello, { type: "hello", epoch, seq: 10, resumed: false });
+	await client.kill();
 });
 
 cases("a client's own changes are replayed to it when it comes back", async ({ join }) => {
@@ -256,30 +290,12 @@ cases("100 reconnects under load: nothing missed, nothing twice", async ({ join,
 
 // Retry
 
-const mutations = {
-	"session:create": { id: "new" },
-	"session:save": { id: "s", header: { id: "s" }, messages: [{ a: 1 }] },
-	"session:delete": { sessionId: "s" },
-	"session:updateMeta": { sessionId: "s", updates: { a: 1 } },
-	"session:updateSdkId": { sessionId: "s", sdkSessionId: "x" },
-	"session:clearMessages": { sessionId: "s" },
-	"source:create": { slug: "new" },
-	"source:saveConfig": { slug: "src" },
-	"source:saveGuide": { sourceSlug: "src", guide: "x" },
-	"source:delete": { sourceSlug: "src" },
-	"statuses:save": { v: 1 },
-	"labels:save": { v: 1 },
-	"skill:save": { slug: "k", content: "", metadata: {} },
-	"skill:delete": { slug: "k" },
-	"plan:save": { sessionId: "s", fileName: "p", content: "" },
-	"plan:delete": { sessionId: "s", fileName: "p" },
-};
-
 cases("sent again after a lost answer: applied once, the same answer", async ({ join }) => {
 	const listener = await join(1);
 	const other = await join(0, { since: 0 });
 	await other.ok("session:save", { id: "s", header: { id: "s" }, messages: [] });
-	for (const [type, data] of Object.entries(mutations)) {
+	for (const message of workspaceMessages()) {
+		const { type } = message, data = goodData(message, "s");
 		if (data.sessionId === "s") await other.call("session:create", { id: "s" });
 		const { seq } = await other.call("labels:save", {});
 		const options = { client: "laptop-1", since: 0 };

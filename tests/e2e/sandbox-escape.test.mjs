@@ -31,9 +31,10 @@ const syscall = (...args) => {
 };
 
 test("no file of the host is there", async () => {
-	for (const path of ["/root", "/home/agent/../../var/lib", "/etc/shadow", "/etc/ssh", "/boot", "/sys", "/srv", "/mnt", "/media",
+	for (const path of ["/root", "/home/agent/../../var/lib", "/etc/shadow", "/etc/ssh", "/boot", "/sys/class", "/sys/kernel", "/srv", "/mnt", "/media",
 		rig.server.dir, "/run/postgresql", "/run/systemd", "/var/run"])
 		assert.match(await sh(`ls -la ${path}`), /No such file|cannot access/, path);
+	assert.match(await sh("find /sys -maxdepth 2 | sort"), /^(find: .*|\/sys\n\/sys\/fs\n\/sys\/fs\/cgroup\n)$/);
 	const users = (await sh("cut -d: -f1 /etc/passwd")).trim().split("\n");
 	assert.ok(users.includes("agent") && users.length <= 3, users.join(" "));
 	assert.equal((await sh("hostname")).trim(), "sandbox");

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
+import { stretched } from "../harness/pace.mjs";
 import { startSandboxRig } from "../harness/sandbox.mjs";
 import { waitFor } from "../harness/server.mjs";
 
@@ -170,13 +171,13 @@ test("a line of 10 MB and a result that isn't ASCII arrive whole", async () => {
 
 test("the server's own key is for those who send none, and SANDBOX_TASK_TIMEOUT ends a task", async () => {
 	const key = `sk-ant-api03-${randomBytes(20).toString("hex")}`;
-	fallback = await startSandboxRig({ env: { ANTHROPIC_API_KEY: key, SANDBOX_TASK_TIMEOUT: "4" } });
+	fallback = await startSandboxRig({ env: { ANTHROPIC_API_KEY: key, SANDBOX_TASK_TIMEOUT: String(stretched(4)) } });
 	fallback.anthropic.keys.add(key);
 	fallback.rig.secrets.add(key);
 	await fallback.addRepo(repoKey);
 	const client = await fallback.ready(repoKey);
 	fallback.anthropic.script([{ text: "never", hold: new Promise(() => {}) }]);
-	const { result, complete } = await client.execute("for ever", { key: null });
+	const { result, complete } = await client.execute("for ever", { key: null, deadline: 180_000 });
 	assert.equal(fallback.anthropic.requests({ route: "messages", side: false })[0].key, key);
 	assert.equal(result.success, false);
 	assert.match(result.output, /SANDBOX_TASK_TIMEOUT/);

@@ -2,13 +2,14 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
+import { stretched } from "../harness/pace.mjs";
 import { startSandboxRig } from "../harness/sandbox.mjs";
 import { assertExpired, gate, row, statuses, tasks } from "../harness/sandbox_life.mjs";
 import { assertNoTraces, ownUsers, processesOf } from "../harness/sandbox_traces.mjs";
 import { waitFor } from "../harness/server.mjs";
 
-const IDLE = 2;
-const rig = await startSandboxRig({ env: { SANDBOX_IDLE_TIMEOUT: String(IDLE), SANDBOX_AGENT_IDLE: "1", SANDBOX_CLONE_TIMEOUT: "2", ...ownUsers() } });
+const IDLE = stretched(2), CLONE = stretched(2);
+const rig = await startSandboxRig({ env: { SANDBOX_IDLE_TIMEOUT: String(IDLE), SANDBOX_AGENT_IDLE: String(stretched(1)), SANDBOX_CLONE_TIMEOUT: String(CLONE), ...ownUsers() } });
 after(() => rig.stop());
 const { github, anthropic } = rig;
 await rig.addRepo("alice/notes", { "a.txt": "hello\n" });
@@ -23,8 +24,8 @@ test("a clone that takes too long", async () => {
 	github.behave("git", "never");
 	const client = await rig.begin("alice/notes", { params: { since: 0 } });
 	const tool = await client.tool("Bash", { command: "true" });
-	assert.match(tool.error, /took longer than 2 s \(SANDBOX_CLONE_TIMEOUT\)/);
-	await assertExpired(client, /^Cloning alice\/notes took longer than 2 s/);
+	assert.match(tool.error, new RegExp(`took longer than ${CLONE} s \\(SANDBOX_CLONE_TIMEOUT\\)`));
+	await assertExpired(client, new RegExp(`^Cloning alice/notes took longer than ${CLONE} s`));
 	assert.equal(row(client, "end_reason")[0], "clone");
 	await assertNoTraces(rig, client.sessionId, { alone: true });
 	github.behave("git", null);
@@ -67,7 +68,7 @@ test("work, messages and heartbeats keep a sandbox; silence ends it", async (t) 
 	const all = await Promise.all(kept);
 	for (const { early } of all) early.stop();
 	const until = Date.now() + 2 * IDLE * 1000;
-	await waitFor(() => Date.now() > until, { deadline: 60_000, every: 100, what: "the time to pass" });
+	await waitFor(() => Date.now() > until, { deadline: 2 * IDLE * 1000 + 60_000, every: 100, what: "the time to pass" });
 	await Promise.all(all.map(({ name, client, stop }) => t.test(name, async () => {
 		assert.match((await client.session()).status, /^(ready|idle)$/, "it lives");
 		await stop();

@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { randomUUID } from "node:crypto";
 import { after, test } from "node:test";
 import { quote, startRig } from "../harness/oauth.mjs";
+import { ownMs } from "../harness/pace.mjs";
 import { PlayedHost } from "../harness/sandbox_stream.mjs";
 import { waitFor } from "../harness/server.mjs";
 
@@ -277,9 +278,9 @@ test("answers are quick, also while others wait for GitHub", async (t) => {
 	await rig.held(2);
 	const times = { create: [], heartbeat: [], remove: [] };
 	const measured = async (name, ask) => {
-		const start = performance.now();
+		const start = ownMs();
 		const answer = await ask();
-		times[name].push(performance.now() - start);
+		times[name].push(ownMs() - start);
 		return answer;
 	};
 	for (let i = 0; i < 40; i++) {

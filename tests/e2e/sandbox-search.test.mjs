@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
+import { ownMs } from "../harness/pace.mjs";
 import { at, base, dir, fails, ok, put } from "../harness/tools.mjs";
 
 // ---- Glob ----
@@ -75,9 +76,9 @@ test("Glob: 10,000 files in little time", async () => {
 		for (let f = 0; f < 100; f++)
 			writeFileSync(at(`d${d}/e/f${f}.txt`), "");
 	}
-	const begin = Date.now();
+	const begin = ownMs();
 	assert.equal((await glob("**/*.txt")).length, 10000);
-	assert.ok(Date.now() - begin < 5000, `${Date.now() - begin} ms`);
+	assert.ok(ownMs() - begin < 5000, `${ownMs() - begin} ms`);
 	// A pattern that makes naive matchers try for ever.
 	assert.deepEqual(await glob("**/**/**/**/**/**/**/x/**/**/y*z"), []);
 });

@@ -3,8 +3,9 @@
 
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
-import { startServer } from "../harness/server.mjs";
+import { goodData, workspaceMessages } from "../harness/messages.mjs";
 import { raw } from "../harness/rawjson.mjs";
+import { startServer } from "../harness/server.mjs";
 import { connect, settle, withoutMarks } from "../harness/sync.mjs";
 
 let server;
@@ -41,41 +42,15 @@ function refused(answer, requestId, what) {
 
 const notText = [1, null, true, {}, [], ["x"], 1.5];
 const notObject = [1, null, "x", [], true];
-const notArray = [1, null, "x", {}, true];
-const id = { wrong: [...notText, ""] };
-const text = { wrong: notText };
-const object = { wrong: notObject };
-const array = { wrong: notArray };
-const any = { wrong: [] };
+// What a field of each kind must not be; absent is wrong for all.
+const wrong = { id: [...notText, ""], string: notText, "string-or-null": [1, true, {}, []], object: notObject, array: [1, null, "x", {}, true], any: [] };
 
-// What each message needs; `wrong` lists what a field must not be. Absent is wrong for all.
-const requests = {
-	"session:create": { good: { id: "new" }, fields: { id } },
-	"session:save": { good: { id: "there", header: {}, messages: [] }, fields: { id, header: object, messages: array } },
-	"session:delete": { good: { sessionId: "there" }, fields: { sessionId: id } },
-	"session:updateMeta": { good: { sessionId: "there", updates: { a: 1 } }, fields: { sessionId: id, updates: object } },
-	"session:updateSdkId": {
-		good: { sessionId: "there", sdkSessionId: "x" },
-		fields: { sessionId: id, sdkSessionId: { wrong: [1, true, {}, []] } },
-	},
-	"session:clearMessages": { good: { sessionId: "there" }, fields: { sessionId: id } },
-	"source:create": { good: { slug: "new" }, fields: { slug: id } },
-	"source:saveConfig": { good: { slug: "there" }, fields: { slug: id } },
-	"source:saveGuide": { good: { sourceSlug: "there", guide: "x" }, fields: { sourceSlug: id, guide: any } },
-	"source:delete": { good: { sourceSlug: "there" }, fields: { sourceSlug: id } },
-	"statuses:save": { good: { version: 1 }, fields: {} },
-	"labels:save": { good: { version: 1 }, fields: {} },
-	"skill:save": { good: { slug: "x", content: "x", metadata: {} }, fields: { slug: id, content: text, metadata: any } },
-	"skill:delete": { good: { slug: "x" }, fields: { slug: id } },
-	"plan:save": { good: { sessionId: "there", fileName: "x", content: "x" }, fields: { sessionId: id, fileName: id, content: text } },
-	"plan:delete": { good: { sessionId: "there", fileName: "x" }, fields: { sessionId: id, fileName: id } },
-};
-
-for (const [type, { good, fields }] of Object.entries(requests)) {
+for (const message of workspaceMessages()) {
+	const { type, fields } = message, good = goodData(message, "there");
 	test(`${type}: a missing or wrong field is named`, async (t) => {
 		const r = await room(t);
-		for (const [field, { wrong }] of Object.entries(fields))
-			for (const value of [undefined, ...wrong]) {
+		for (const [field, kind] of Object.entries(fields))
+			for (const value of [undefined, ...wrong[kind]]) {
 				const what = `${field}=${JSON.stringify(value)}`;
 				const answer = await r.client.call(type, { ...good, [field]: value }, what);
 				refused(answer, what, what);
@@ -95,7 +70,7 @@ for (const [type, { good, fields }] of Object.entries(requests)) {
 	test(`${type}: ids with NUL, half an emoji or over 1,024 bytes`, async (t) => {
 		const r = await room(t);
 		const own = Object.entries(fields)
-			.filter(([, kind]) => kind === id)
+			.filter(([, kind]) => kind === "id")
 			.map(([field]) => field);
 		for (const field of own) {
 			const hostile = ['"a\\u0000b"', '"\\ud83d"', '"\\ude00x"', '"x\\ud83d\\ud83d"', `"${"x".repeat(1025)}"`, `"${"é".repeat(513)}"`];

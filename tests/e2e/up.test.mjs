@@ -61,8 +61,9 @@ test("help and bad usage", async () => {
 	assert.match(stdout, /nothing runs/);
 });
 
-test("up, again, down, and up with the data", async () => {
+test("up, again, down, and up with the data", async (t) => {
 	const server = await startServer({ dir: `${base}/life` });
+	t.after(() => server.stop());
 	const { ready } = server;
 	assert.match(ready.url, /^https:\/\/127\.0\.0\.1:\d+$/);
 	assert.match(ready.apiKey, /^[0-9a-f]{64}$/);
@@ -101,9 +102,10 @@ test("up, again, down, and up with the data", async () => {
 	assert.deepEqual(processesOf(`${base}/life`), []);
 });
 
-test("configuration of the environment is kept, and the next one wins", async () => {
+test("configuration of the environment is kept, and the next one wins", async (t) => {
 	writeFileSync(`${base}/key`, `${"0f".repeat(32)}\n`, { mode: 0o600 });
 	const server = await startServer({ dir: `${base}/conf`, env: { API_KEY: "key-of-the-environment", ENCRYPTION_KEY_FILE: `${base}/key`, WS_MAX_MESSAGE: "2M", WS_PING_INTERVAL: "5000" } });
+	t.after(() => server.stop());
 	assert.equal(server.apiKey, "key-of-the-environment");
 	const conf = () => readFileSync(`${base}/conf/conf/craft-agent-cloud.conf`, "utf8");
 	assert.match(conf(), /^WS_MAX_MESSAGE=2M$/m);
@@ -155,10 +157,11 @@ test("two side by side, two bridges, and a directory too long for a socket", asy
 });
 
 test("a directory below one that is closed to the daemons' users",
-	{ skip: process.getuid() !== 0 && "this machine can't: not root" }, async () => {
+	{ skip: process.getuid() !== 0 && "this machine can't: not root" }, async (t) => {
 		const closed = `${base}/closed`;
 		mkdirSync(closed, { mode: 0o700 });
 		const server = await startServer({ dir: `${closed}/state` });
+		t.after(() => server.stop());
 		assert.equal((await server.request("/workspace/w/sessions")).status, 200);
 		// craft-sandboxd gives each sandbox a user; its check at the start ran a box with what lies in there.
 		const [daemon] = server.ready.pids["craft-sandboxd"];
@@ -170,13 +173,13 @@ test("a directory below one that is closed to the daemons' users",
 
 // In the foreground: {child, output(), ended}.
 function foreground(dir) {
-	const child = spawn(path.join(ROOT, "script/up"), ["--dir", dir, "--port", "0"], { detached: true, stdio: ["ignore", "pipe", "pipe"] });
+	const child = spawn(path.join(ROOT, "script/up"), ["--dir", dir, "--port", "0", "--no-respawn"], { detached: true, stdio: ["ignore", "pipe", "pipe"] });
 	let text = "";
 	for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (part) => { text += part; });
 	return { child, output: () => text, ended: new Promise((resolve) => child.on("exit", (code) => resolve(code))) };
 }
 
-test("in the foreground: Ctrl-C, script/down, and a component that dies", async () => {
+test("in the foreground: Ctrl-C, script/down, and, without respawning, a component that dies", async () => {
 	const dir = `${base}/front`;
 	const isReady = () => existsSync(`${dir}/ready.json`);
 	for (const [how, stop, expected] of [
@@ -199,8 +202,9 @@ test("in the foreground: Ctrl-C, script/down, and a component that dies", async 
 	}
 });
 
-test("after a crash of everything the next up starts again", async () => {
+test("after a crash of everything the next up starts again", async (t) => {
 	const server = await startServer({ dir: `${base}/crash` });
+	t.after(() => server.stop());
 	await server.request("/workspace/w/actions/new-chat", { method: "POST", body: { name: "acknowledged" } });
 	const crash = async () => {
 		const workers = childrenOf(server.ready.pids.nginx[0]);
@@ -219,8 +223,9 @@ test("after a crash of everything the next up starts again", async () => {
 	assert.deepEqual(processesOf(`${base}/crash`), [], "and so does script/down");
 });
 
-test("nginx alone starts again on its port after its master was killed", async () => {
+test("nginx alone starts again on its port after its master was killed", async (t) => {
 	const server = await startServer({ dir: `${base}/master` });
+	t.after(() => server.stop());
 	const workers = childrenOf(server.ready.pids.nginx[0]);
 	server.kill("nginx", "SIGKILL");
 	await waitFor(() => !pidsOf(server).every(alive), { what: "the master's end" });
@@ -261,8 +266,9 @@ test("nor is somebody in a session with the number of a pid on record", async ()
 	}
 });
 
-test("the database goes and comes back under the daemons", async () => {
+test("the database goes and comes back under the daemons", async (t) => {
 	const server = await startServer({ dir: `${base}/database` });
+	t.after(() => server.stop());
 	const socket = new WebSocket(server.wsUrl("w"), server.wsOptions());
 	await new Promise((resolve, reject) => socket.on("open", resolve).on("error", reject));
 	const before = server.ready.pids;

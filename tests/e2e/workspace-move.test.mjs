@@ -89,7 +89,7 @@ async function read(server, slug) {
 const json = async (of, ...args) => JSON.parse(await ok(of, ...args, "--json"));
 const sum = (name) => createHash("sha256").update(readFileSync(name)).digest("hex");
 // All rows of a workspace but for its internal numbers.
-const rows = (server) => server.psql(`select count(*), coalesce(sum(m.hash::numeric), 0), coalesce(sum(s.message_bytes), 0), coalesce(sum(s.message_count), 0),
+const rows = (server) => server.psql(`select count(*), md5(string_agg(encode(m.sha256, 'hex'), '' order by s.id, m.idx)), coalesce(sum(s.message_bytes), 0), coalesce(sum(s.message_count), 0),
 	string_agg(distinct concat_ws(' ', s.name, s.created_at, s.updated_seq), '|') from app.session s left join app.message m on m.session_key = s.key
 	join app.workspace w on w.id = s.workspace_id where w.slug = '${SLUG}'`);
 
@@ -157,11 +157,21 @@ test("under another name, from a pipe, and never into what isn't empty", async (
 	await to.isClean();
 });
 
+// Whoever is connected to another workspace hears nothing of it.
+async function goesOn(client) {
+	await client.ok("labels:save", { n: 1 });
+	assert.equal(client.closing, undefined);
+	const back = await connect(there, "neighbour", { since: client.answers.at(-1).seq, epoch: client.hello.epoch });
+	assert.equal(back.hello.resumed, true);
+	await Promise.all([client.close(), back.close()]);
+}
+
 test("--replace puts the archive in the place of all that is there, and clients reload", async () => {
 	const client = await connect(there, "other", { since: 0 });
 	await client.ok("session:create", { id: "goes" });
 	await client.ok("labels:save", { goes: true });
 	await new Room(there, "other").put("s1/attachments/goes", "x");
+	const neighbour = await connect(there, "neighbour", { since: 0 });
 	const at = (await client.call("labels:save", { goes: 2 })).seq;
 	await ok(to, "import", original, "--as", "other", "--replace");
 	await client.closed;
@@ -169,6 +179,7 @@ test("--replace puts the archive in the place of all that is there, and clients 
 	assert.equal(again.hello.resumed, false);
 	assert.ok(again.hello.seq > at);
 	await again.close();
+	await goesOn(neighbour);
 	assert.deepEqual(await read(there, "other"), await read(here, SLUG));
 	assert.equal((await there.request("/files/other/s1/attachments/goes")).status, 404);
 	await to.isClean();
@@ -289,7 +300,10 @@ test("an export to a full disk fails and says so", () => {
 test("delete needs --yes, tells its clients, and leaves nothing of the workspace", async () => {
 	assert.match((await to.cloud(["workspace", "delete", "other"])).stderr, /say --yes/);
 	const client = await connect(there, "other", { since: 0 });
+	const neighbour = await connect(there, "neighbour", { since: 0 });
 	const at = client.hello.seq;
+	const list = (await there.request("/workspace/other/sessions")).headers.etag;
+	const files = (await there.request("/files/other/s1/attachments")).headers.etag;
 	there.psql(`insert into app.credential (workspace_id, repo_key, sealed) select id, 'a/b', 'x' from app.workspace where slug = 'other'`);
 	const tables = there.psql(`select c.oid::regclass from pg_class c join pg_attribute a on a.attrelid = c.oid where c.relnamespace = 'app'::regnamespace
 		and c.relkind = 'r' and a.attname = 'workspace_id'`).flat();
@@ -299,10 +313,25 @@ test("delete needs --yes, tells its clients, and leaves nothing of the workspace
 	for (const table of tables) assert.equal(there.psqlValue(`select count(*) from ${table} where workspace_id = ${id}`), "0", table);
 	assert.equal(there.psqlValue("select count(*) from app.message m where not exists (select from app.session s where s.key = m.session_key)"), "0");
 	assert.deepEqual((await there.request("/workspace/other/sessions")).json, []);
-	const again = await connect(there, "other", { since: at, epoch: client.hello.epoch });
-	assert.equal(again.hello.resumed, false);
-	assert.equal((await again.call("labels:save", { n: 1 })).seq, 1);
-	await again.close();
+	assert.equal((await client.closed).code, 1012);
+	await goesOn(neighbour);
+	const between = await connect(there, "other", { since: at, epoch: client.hello.epoch });
+	assert.equal(between.hello.resumed, false);
+	assert.ok(between.hello.seq > at, "made anew, it must not count to numbers that clients know");
+	const seq = between.hello.seq;
+	assert.equal((await between.call("labels:save", { n: 1 })).seq, seq + 1);
+	for (const since of [at, 1]) {
+		const again = await connect(there, "other", { since, epoch: client.hello.epoch });
+		assert.deepEqual(again.hello, { ...client.hello, seq: seq + 1, resumed: false });
+		await again.close();
+	}
+	const resumed = await connect(there, "other", { since: seq, epoch: client.hello.epoch });
+	assert.equal(resumed.hello.resumed, true);
+	await resumed.waitFor(1);
+	await Promise.all([between.close(), resumed.close()]);
+	await new Room(there, "other").put("s1/attachments/a", "x");
+	assert.notEqual((await there.request("/workspace/other/sessions")).headers.etag, list);
+	assert.notEqual((await there.request("/files/other/s1/attachments")).headers.etag, files);
 	assert.match((await to.cloud(["workspace", "delete", "nobody's", "--yes"])).stderr, /no such workspace/);
 	to.ageGone(301);
 	await to.gc();

@@ -51,9 +51,9 @@ COMMENT ON COLUMN api.request.origin IS 'The connection; null for REST and SQL.'
 
 COMMENT ON COLUMN api.request.client IS 'The name that the client gave itself; null: no protection against repeats.';
 
-COMMENT ON COLUMN api.request.id IS 'SHA-256 of the requestId''s JSON text.';
+COMMENT ON COLUMN api.request.id IS 'SHA-256 of the requestId''s JSON text, followed by SHA-256 of what is asked; without that only from bridges of an older version.';
 
-COMMENT ON COLUMN api.request.payload IS 'Hash of what is asked.';
+COMMENT ON COLUMN api.request.payload IS 'XXH3-64 of what is asked, for bridges of an older version.';
 
 CREATE TYPE api.session_columns AS (
 	name text,
@@ -253,13 +253,15 @@ CREATE FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) R
     AS $$
 #variable_conflict use_column
 begin
-	return query select w.id, app.epoch_text(), w.seq, w.floor, c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
+	return query select w.id, app.epoch_text(), coalesce(w.seq, g.seq), coalesce(w.floor, g.seq), c.seq, c.entity, c.action, c.entity_id, c.origin, c.data
 	from (select) one
 	left join app.workspace w on w.slug = p_workspace
+	-- Deleted: the next one of that name begins there.
+	left join app.workspace_gone g on g.slug = p_workspace and w.id is null
 	left join lateral (
 		select p.* from (
-			-- Stored sizes, so that measuring reads no documents.
-			select l.*, sum(pg_column_size(l.data)) over (order by l.seq) - pg_column_size(l.data) as before
+			-- What was stored may be far smaller than it is read.
+			select l.*, sum(coalesce(l.bytes, pg_column_size(l.data))) over (order by l.seq) - coalesce(l.bytes, pg_column_size(l.data)) as before
 			from (select * from app.change_log l where l.workspace_id = w.id and l.seq > p_since order by l.seq limit p_limit) l
 		) p where p.before < 8388608
 	) c on true
@@ -269,7 +271,7 @@ $$;
 
 ALTER FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) IS 'A page of a workspace''s log after p_since, in order: at most p_limit rows and about 8 MiB as stored. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
+COMMENT ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) IS 'A page of a workspace''s log after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
 
 CREATE FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_sealed text, p_valid boolean) RETURNS void
     LANGUAGE sql STRICT SECURITY DEFINER
@@ -812,6 +814,21 @@ ALTER FUNCTION api.keys_sealed(p_workspace text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.keys_sealed(p_workspace text) IS 'The sealed keys that open a workspace at the moment, 100 at most: any of them may have signed a URL.';
 
+CREATE FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) RETURNS TABLE(id text, workspace text, created_ms bigint)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select k.id, k.workspace, app.ms(k.created_at) from app.api_key k
+		where k.created_at >= app.ms_time(p_since_ms) and app.key_lives(k) order by k.created_at limit p_limit;
+end
+$$;
+
+ALTER FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) IS 'Ids and workspaces of the living keys made at or after that time (milliseconds since 1970), oldest first, at most p_limit: to tell made-up ones from real ones.';
+
 CREATE FUNCTION api.keys_to_rekey(p_after text, p_limit integer) RETURNS TABLE(id text, sealed text, workspace text, name text)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -849,6 +866,41 @@ $$;
 ALTER FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) IS 'Saves the workspace''s labels.';
+
+CREATE FUNCTION api.log_limit_set(p_change_bytes bigint, p_stream_bytes bigint) RETURNS void
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	if exists (select from app.log_limit l where l.change_bytes <> p_change_bytes or l.stream_bytes <> p_stream_bytes) then
+		update app.log_limit l set change_bytes = p_change_bytes, stream_bytes = p_stream_bytes;
+	end if;
+end
+$$;
+
+ALTER FUNCTION api.log_limit_set(p_change_bytes bigint, p_stream_bytes bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.log_limit_set(p_change_bytes bigint, p_stream_bytes bigint) IS 'How many bytes of changes a workspace''s log may have, and of messages its sandboxes: who makes one longer drops what is oldest in it. Called by the bridges when they start; the last one that did is right.';
+
+CREATE FUNCTION api.log_usage(OUT change_bytes bigint, OUT change_limit bigint, OUT change_workspace text, OUT stream_bytes bigint, OUT stream_limit bigint, OUT stream_workspace text) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	select l.change_bytes, l.stream_bytes into change_limit, stream_limit from app.log_limit l;
+	select w.log_bytes, w.slug into change_bytes, change_workspace from app.workspace w order by w.log_bytes desc limit 1;
+	select s.bytes, w.slug into stream_bytes, stream_workspace from (
+		select x.workspace_id, sum(x.stream_bytes)::bigint as bytes from app.sandbox_session x where x.gone_at is null group by 1 order by 2 desc limit 1) s
+		join app.workspace w on w.id = s.workspace_id;
+	change_bytes := coalesce(change_bytes, 0);
+	stream_bytes := coalesce(stream_bytes, 0);
+end
+$$;
+
+ALTER FUNCTION api.log_usage(OUT change_bytes bigint, OUT change_limit bigint, OUT change_workspace text, OUT stream_bytes bigint, OUT stream_limit bigint, OUT stream_workspace text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.log_usage(OUT change_bytes bigint, OUT change_limit bigint, OUT change_workspace text, OUT stream_bytes bigint, OUT stream_limit bigint, OUT stream_workspace text) IS 'How near the logs are to their bounds: bytes of the longest log of changes and of the most messages that a workspace''s sandboxes have, what they may be, and whose they are (null: nobody''s).';
 
 CREATE FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1018,6 +1070,7 @@ declare
 	v_row     record;
 	v_cut     bigint;
 	v_removed bigint := 0;
+	v_freed   bigint;
 	v_n       bigint;
 begin
 	if not pg_try_advisory_xact_lock(hashtext('craft-agent-cloud'), hashtext('prune')) then
@@ -1036,9 +1089,9 @@ begin
 		-- A writer holds the lock: this workspace waits for the next run.
 		perform from app.workspace w where w.id = v_row.id for update skip locked;
 		if found and v_cut is not null then
-			update app.workspace w set floor = greatest(w.floor, v_cut) where w.id = v_row.id;
-			delete from app.change_log l where l.workspace_id = v_row.id and l.seq <= v_cut;
-			get diagnostics v_n = row_count;
+			with gone as (delete from app.change_log l where l.workspace_id = v_row.id and l.seq <= v_cut returning l.bytes)
+			select count(*), coalesce(sum(g.bytes), 0) into v_n, v_freed from gone g;
+			update app.workspace w set floor = greatest(w.floor, v_cut), log_bytes = w.log_bytes - v_freed where w.id = v_row.id;
 			v_removed := v_removed + v_n;
 		end if;
 	end loop;
@@ -1098,16 +1151,16 @@ begin
 		return v_seq;
 	end if;
 	v_seq := p_after + cardinality(p_bodies);
-	update app.sandbox_session s set seq = v_seq where s.id = v_id;
 	insert into app.sandbox_message (session_id, seq, target, body)
 		select v_id, p_after + u.n, nullif(u.target, ''), u.body from unnest(p_targets, p_bodies) with ordinality u (target, body, n) where u.n > v_known;
+	perform app.stream_add(v_id, v_seq, (select sum(octet_length(u.body)) from unnest(p_bodies) with ordinality u (body, n) where u.n > v_known));
 	return v_seq;
 end
 $$;
 
 ALTER FUNCTION api.sandbox_append(p_host uuid, p_session text, p_after bigint, p_targets text[], p_bodies text[]) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_append(p_host uuid, p_session text, p_after bigint, p_targets text[], p_bodies text[]) IS 'Appends messages (JSON objects) to a sandbox of the host, ended or not, each for the one client that its target names, or with an empty target for all; returns the number of the latest one. p_after is the number of the latest one that the caller knows: of messages beyond it as many are taken for stored by an earlier try as there are, so that it may be asked again. Null, and nothing is stored: it isn''t this host''s, is cleaned, or has fewer messages than the caller knows. Then api.stream_announce() is called.';
+COMMENT ON FUNCTION api.sandbox_append(p_host uuid, p_session text, p_after bigint, p_targets text[], p_bodies text[]) IS 'Appends messages (JSON objects) to a sandbox of the host, ended or not, each for the one client that its target names, or with an empty target for all; returns the number of the latest one. p_after is the number of the latest one that the caller knows: of messages beyond it as many are taken for stored by an earlier try as there are, so that it may be asked again. Where the workspace''s sandboxes have more bytes then than they may have, the oldest are dropped. Null, and nothing is stored: it isn''t this host''s, is cleaned, or has fewer messages than the caller knows. Then api.stream_announce() is called.';
 
 CREATE FUNCTION api.sandbox_claim(p_host uuid, p_limit integer) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint)
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1507,7 +1560,7 @@ CREATE FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint
 #variable_conflict use_column
 begin
 	select s.version, s.header,
-		(select array_agg(m.hash order by m.idx) from app.message m where m.session_key = s.key)
+		(select array_agg(coalesce(m.hash, app.new_version()) order by m.idx) from app.message m where m.session_key = s.key)
 	into version, header, hashes
 	from app.session s join app.workspace w on w.id = s.workspace_id
 	where w.slug = p_workspace and s.id = p_id;
@@ -1516,7 +1569,7 @@ $$;
 
 ALTER FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) IS 'What a writer compares with: the session''s version, header and its messages'' hashes in order. All null when it isn''t there.';
+COMMENT ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) IS 'As api.session_state(), for bridges of an older version: hashes are XXH3-64 of the messages, and numbers that none has where a newer one wrote them.';
 
 CREATE FUNCTION api.session_clear_messages(p_workspace text, p_id text, p_event json DEFAULT NULL::json, p_version bigint DEFAULT NULL::bigint, p_request api.request DEFAULT NULL::api.request) RETURNS api.outcome
     LANGUAGE plpgsql SECURITY DEFINER
@@ -1565,7 +1618,7 @@ begin
 		v_out.status := 'exists';
 		return v_out;
 	end if;
-	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, p_header);
+	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true);
 	update app.session set updated_seq = v_out.seq where key = v_key;
 	return v_out;
 end
@@ -1652,6 +1705,37 @@ CREATE FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_c
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
+begin
+	return api.session_store(p_workspace, p_id, p_header, p_columns, p_base, p_version, p_count, p_bytes, p_idx, p_body, null, p_request, p_hash);
+end
+$$;
+
+ALTER FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) IS 'As api.session_store(), for bridges of an older version, which compare by p_hash, XXH3-64 of the bodies'' bytes.';
+
+CREATE FUNCTION api.session_state(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT digests bytea) RETURNS record
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	select s.version, s.header, (select string_agg(coalesce(m.sha256, app.body_sha256(m.body)), ''::bytea order by m.idx)
+		from app.message m where m.session_key = s.key)
+	into version, header, digests
+	from app.session s join app.workspace w on w.id = s.workspace_id
+	where w.slug = p_workspace and s.id = p_id;
+end
+$$;
+
+ALTER FUNCTION api.session_state(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT digests bytea) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.session_state(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT digests bytea) IS 'What a writer compares with: the session''s version, header and the SHA-256 of its messages in order, 32 bytes each. All null when it isn''t there.';
+
+CREATE FUNCTION api.session_store(p_workspace text, p_id text, p_header json, p_columns api.session_columns DEFAULT NULL::api.session_columns, p_base bigint DEFAULT NULL::bigint, p_version bigint DEFAULT NULL::bigint, p_count integer DEFAULT NULL::integer, p_bytes bigint DEFAULT NULL::bigint, p_idx integer[] DEFAULT '{}'::integer[], p_body json[] DEFAULT '{}'::json[], p_sha256 bytea[] DEFAULT NULL::bytea[], p_request api.request DEFAULT NULL::api.request, p_hash bigint[] DEFAULT NULL::bigint[]) RETURNS api.outcome
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
 declare
 	v_out     api.outcome := app.change_begin(p_workspace, p_request);
 	v_key     bigint;
@@ -1694,12 +1778,14 @@ begin
 			where s.key = v_key;
 	end if;
 	if p_idx[1] >= coalesce(v_count, 0) then
-		insert into app.message (session_key, idx, hash, body)
-			select v_key, u.idx, u.hash, u.body from unnest(p_idx, p_hash, p_body) as u (idx, hash, body);
+		insert into app.message (session_key, idx, sha256, body, hash)
+			select v_key, u.idx, coalesce(u.sha256, app.body_sha256(u.body)), u.body, u.hash
+			from unnest(p_idx, p_sha256, p_body, p_hash) as u (idx, sha256, body, hash);
 	elsif cardinality(p_idx) > 0 then
-		insert into app.message as m (session_key, idx, hash, body)
-			select v_key, u.idx, u.hash, u.body from unnest(p_idx, p_hash, p_body) as u (idx, hash, body)
-			on conflict (session_key, idx) do update set hash = excluded.hash, body = excluded.body;
+		insert into app.message as m (session_key, idx, sha256, body, hash)
+			select v_key, u.idx, coalesce(u.sha256, app.body_sha256(u.body)), u.body, u.hash
+			from unnest(p_idx, p_sha256, p_body, p_hash) as u (idx, sha256, body, hash)
+			on conflict (session_key, idx) do update set sha256 = excluded.sha256, body = excluded.body, hash = excluded.hash;
 	end if;
 	if v_count > p_count then
 		delete from app.message where session_key = v_key and idx >= p_count;
@@ -1708,9 +1794,9 @@ begin
 end
 $$;
 
-ALTER FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) OWNER TO craft_owner;
+ALTER FUNCTION api.session_store(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_body json[], p_sha256 bytea[], p_request api.request, p_hash bigint[]) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) IS 'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_hash, p_body: the messages that differ, ascending; messages from p_count on are deleted. Outcome ok, repeat or reused.';
+COMMENT ON FUNCTION api.session_store(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_body json[], p_sha256 bytea[], p_request api.request, p_hash bigint[]) IS 'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_body: the messages that differ, ascending; messages from p_count on are deleted. p_sha256: SHA-256 of the bodies'' bytes, null: computed here. p_hash: only api.session_save() gives it. Outcome ok, repeat or reused.';
 
 CREATE FUNCTION api.session_tag(p_workspace text, p_id text) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1731,23 +1817,23 @@ CREATE FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p
     SET search_path TO 'app', 'pg_temp'
     AS $$
 declare
-	v_out  api.outcome;
-	v_seen app.seen_request;
+	v_out   api.outcome;
+	v_seen  app.seen_request;
+	v_bytes integer := pg_column_size(coalesce(p_event, p_header)) - 4;
+	v_over  boolean;
 begin
-	update app.workspace w set seq = w.seq + 1 where w.slug = p_workspace returning w.id, w.seq into v_out.workspace_id, v_out.seq;
+	update app.workspace w set seq = w.seq + 1, log_bytes = w.log_bytes + v_bytes where w.slug = p_workspace
+		returning w.id, w.seq, w.log_bytes > (select l.change_bytes from app.log_limit l) into v_out.workspace_id, v_out.seq, v_over;
 	if not found then
 		v_out.status := 'not_found';
 		return v_out;
 	end if;
 	if (p_request).client is not null then
 		select s.* into v_seen from app.seen_request s
-			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = (p_request).id;
+			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = substr((p_request).id, 1, 32);
 		if found then
-			update app.workspace w set seq = w.seq - 1 where w.id = v_out.workspace_id;
-			v_out.status := case when v_seen.payload = (p_request).payload then 'repeat' else 'reused' end;
-			v_out.seq := v_seen.seq;
-			v_out.answer := v_seen.answer;
-			return v_out;
+			update app.workspace w set seq = w.seq - 1, log_bytes = w.log_bytes - v_bytes where w.id = v_out.workspace_id;
+			return app.request_outcome(v_seen, p_request);
 		end if;
 	end if;
 	if p_columns is null and (p_request).origin is null then
@@ -1762,17 +1848,20 @@ begin
 		if p_base <> 0 or exists (select from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id) then
 			raise exception 'session % was changed meanwhile', p_id using errcode = 'CA001';
 		end if;
-		update app.workspace w set seq = w.seq - 1 where w.id = v_out.workspace_id;
+		update app.workspace w set seq = w.seq - 1, log_bytes = w.log_bytes - v_bytes where w.id = v_out.workspace_id;
 		v_out.status := 'not_found';
 		v_out.seq := null;
 		return v_out;
 	end if;
-	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
-		values (v_out.workspace_id, v_out.seq, 'session', 'updated', p_id, (p_request).origin, coalesce(p_event, p_header));
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, bytes)
+		values (v_out.workspace_id, v_out.seq, 'session', 'updated', p_id, (p_request).origin, coalesce(p_event, p_header), v_bytes);
 	if (p_request).client is not null then
-		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
-			values (v_out.workspace_id, (p_request).client, (p_request).id, (p_request).payload, v_out.seq,
-				case when p_event is null then p_header end);
+		insert into app.seen_request (workspace_id, client, request, payload, sha256, seq, echoes)
+			values (v_out.workspace_id, (p_request).client, substr((p_request).id, 1, 32), (p_request).payload,
+				nullif(substr((p_request).id, 33), ''), v_out.seq, p_event is null);
+	end if;
+	if v_over then
+		perform app.log_trim(v_out.workspace_id);
 	end if;
 	v_out.status := 'ok';
 	return v_out;
@@ -1788,27 +1877,34 @@ CREATE FUNCTION api.session_update_many(p_workspaces text[], p_counts integer[],
     SET search_path TO 'app', 'pg_temp'
     AS $$
 declare
-	v_n integer;
+	v_n     integer;
+	v_bytes bigint[];
+	v_over  bigint[];
 begin
+	select array_agg(b.bytes order by b.place) into v_bytes from (
+		select p_place[n] as place, sum(pg_column_size(coalesce(p_event[n], p_header[n])) - 4) as bytes
+		from generate_subscripts(p_place, 1) n group by 1) b;
 	-- The daemons' connections know nested loops only, so the workspaces are locked in the order given.
 	with numbered as (
-		update app.workspace w set seq = w.seq + p_counts[n] from generate_subscripts(p_workspaces, 1) n
-			where w.slug = p_workspaces[n] returning n as place, w.id, w.seq - p_counts[n] as before)
-	select array_agg(m.id order by m.place), array_agg(m.before order by m.place) into workspace_ids, before from numbered m;
+		update app.workspace w set seq = w.seq + p_counts[n], log_bytes = w.log_bytes + v_bytes[n]
+			from generate_subscripts(p_workspaces, 1) n where w.slug = p_workspaces[n]
+			returning n as place, w.id, w.seq - p_counts[n] as before,
+				w.log_bytes > (select l.change_bytes from app.log_limit l) as over)
+	select array_agg(m.id order by m.place), array_agg(m.before order by m.place), array_agg(m.id) filter (where m.over)
+		into workspace_ids, before, v_over from numbered m;
 	if cardinality(workspace_ids) is distinct from cardinality(p_workspaces) then
 		raise exception 'a workspace is missing' using errcode = 'CA001';
 	end if;
 	if p_client is not null then
 		perform from unnest(p_place, p_client, p_request) as u (place, client, request)
-			join app.seen_request s on s.workspace_id = workspace_ids[u.place] and s.client = u.client and s.request = u.request;
+			join app.seen_request s on s.workspace_id = workspace_ids[u.place] and s.client = u.client and s.request = substr(u.request, 1, 32);
 		if found then
 			raise exception 'a request was applied before' using errcode = 'CA001';
 		end if;
-		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
-			select workspace_ids[u.place], u.client, u.request, u.payload, before[u.place] + u.nth,
-				case when u.event is null then u.header end
-			from unnest(p_place, p_nth, p_client, p_request, p_payload, p_event, p_header)
-				as u (place, nth, client, request, payload, event, header)
+		insert into app.seen_request (workspace_id, client, request, payload, sha256, seq, echoes)
+			select workspace_ids[u.place], u.client, substr(u.request, 1, 32), u.payload, nullif(substr(u.request, 33), ''),
+				before[u.place] + u.nth, u.event is null
+			from unnest(p_place, p_nth, p_client, p_request, p_payload, p_event) as u (place, nth, client, request, payload, event)
 			where u.client is not null
 			on conflict do nothing;
 		get diagnostics v_n = row_count;
@@ -1825,10 +1921,13 @@ begin
 	if v_n <> cardinality(array_positions(p_last, true)) then
 		raise exception 'a session was changed meanwhile' using errcode = 'CA001';
 	end if;
-	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, bytes)
 		select workspace_ids[p_place[n]], before[p_place[n]] + p_nth[n], 'session', 'updated', p_id[n], p_origin[n],
-			coalesce(p_event[n], p_header[n])
+			coalesce(p_event[n], p_header[n]), pg_column_size(coalesce(p_event[n], p_header[n])) - 4
 		from generate_subscripts(p_id, 1) n;
+	if v_over is not null then
+		perform app.log_trim(o.id) from unnest(v_over) as o (id);
+	end if;
 end
 $$;
 
@@ -1947,7 +2046,7 @@ begin
 		v_out.status := 'exists';
 		return v_out;
 	end if;
-	return app.change_end(v_out, 'source', 'created', p_slug, p_config, p_request, p_config);
+	return app.change_end(v_out, 'source', 'created', p_slug, p_config, p_request, true);
 end
 $$;
 
@@ -2121,19 +2220,21 @@ begin
 	delete from app.sandbox_message m using app.sandbox_session s where s.workspace_id = v_id and m.session_id = s.id;
 	delete from app.sandbox_job j using app.sandbox_session s where s.workspace_id = v_id and j.session_id = s.id;
 	delete from app.sandbox_session s where s.workspace_id = v_id;
+	insert into app.workspace_gone (slug, seq, file_changes)
+		select w.slug, w.seq + 1, coalesce(u.changes, 0) + 1 from app.workspace w left join app.file_usage u on u.workspace_id = w.id where w.id = v_id
+		on conflict (slug) do update set seq = excluded.seq, file_changes = excluded.file_changes, gone_at = excluded.gone_at;
 	delete from app.file_usage u where u.workspace_id = v_id;
 	delete from app.workspace w where w.id = v_id;
 	-- Else they would open another one that gets its name.
 	perform api.key_revoke(p_workspace, k.id) from app.api_key k where k.workspace = p_workspace and k.revoked_at is null;
-	-- Its numbers begin anew with the next write: nobody may take them for those it knows.
-	perform api.epoch_renew();
+	perform pg_notify('craft_changes', 'gone');
 	status := 'ok';
 end
 $$;
 
 ALTER FUNCTION api.workspace_delete(p_workspace text, OUT status text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.workspace_delete(p_workspace text, OUT status text) IS 'Deletes a workspace with all that is in it, and its credentials and ended sandboxes, and revokes its keys: ok; or changes nothing: missing (there is none), sandboxes (some run, or are being removed). All clients, those of other workspaces too, are made to reload.';
+COMMENT ON FUNCTION api.workspace_delete(p_workspace text, OUT status text) IS 'Deletes a workspace with all that is in it, and its credentials and ended sandboxes, and revokes its keys: ok; or changes nothing: missing (there is none), sandboxes (some run, or are being removed). Its clients are made to reload (NOTIFY craft_changes: gone).';
 
 CREATE FUNCTION api.workspace_export(p_workspace text, p_kind text) RETURNS TABLE(line text, blob text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -2192,10 +2293,7 @@ CREATE FUNCTION api.workspace_import_begin(p_workspace text, p_created_at timest
 declare
 	v_new bigint;
 begin
-	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
-		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
-	end if;
-	insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing returning id into v_new;
+	v_new := app.workspace_make(p_workspace);
 	select w.id into workspace_id from app.workspace w where w.slug = p_workspace for update;
 	insert into app.file_usage (workspace_id) select w.id from app.workspace w where w.slug = p_workspace on conflict do nothing;
 	perform from app.file_usage u where u.workspace_id = workspace_import_begin.workspace_id for update;
@@ -2270,20 +2368,17 @@ begin
 		where s.key = m.session_key;
 	update app.file_usage u set changes = u.changes + 1, files = f.n, bytes = f.bytes
 		from (select count(*) as n, coalesce(sum(f.size), 0)::bigint as bytes from app.file f where f.workspace_id = p_id) f where u.workspace_id = p_id;
-	-- No change of the log led here: who knows an earlier number has to reload.
+	-- No change of the log led here: who knows an earlier number has to reload, and is made to.
 	update app.workspace w set seq = x.seq, floor = x.seq
 		from (select greatest(w.seq + 1, (select max(s.updated_seq) from app.session s where s.workspace_id = p_id),
 			(select max(p.modified_seq) from app.plan p where p.workspace_id = p_id)) as seq from app.workspace w where w.id = p_id) x
 		where w.id = p_id;
-	if p_existed then
-		perform api.epoch_renew();
-	end if;
 end
 $$;
 
 ALTER FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) IS 'Last step of an import: refuses it when messages are missing, counts, and numbers on. p_existed, as api.workspace_import_begin() said: all clients are made to reload.';
+COMMENT ON FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) IS 'Last step of an import: refuses it when messages are missing, counts, and numbers on, so that the workspace''s clients reload. p_existed: as api.workspace_import_begin() said.';
 
 CREATE FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2307,16 +2402,16 @@ ALTER FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) 
 
 COMMENT ON FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) IS 'Makes a file of an archive''s line; its bytes are in the blob already.';
 
-CREATE FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[]) RETURNS void
+CREATE FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[] DEFAULT NULL::bigint[]) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
 declare
 	v_n bigint;
 begin
-	insert into app.message (session_key, idx, hash, body)
-		select s.key, x.position, u.hash, x.body::json
-		from unnest(p_lines, p_hashes) as u (line, hash)
+	insert into app.message (session_key, idx, sha256, body)
+		select s.key, x.position, sha256(convert_to(x.body, 'UTF8')), x.body::json
+		from unnest(p_lines) as u (line)
 		cross join lateral json_to_record(u.line) as x (session text, position integer, body text)
 		join app.session s on s.workspace_id = p_id and s.id = x.session;
 	get diagnostics v_n = row_count;
@@ -2328,7 +2423,7 @@ $$;
 
 ALTER FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[]) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[]) IS 'Makes messages of an archive''s lines. p_hashes: XXH3-64 of the bodies'' bytes.';
+COMMENT ON FUNCTION api.workspace_import_messages(p_id bigint, p_lines json[], p_hashes bigint[]) IS 'Makes messages of an archive''s lines. p_hashes: of older versions, not used.';
 
 CREATE FUNCTION api.workspace_import_session(p_id bigint, p_line json, p_name text, p_is_flagged boolean, p_status text, p_model text, p_created_ms bigint, p_last_used_ms bigint) RETURNS void
     LANGUAGE sql SECURITY DEFINER
@@ -2374,6 +2469,16 @@ ALTER FUNCTION api.workspace_tag(p_workspace text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.workspace_tag(p_workspace text) IS 'The ETag''s text of the workspace''s lists: changes with every change of the workspace.';
 
+CREATE FUNCTION app.body_sha256(p_body json) RETURNS bytea
+    LANGUAGE sql IMMUTABLE
+    AS $$
+	select pg_catalog.sha256(pg_catalog.convert_to(p_body::text, 'UTF8'));
+$$;
+
+ALTER FUNCTION app.body_sha256(p_body json) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.body_sha256(p_body json) IS 'SHA-256 of a document''s bytes.';
+
 CREATE FUNCTION app.change_begin(p_workspace text, p_request api.request) RETURNS api.outcome
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
@@ -2382,22 +2487,17 @@ declare
 	v_out   api.outcome;
 	v_seen  app.seen_request;
 begin
-	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
-		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
-	end if;
 	select w.id into v_out.workspace_id from app.workspace w where w.slug = p_workspace for update;
 	if not found then
-		insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+		perform app.workspace_make(p_workspace);
 		select w.id into v_out.workspace_id from app.workspace w where w.slug = p_workspace for update;
 	end if;
 	v_out.status := 'ok';
 	if (p_request).client is not null then
 		select s.* into v_seen from app.seen_request s
-			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = (p_request).id;
+			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = substr((p_request).id, 1, 32);
 		if found then
-			v_out.status := case when v_seen.payload = (p_request).payload then 'repeat' else 'reused' end;
-			v_out.seq := v_seen.seq;
-			v_out.answer := v_seen.answer;
+			return app.request_outcome(v_seen, p_request);
 		end if;
 	end if;
 	return v_out;
@@ -2408,25 +2508,34 @@ ALTER FUNCTION app.change_begin(p_workspace text, p_request api.request) OWNER T
 
 COMMENT ON FUNCTION app.change_begin(p_workspace text, p_request api.request) IS 'First step of a mutation: takes the workspace''s lock (making the workspace when it isn''t there) and finds a request that was applied before. Status ok: go on.';
 
-CREATE FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json DEFAULT NULL::json) RETURNS api.outcome
+CREATE FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean DEFAULT false) RETURNS api.outcome
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
     AS $$
+declare
+	-- A value that wasn't stored yet is its text behind four bytes; to make a text of it would copy it.
+	v_bytes integer := pg_column_size(p_data) - 4;
+	v_over  boolean;
 begin
-	update app.workspace w set seq = w.seq + 1 where w.id = p_out.workspace_id returning w.seq into p_out.seq;
-	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)
-		values (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data);
+	update app.workspace w set seq = w.seq + 1, log_bytes = w.log_bytes + v_bytes where w.id = p_out.workspace_id
+		returning w.seq, w.log_bytes > (select l.change_bytes from app.log_limit l) into p_out.seq, v_over;
+	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, bytes)
+		values (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data, v_bytes);
 	if (p_request).client is not null then
-		insert into app.seen_request (workspace_id, client, request, payload, seq, answer)
-			values (p_out.workspace_id, (p_request).client, (p_request).id, (p_request).payload, p_out.seq, p_answer);
+		insert into app.seen_request (workspace_id, client, request, payload, sha256, seq, echoes)
+			values (p_out.workspace_id, (p_request).client, substr((p_request).id, 1, 32), (p_request).payload,
+				nullif(substr((p_request).id, 33), ''), p_out.seq, p_echoes);
+	end if;
+	if v_over then
+		perform app.log_trim(p_out.workspace_id);
 	end if;
 	return p_out;
 end
 $$;
 
-ALTER FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) OWNER TO craft_owner;
+ALTER FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) IS 'Last step of a mutation: gives it its number, logs it for the listeners, remembers the request. p_answer null stands for {"success":true}.';
+COMMENT ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean) IS 'Last step of a mutation: gives it its number, logs it for the listeners, remembers the request. p_echoes: the answer is p_data, else {"success":true}.';
 
 CREATE FUNCTION app.cluster_id() RETURNS bigint
     LANGUAGE sql IMMUTABLE
@@ -2509,10 +2618,7 @@ CREATE FUNCTION app.files_begin(p_workspace text) RETURNS app.file_usage
     SET search_path TO 'app', 'pg_temp'
     AS $$
 begin
-	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
-		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
-	end if;
-	insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+	perform app.workspace_make(p_workspace);
 	insert into app.file_usage (workspace_id) select w.id from app.workspace w where w.slug = p_workspace on conflict (workspace_id) do nothing;
 	return app.files_lock(p_workspace);
 end
@@ -2642,6 +2748,32 @@ ALTER FUNCTION app.log_id(p_request text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.log_id(p_request text) IS 'An id of a request, if it looks like one that log lines may hold; null: it doesn''t. A request isn''t refused for its id.';
 
+CREATE FUNCTION app.log_trim(p_id bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_excess bigint;
+	v_head   bigint;
+	v_cut    bigint;
+	v_freed  bigint;
+begin
+	select w.log_bytes - l.change_bytes / 4 * 3, w.seq into v_excess, v_head from app.workspace w, app.log_limit l where w.id = p_id;
+	select max(x.seq), sum(x.bytes) into v_cut, v_freed from (
+		select l.seq, coalesce(l.bytes, 0) as bytes, sum(l.bytes) over (order by l.seq rows between unbounded preceding and 1 preceding) as before
+		from (select c.seq, c.bytes from app.change_log c where c.workspace_id = p_id and c.seq < v_head order by c.seq limit 2000) l
+	) x where coalesce(x.before, 0) < v_excess;
+	if v_cut is not null then
+		delete from app.change_log c where c.workspace_id = p_id and c.seq <= v_cut;
+		update app.workspace w set floor = greatest(w.floor, v_cut), log_bytes = w.log_bytes - v_freed where w.id = p_id;
+	end if;
+end
+$$;
+
+ALTER FUNCTION app.log_trim(p_id bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.log_trim(p_id bigint) IS 'Drops a workspace''s oldest changes, at most 2,000, until its log has three quarters of the bytes that it may have, moving floor up.';
+
 CREATE FUNCTION app.ms(p_at timestamp with time zone) RETURNS bigint
     LANGUAGE sql STABLE
     AS $$
@@ -2680,13 +2812,10 @@ CREATE FUNCTION app.project_begin(p_workspace text, p_repo_key text, p_repo_url 
 declare
 	v_workspace bigint;
 begin
-	if p_workspace is null or octet_length(p_workspace) not between 1 and 1024 then
-		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
-	end if;
 	-- Looked up first: mostly both are there, and nothing has to be written or waited for.
 	select w.id into v_workspace from app.workspace w where w.slug = p_workspace;
 	if not found then
-		insert into app.workspace (slug) values (p_workspace) on conflict (slug) do nothing;
+		perform app.workspace_make(p_workspace);
 		select w.id into v_workspace from app.workspace w where w.slug = p_workspace;
 	end if;
 	if not exists (select from app.project p where p.workspace_id = v_workspace and p.repo_id = app.repo_id(p_repo_key)) then
@@ -2767,6 +2896,66 @@ ALTER FUNCTION app.repo_id(p_repo_key text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.repo_id(p_repo_key text) IS 'The repo_id that belongs to owner/repo.';
 
+CREATE TABLE app.seen_request (
+    workspace_id bigint NOT NULL,
+    client text NOT NULL,
+    request bytea NOT NULL,
+    payload bigint NOT NULL,
+    seq bigint NOT NULL,
+    answer json,
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    sha256 bytea,
+    echoes boolean DEFAULT false NOT NULL,
+    CONSTRAINT seen_request_client_check CHECK (((octet_length(client) >= 1) AND (octet_length(client) <= 256)))
+);
+ALTER TABLE ONLY app.seen_request ALTER COLUMN answer SET COMPRESSION lz4;
+
+ALTER TABLE app.seen_request OWNER TO craft_owner;
+
+COMMENT ON TABLE app.seen_request IS 'Mutations of clients that named themselves (?client=), so that one sent again is applied once. Kept for a day.';
+
+COMMENT ON COLUMN app.seen_request.workspace_id IS 'The workspace that changed.';
+
+COMMENT ON COLUMN app.seen_request.client IS 'The name that the client gave itself.';
+
+COMMENT ON COLUMN app.seen_request.request IS 'SHA-256 of the requestId''s JSON text.';
+
+COMMENT ON COLUMN app.seen_request.payload IS 'XXH3-64 of type and data, for bridges of an older version.';
+
+COMMENT ON COLUMN app.seen_request.seq IS 'Number of the change that it made.';
+
+COMMENT ON COLUMN app.seen_request.answer IS 'Data of the answer, where a function of an older version wrote the row. Else null: see echoes; and what doesn''t echo was answered with {"success":true}.';
+
+COMMENT ON COLUMN app.seen_request.at IS 'When it was applied.';
+
+COMMENT ON COLUMN app.seen_request.sha256 IS 'SHA-256 of type and data: a requestId used again for something else is refused. Null where a bridge of an older version wrote the row.';
+
+COMMENT ON COLUMN app.seen_request.echoes IS 'Whether the answer''s data are those of the change with number seq, in app.change_log.';
+
+CREATE FUNCTION app.request_outcome(p_seen app.seen_request, p_request api.request) RETURNS api.outcome
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_out api.outcome;
+begin
+	-- The digest is compared where both have one.
+	v_out.status := case when coalesce(p_seen.sha256 = nullif(substr((p_request).id, 33), ''), p_seen.payload = (p_request).payload)
+		then 'repeat' else 'reused' end;
+	v_out.workspace_id := p_seen.workspace_id;
+	v_out.seq := p_seen.seq;
+	v_out.answer := p_seen.answer;
+	if p_seen.echoes and v_out.status = 'repeat' then
+		select l.data into v_out.answer from app.change_log l where l.workspace_id = p_seen.workspace_id and l.seq = p_seen.seq;
+	end if;
+	return v_out;
+end
+$$;
+
+ALTER FUNCTION app.request_outcome(p_seen app.seen_request, p_request api.request) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.request_outcome(p_seen app.seen_request, p_request api.request) IS 'The outcome of a request that came before: repeat or reused. An answer that echoed the change is read from the log; null where it isn''t there any more.';
+
 CREATE FUNCTION app.sandbox_drop() RETURNS void
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
@@ -2820,6 +3009,7 @@ CREATE TABLE app.sandbox_session (
     gone_at timestamp with time zone,
     idle_seconds bigint DEFAULT 1800 NOT NULL,
     request_id text,
+    stream_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT sandbox_session_check CHECK (((floor >= 0) AND (floor <= seq))),
     CONSTRAINT sandbox_session_check1 CHECK (((ended_at IS NULL) = (end_reason IS NULL))),
     CONSTRAINT sandbox_session_end_reason_check CHECK ((end_reason = ANY (ARRAY['user'::text, 'idle'::text, 'time'::text, 'oom'::text, 'disk'::text, 'crash'::text, 'clone'::text, 'host'::text]))),
@@ -2876,6 +3066,8 @@ COMMENT ON COLUMN app.sandbox_session.gone_at IS 'Since when clients are told th
 COMMENT ON COLUMN app.sandbox_session.idle_seconds IS 'For how long it lives on after anything happened.';
 
 COMMENT ON COLUMN app.sandbox_session.request_id IS 'Id that nginx gave the request that asked for it, as in the logs of all that touched it; null: not known.';
+
+COMMENT ON COLUMN app.sandbox_session.stream_bytes IS 'Bytes of its messages in app.sandbox_message; those stored before this column was made aren''t counted.';
 
 CREATE FUNCTION app.sandbox_find(p_workspace text, p_session text) RETURNS app.sandbox_session
     LANGUAGE plpgsql STABLE
@@ -2945,7 +3137,7 @@ begin
 		messages := messages + v_n;
 		exit when messages >= p_limit;
 		update app.sandbox_job j set ended_at = v_now, outcome = 'host', payload = null where j.session_id = v_id and j.ended_at is null;
-		update app.sandbox_session s set gone_at = v_now, floor = s.seq where s.id = v_id;
+		update app.sandbox_session s set gone_at = v_now, floor = s.seq, stream_bytes = 0 where s.id = v_id;
 		sessions := sessions + 1;
 	end loop;
 end
@@ -3003,7 +3195,6 @@ declare
 	v_before  timestamptz := clock_timestamp() - make_interval(secs => p_keep_seconds);
 	v_row     record;
 	v_cut     bigint;
-	v_n       bigint;
 	v_removed bigint := 0;
 begin
 	for v_row in
@@ -3018,10 +3209,7 @@ begin
 		-- A writer holds the lock: this one waits for the next run.
 		perform from app.sandbox_session s where s.id = v_row.id for no key update skip locked;
 		if found then
-			update app.sandbox_session s set floor = v_cut where s.id = v_row.id;
-			delete from app.sandbox_message m where m.session_id = v_row.id and m.seq <= v_cut;
-			get diagnostics v_n = row_count;
-			v_removed := v_removed + v_n;
+			v_removed := v_removed + app.stream_drop(v_row.id, v_cut);
 		end if;
 	end loop;
 	return v_removed;
@@ -3170,9 +3358,10 @@ declare
 	v_n   bigint := cardinality(p_bodies);
 	v_seq bigint;
 begin
-	update app.sandbox_session s set seq = s.seq + v_n where s.id = p_id returning s.seq into v_seq;
+	select s.seq + v_n into v_seq from app.sandbox_session s where s.id = p_id for no key update;
 	insert into app.sandbox_message (session_id, seq, target, body)
 		select p_id, v_seq - v_n + u.n, u.target, u.body from unnest(p_targets, p_bodies) with ordinality u (target, body, n);
+	perform app.stream_add(p_id, v_seq, (select sum(octet_length(b)) from unnest(p_bodies) b));
 	perform pg_notify('craft_streams', p_id || ':' || v_seq);
 end
 $$;
@@ -3180,6 +3369,81 @@ $$;
 ALTER FUNCTION app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) IS 'Appends messages to a sandbox that no host says anything for, and tells the bridges when this transaction commits.';
+
+CREATE FUNCTION app.stream_add(p_id uuid, p_seq bigint, p_bytes bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_workspace bigint;
+	v_bytes     bigint;
+begin
+	update app.sandbox_session s set seq = p_seq, stream_bytes = s.stream_bytes + p_bytes where s.id = p_id
+		returning s.workspace_id, s.stream_bytes into v_workspace, v_bytes;
+	-- All of a workspace are added up once a megabyte.
+	if v_bytes >> 20 <> (v_bytes - p_bytes) >> 20 then
+		perform app.stream_trim(v_workspace);
+	end if;
+end
+$$;
+
+ALTER FUNCTION app.stream_add(p_id uuid, p_seq bigint, p_bytes bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.stream_add(p_id uuid, p_seq bigint, p_bytes bigint) IS 'A sandbox has messages of p_bytes more, the last of which has number p_seq. The caller has the lock of its row.';
+
+CREATE FUNCTION app.stream_drop(p_id uuid, p_up_to bigint) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_n     bigint;
+	v_bytes bigint;
+begin
+	-- The length of a text is known without reading it.
+	with gone as (delete from app.sandbox_message m where m.session_id = p_id and m.seq <= p_up_to returning octet_length(m.body) as bytes)
+	select count(*), coalesce(sum(g.bytes), 0) into v_n, v_bytes from gone g;
+	update app.sandbox_session s set floor = greatest(s.floor, p_up_to), stream_bytes = greatest(s.stream_bytes - v_bytes, 0) where s.id = p_id;
+	return v_n;
+end
+$$;
+
+ALTER FUNCTION app.stream_drop(p_id uuid, p_up_to bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.stream_drop(p_id uuid, p_up_to bigint) IS 'Drops a sandbox''s messages up to this number, moving floor up, and counts them. The caller has the lock of its row.';
+
+CREATE FUNCTION app.stream_trim(p_workspace bigint) RETURNS void
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_limit  bigint;
+	v_total  bigint;
+	v_n      bigint;
+	v_stream record;
+	v_cut    bigint;
+begin
+	select l.stream_bytes into v_limit from app.log_limit l;
+	for i in 1..8 loop
+		select sum(s.stream_bytes), count(*) into v_total, v_n from app.sandbox_session s where s.workspace_id = p_workspace and s.gone_at is null;
+		exit when v_total <= v_limit;
+		-- One that has more than its share. Nobody is waited for, so that nobody deadlocks.
+		select s.id, s.seq into v_stream from app.sandbox_session s
+			where s.workspace_id = p_workspace and s.gone_at is null and s.stream_bytes > 0 and s.stream_bytes >= v_total / v_n
+			order by s.stream_bytes desc limit 1 for no key update skip locked;
+		exit when not found;
+		select max(x.seq) into v_cut from (
+			select m.seq, sum(octet_length(m.body)) over (order by m.seq rows between unbounded preceding and 1 preceding) as before
+			from (select y.seq, y.body from app.sandbox_message y where y.session_id = v_stream.id and y.seq < v_stream.seq order by y.seq limit 5000) m
+		) x where coalesce(x.before, 0) < v_total - v_limit / 4 * 3;
+		exit when v_cut is null;
+		perform app.stream_drop(v_stream.id, v_cut);
+	end loop;
+end
+$$;
+
+ALTER FUNCTION app.stream_trim(p_workspace bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.stream_trim(p_workspace bigint) IS 'Drops the oldest messages of those of a workspace''s sandboxes that have the most, until all have three quarters of the bytes that they may have. Each keeps its latest one.';
 
 CREATE FUNCTION app.tag_matches(p_tags text[], p_blob uuid) RETURNS boolean
     LANGUAGE sql IMMUTABLE
@@ -3235,6 +3499,7 @@ begin
 	delete from app.plan p where p.workspace_id = p_id;
 	delete from app.project p where p.workspace_id = p_id;
 	delete from app.change_log l where l.workspace_id = p_id;
+	update app.workspace w set log_bytes = 0 where w.id = p_id;
 	delete from app.seen_request s where s.workspace_id = p_id;
 	with gone as (delete from app.file f where f.workspace_id = p_id returning f.blob, f.size)
 	insert into app.blob_gone (blob, size) select g.blob, g.size from gone g;
@@ -3245,6 +3510,34 @@ $$;
 ALTER FUNCTION app.workspace_clear(p_id bigint) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.workspace_clear(p_id bigint) IS 'Deletes what is in a workspace and could be in an archive of it, and its log; credentials and sandboxes stay. The caller has its locks.';
+
+CREATE FUNCTION app.workspace_make(p_slug text) RETURNS bigint
+    LANGUAGE plpgsql
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_id   bigint;
+	v_gone app.workspace_gone;
+begin
+	if p_slug is null or octet_length(p_slug) not between 1 and 1024 then
+		raise exception 'workspace must be a name of 1 to 1,024 bytes' using errcode = '22023';
+	elsif p_slug in ('.', '..') then
+		raise exception 'workspace must not be . or ..: no URL can name it' using errcode = '22023';
+	end if;
+	select g.* into v_gone from app.workspace_gone g where g.slug = p_slug;
+	insert into app.workspace (slug, seq, floor) values (p_slug, coalesce(v_gone.seq, 0), coalesce(v_gone.seq, 0))
+		on conflict (slug) do nothing returning id into v_id;
+	if v_id is not null and v_gone.slug is not null then
+		insert into app.file_usage (workspace_id, changes) values (v_id, v_gone.file_changes);
+		delete from app.workspace_gone g where g.slug = p_slug;
+	end if;
+	return v_id;
+end
+$$;
+
+ALTER FUNCTION app.workspace_make(p_slug text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.workspace_make(p_slug text) IS 'Makes a workspace; one that was deleted goes on with its numbers. Null: it was there.';
 
 CREATE FUNCTION app.workspace_tag(p_seq bigint) RETURNS text
     LANGUAGE plpgsql STABLE
@@ -3282,7 +3575,8 @@ CREATE TABLE app.change_log (
     entity_id text,
     origin text,
     data json NOT NULL,
-    at timestamp with time zone DEFAULT now() NOT NULL
+    at timestamp with time zone DEFAULT now() NOT NULL,
+    bytes integer
 );
 ALTER TABLE ONLY app.change_log ALTER COLUMN data SET COMPRESSION lz4;
 
@@ -3305,6 +3599,8 @@ COMMENT ON COLUMN app.change_log.origin IS 'The connection that made the change 
 COMMENT ON COLUMN app.change_log.data IS 'The event''s data, byte for byte as broadcast.';
 
 COMMENT ON COLUMN app.change_log.at IS 'Start of the transaction that made the change.';
+
+COMMENT ON COLUMN app.change_log.bytes IS 'Bytes of the data as JSON text; null in rows that were written before this column was made.';
 
 CREATE TABLE app.credential (
     workspace_id bigint NOT NULL,
@@ -3404,11 +3700,31 @@ COMMENT ON COLUMN app.file.created_at IS 'When a file of this name was first upl
 
 COMMENT ON COLUMN app.file.uploaded_at IS 'When these bytes were uploaded.';
 
+CREATE TABLE app.log_limit (
+    one boolean DEFAULT true NOT NULL,
+    change_bytes bigint NOT NULL,
+    stream_bytes bigint NOT NULL,
+    CONSTRAINT log_limit_change_bytes_check CHECK ((change_bytes > 0)),
+    CONSTRAINT log_limit_one_check CHECK (one),
+    CONSTRAINT log_limit_stream_bytes_check CHECK ((stream_bytes > 0))
+);
+
+ALTER TABLE app.log_limit OWNER TO craft_owner;
+
+COMMENT ON TABLE app.log_limit IS 'One row: how long logs may get. Bridges write it when they start (api.log_limit_set()).';
+
+COMMENT ON COLUMN app.log_limit.one IS 'Always true: there is one row.';
+
+COMMENT ON COLUMN app.log_limit.change_bytes IS 'CHANGE_LOG_BYTES: most bytes of a workspace''s changes in app.change_log.';
+
+COMMENT ON COLUMN app.log_limit.stream_bytes IS 'SANDBOX_STREAM_BYTES: most bytes of the messages of a workspace''s sandboxes in app.sandbox_message.';
+
 CREATE TABLE app.message (
     session_key bigint NOT NULL,
     idx integer NOT NULL,
-    hash bigint NOT NULL,
+    hash bigint,
     body json NOT NULL,
+    sha256 bytea,
     CONSTRAINT message_idx_check CHECK ((idx >= 0))
 );
 ALTER TABLE ONLY app.message ALTER COLUMN body SET COMPRESSION lz4;
@@ -3421,9 +3737,11 @@ COMMENT ON COLUMN app.message.session_key IS 'app.session.key.';
 
 COMMENT ON COLUMN app.message.idx IS 'Position in the array, from 0, without gaps.';
 
-COMMENT ON COLUMN app.message.hash IS 'XXH3-64 of the body''s bytes, as a signed number: tells whether a row differs without reading it.';
+COMMENT ON COLUMN app.message.hash IS 'XXH3-64 of the body''s bytes, as a signed number; only where a bridge of an older version wrote it, for which it is. Anybody can make two bodies that have the same.';
 
 COMMENT ON COLUMN app.message.body IS 'The element, byte for byte as the client sent it.';
+
+COMMENT ON COLUMN app.message.sha256 IS 'SHA-256 of the body''s bytes: tells whether a row differs without reading it. Null in rows that were written before this column was made.';
 
 CREATE TABLE app.oauth_used (
     nonce bytea NOT NULL,
@@ -3578,36 +3896,6 @@ COMMENT ON COLUMN app.schema_migration.sha256 IS 'SHA-256 of the file when it wa
 
 COMMENT ON COLUMN app.schema_migration.applied_at IS 'When it was applied.';
 
-CREATE TABLE app.seen_request (
-    workspace_id bigint NOT NULL,
-    client text NOT NULL,
-    request bytea NOT NULL,
-    payload bigint NOT NULL,
-    seq bigint NOT NULL,
-    answer json,
-    at timestamp with time zone DEFAULT now() NOT NULL,
-    CONSTRAINT seen_request_client_check CHECK (((octet_length(client) >= 1) AND (octet_length(client) <= 256)))
-);
-ALTER TABLE ONLY app.seen_request ALTER COLUMN answer SET COMPRESSION lz4;
-
-ALTER TABLE app.seen_request OWNER TO craft_owner;
-
-COMMENT ON TABLE app.seen_request IS 'Mutations of clients that named themselves (?client=), so that one sent again is applied once. Kept for a day.';
-
-COMMENT ON COLUMN app.seen_request.workspace_id IS 'The workspace that changed.';
-
-COMMENT ON COLUMN app.seen_request.client IS 'The name that the client gave itself.';
-
-COMMENT ON COLUMN app.seen_request.request IS 'SHA-256 of the requestId''s JSON text.';
-
-COMMENT ON COLUMN app.seen_request.payload IS 'XXH3-64 of type and data: a requestId used again for something else is refused.';
-
-COMMENT ON COLUMN app.seen_request.seq IS 'Number of the change that it made.';
-
-COMMENT ON COLUMN app.seen_request.answer IS 'Data of the answer; null stands for {"success":true}.';
-
-COMMENT ON COLUMN app.seen_request.at IS 'When it was applied.';
-
 CREATE TABLE app.session (
     key bigint NOT NULL,
     workspace_id bigint NOT NULL,
@@ -3760,6 +4048,7 @@ CREATE TABLE app.workspace (
     seq bigint DEFAULT 0 NOT NULL,
     floor bigint DEFAULT 0 NOT NULL,
     created_at timestamp with time zone DEFAULT now() NOT NULL,
+    log_bytes bigint DEFAULT 0 NOT NULL,
     CONSTRAINT workspace_check CHECK (((floor >= 0) AND (floor <= seq))),
     CONSTRAINT workspace_slug_check CHECK (((octet_length(slug) >= 1) AND (octet_length(slug) <= 1024)))
 )
@@ -3778,6 +4067,8 @@ COMMENT ON COLUMN app.workspace.seq IS 'Number of the latest change; each change
 COMMENT ON COLUMN app.workspace.floor IS 'Changes up to this number were pruned from app.change_log.';
 
 COMMENT ON COLUMN app.workspace.created_at IS 'When the first write came.';
+
+COMMENT ON COLUMN app.workspace.log_bytes IS 'Bytes of its changes in app.change_log as JSON text; those logged before this column was made aren''t counted.';
 
 CREATE TABLE app.workspace_config (
     workspace_id bigint NOT NULL,
@@ -3799,6 +4090,25 @@ COMMENT ON COLUMN app.workspace_config.kind IS 'statuses or labels.';
 COMMENT ON COLUMN app.workspace_config.config IS 'The config object as sent.';
 
 COMMENT ON COLUMN app.workspace_config.updated_at IS 'When it was last saved.';
+
+CREATE TABLE app.workspace_gone (
+    slug text NOT NULL,
+    seq bigint NOT NULL,
+    file_changes bigint NOT NULL,
+    gone_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+ALTER TABLE app.workspace_gone OWNER TO craft_owner;
+
+COMMENT ON TABLE app.workspace_gone IS 'Workspaces that were deleted. One that is made anew goes on with the numbers, so that nobody takes them for those it knows, and leaves this table.';
+
+COMMENT ON COLUMN app.workspace_gone.slug IS 'Its name.';
+
+COMMENT ON COLUMN app.workspace_gone.seq IS 'The number beyond that of its last change: the floor of the one that is made anew.';
+
+COMMENT ON COLUMN app.workspace_gone.file_changes IS 'The same of app.file_usage.changes.';
+
+COMMENT ON COLUMN app.workspace_gone.gone_at IS 'When it was deleted.';
 
 ALTER TABLE app.workspace ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (
     SEQUENCE NAME app.workspace_id_seq
@@ -3958,7 +4268,7 @@ CREATE VIEW report.messages AS
     s.id AS session,
     m.idx AS "position",
     octet_length((m.body)::text) AS bytes,
-    lpad(to_hex(m.hash), 16, '0'::text) AS hash,
+    encode(COALESCE(m.sha256, sha256(convert_to((m.body)::text, 'UTF8'::name))), 'hex'::text) AS hash,
     (m.body)::text AS body
    FROM ((app.message m
      JOIN app.session s ON ((s.key = m.session_key)))
@@ -3976,7 +4286,7 @@ COMMENT ON COLUMN report.messages."position" IS 'Place in the conversation, from
 
 COMMENT ON COLUMN report.messages.bytes IS 'Bytes of the body.';
 
-COMMENT ON COLUMN report.messages.hash IS 'XXH3-64 of the body''s bytes, in hex.';
+COMMENT ON COLUMN report.messages.hash IS 'SHA-256 of the body''s bytes, in hex.';
 
 COMMENT ON COLUMN report.messages.body IS 'The message as JSON text, as the client wrote it.';
 
@@ -4057,7 +4367,7 @@ CREATE VIEW report.requests AS
     encode(r.request, 'hex'::text) AS request,
     r.seq,
     r.at,
-    octet_length((r.answer)::text) AS answer_bytes
+    r.echoes
    FROM (app.seen_request r
      JOIN app.workspace w ON ((w.id = r.workspace_id)));
 
@@ -4075,7 +4385,7 @@ COMMENT ON COLUMN report.requests.seq IS 'Number of the change that it made.';
 
 COMMENT ON COLUMN report.requests.at IS 'When it was applied.';
 
-COMMENT ON COLUMN report.requests.answer_bytes IS 'Bytes of the remembered answer; null when that is {"success":true}.';
+COMMENT ON COLUMN report.requests.echoes IS 'Whether the answer was the data of that change; else it was {"success":true}.';
 
 CREATE VIEW report.sandbox_hosts AS
  SELECT h.name AS host,
@@ -4378,7 +4688,8 @@ CREATE VIEW report.workspaces AS
     w.created_at,
     w.id AS workspace_id,
     COALESCE(u.files, (0)::bigint) AS files,
-    COALESCE(u.bytes, (0)::bigint) AS file_bytes
+    COALESCE(u.bytes, (0)::bigint) AS file_bytes,
+    w.log_bytes
    FROM (((app.workspace w
      LEFT JOIN ( SELECT x.workspace_id,
             count(*) AS sessions,
@@ -4415,6 +4726,8 @@ COMMENT ON COLUMN report.workspaces.files IS 'Number of files in all its session
 
 COMMENT ON COLUMN report.workspaces.file_bytes IS 'Their bytes.';
 
+COMMENT ON COLUMN report.workspaces.log_bytes IS 'Bytes of its changes in report.changes, of which CHANGE_LOG_BYTES are kept.';
+
 ALTER TABLE ONLY app.api_key
     ADD CONSTRAINT api_key_pkey PRIMARY KEY (id);
 
@@ -4439,11 +4752,17 @@ ALTER TABLE ONLY app.file
 ALTER TABLE ONLY app.file_usage
     ADD CONSTRAINT file_usage_pkey PRIMARY KEY (workspace_id);
 
+ALTER TABLE ONLY app.log_limit
+    ADD CONSTRAINT log_limit_pkey PRIMARY KEY (one);
+
 ALTER TABLE ONLY app.message
     ADD CONSTRAINT message_pkey PRIMARY KEY (session_key, idx);
 
 ALTER TABLE ONLY app.oauth_used
     ADD CONSTRAINT oauth_used_pkey PRIMARY KEY (nonce);
+
+ALTER TABLE app.plan
+    ADD CONSTRAINT plan_name_fits_into_urls CHECK (((session_id <> ALL (ARRAY['.'::text, '..'::text])) AND (name <> ALL (ARRAY['.'::text, '..'::text])))) NOT VALID;
 
 ALTER TABLE ONLY app.plan
     ADD CONSTRAINT plan_pkey PRIMARY KEY (workspace_id, session_id, name);
@@ -4472,6 +4791,9 @@ ALTER TABLE ONLY app.schema_migration
 ALTER TABLE ONLY app.seen_request
     ADD CONSTRAINT seen_request_pkey PRIMARY KEY (workspace_id, client, request);
 
+ALTER TABLE app.session
+    ADD CONSTRAINT session_id_fits_into_urls CHECK ((id <> ALL (ARRAY['.'::text, '..'::text]))) NOT VALID;
+
 ALTER TABLE ONLY app.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (key);
 
@@ -4481,14 +4803,26 @@ ALTER TABLE ONLY app.session
 ALTER TABLE ONLY app.skill
     ADD CONSTRAINT skill_pkey PRIMARY KEY (workspace_id, slug);
 
+ALTER TABLE app.skill
+    ADD CONSTRAINT skill_slug_fits_into_urls CHECK ((slug <> ALL (ARRAY['.'::text, '..'::text]))) NOT VALID;
+
 ALTER TABLE ONLY app.source
     ADD CONSTRAINT source_pkey PRIMARY KEY (workspace_id, slug);
+
+ALTER TABLE app.source
+    ADD CONSTRAINT source_slug_fits_into_urls CHECK ((slug <> ALL (ARRAY['.'::text, '..'::text]))) NOT VALID;
 
 ALTER TABLE ONLY app.workspace_config
     ADD CONSTRAINT workspace_config_pkey PRIMARY KEY (workspace_id, kind);
 
+ALTER TABLE ONLY app.workspace_gone
+    ADD CONSTRAINT workspace_gone_pkey PRIMARY KEY (slug);
+
 ALTER TABLE ONLY app.workspace
     ADD CONSTRAINT workspace_pkey PRIMARY KEY (id);
+
+ALTER TABLE app.workspace
+    ADD CONSTRAINT workspace_slug_fits_into_urls CHECK ((slug <> ALL (ARRAY['.'::text, '..'::text]))) NOT VALID;
 
 ALTER TABLE ONLY app.workspace
     ADD CONSTRAINT workspace_slug_key UNIQUE (slug);
@@ -4679,6 +5013,9 @@ GRANT ALL ON FUNCTION api.keys_live(p_ids text[]) TO craft_daemon;
 REVOKE ALL ON FUNCTION api.keys_sealed(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.keys_sealed(p_workspace text) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.keys_since(p_since_ms bigint, p_limit bigint) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.keys_to_rekey(p_after text, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.keys_to_rekey(p_after text, p_limit integer) TO craft_daemon;
 
@@ -4687,6 +5024,12 @@ GRANT ALL ON FUNCTION api.labels(p_workspace text) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.labels_save(p_workspace text, p_config json, p_request api.request) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.log_limit_set(p_change_bytes bigint, p_stream_bytes bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.log_limit_set(p_change_bytes bigint, p_stream_bytes bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.log_usage(OUT change_bytes bigint, OUT change_limit bigint, OUT change_workspace text, OUT stream_bytes bigint, OUT stream_limit bigint, OUT stream_workspace text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.log_usage(OUT change_bytes bigint, OUT change_limit bigint, OUT change_workspace text, OUT stream_bytes bigint, OUT stream_limit bigint, OUT stream_workspace text) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) TO craft_daemon;
@@ -4799,6 +5142,12 @@ GRANT ALL ON FUNCTION api.session_parts(p_workspace text, p_id text) TO craft_da
 REVOKE ALL ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.session_save(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_hash bigint[], p_body json[], p_request api.request) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.session_state(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT digests bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_state(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT digests bytea) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.session_store(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_body json[], p_sha256 bytea[], p_request api.request, p_hash bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.session_store(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_body json[], p_sha256 bytea[], p_request api.request, p_hash bigint[]) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.session_tag(p_workspace text, p_id text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.session_tag(p_workspace text, p_id text) TO craft_daemon;
 
@@ -4880,9 +5229,11 @@ GRANT ALL ON FUNCTION api.workspace_manifest(p_workspace text, p_as text) TO cra
 REVOKE ALL ON FUNCTION api.workspace_tag(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.workspace_tag(p_workspace text) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION app.body_sha256(p_body json) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.change_begin(p_workspace text, p_request api.request) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_answer json) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.cluster_id() FROM PUBLIC;
 
@@ -4904,6 +5255,8 @@ REVOKE ALL ON FUNCTION app.key_lives(p_key app.api_key) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.log_id(p_request text) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.log_trim(p_id bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.ms(p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.ms_time(p_ms bigint) FROM PUBLIC;
@@ -4917,6 +5270,8 @@ REVOKE ALL ON FUNCTION app.project_json(p app.project) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.repo_id(p_repo_key text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.request_outcome(p_seen app.seen_request, p_request api.request) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.sandbox_drop() FROM PUBLIC;
 
@@ -4942,6 +5297,12 @@ REVOKE ALL ON FUNCTION app.sandbox_renew(p_workspace text, p_session text, p_idl
 
 REVOKE ALL ON FUNCTION app.sandbox_say(p_id uuid, p_targets text[], p_bodies text[]) FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.stream_add(p_id uuid, p_seq bigint, p_bytes bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.stream_drop(p_id uuid, p_up_to bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.stream_trim(p_workspace bigint) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.tag_matches(p_tags text[], p_blob uuid) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.tag_of(p_bodies json[]) FROM PUBLIC;
@@ -4951,6 +5312,8 @@ REVOKE ALL ON FUNCTION app.to_uuid(p_text text) FROM PUBLIC;
 REVOKE ALL ON FUNCTION app.utc(p_at timestamp with time zone) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.workspace_clear(p_id bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.workspace_make(p_slug text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.workspace_tag(p_seq bigint) FROM PUBLIC;
 

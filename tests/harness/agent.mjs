@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import readline from "node:readline";
 import { promisify } from "node:util";
+import { ownMs } from "./pace.mjs";
 import { ROOT, waitFor } from "./server.mjs";
 
 const BUILD = path.resolve(ROOT, process.env.CRAFT_BUILD_DIR ?? "build");
@@ -103,13 +104,13 @@ export class AgentBox {
 
 	/** Begins a turn. Resolves to {lines, messages (those of the lines that are JSON), result, ms} at its end. */
 	async turn(text, { deadline = 60_000 } = {}) {
-		const from = this.lines.length, since = performance.now();
+		const from = this.lines.length, since = ownMs();
 		let result = null;
 		this.#turn = (value) => { result = value; };
 		this.tell("turn", JSON.stringify(text));
 		await this.#wait(() => result, "the end of the turn", deadline);
 		const lines = this.lines.slice(from);
-		return { lines, messages: lines.map(parsed).filter(Boolean), result, ms: performance.now() - since };
+		return { lines, messages: lines.map(parsed).filter(Boolean), result, ms: ownMs() - since };
 	}
 
 	/** Until a line from now on has these values. */

@@ -11,6 +11,7 @@ import { readFileSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import https from "node:https";
 import path from "node:path";
 import tls from "node:tls";
+import { EXPOSED, names } from "./headers.mjs";
 import { paced } from "./pace.mjs";
 import { waitFor } from "./server.mjs";
 
@@ -41,9 +42,8 @@ export function check(answer, status, what, { method = "GET" } = {}) {
 	assert.equal(answer.headers["access-control-allow-origin"], "*", where);
 	assert.match(answer.headers["x-request-id"] ?? "", /^[\w-]{8,64}$/, where);
 	assert.equal(answer.headers["x-content-type-options"], "nosniff", where);
-	const exposed = (answer.headers["access-control-expose-headers"] ?? "").split(/, */);
-	for (const name of ["Content-Range", "ETag", "X-Request-Id"]) assert.ok(exposed.includes(name),
-		`${name} exposed: ${where}`);
+	assert.deepEqual(names(answer.headers["access-control-expose-headers"]), EXPOSED, where);
+	assert.equal(answer.headers["cross-origin-resource-policy"], "cross-origin", where);
 	for (const name of Object.keys(answer.headers)) assert.equal(count(answer, name), 1, `${name} twice: ${where}`);
 	if (answer.status < 400) return answer;
 	assert.match(answer.headers["content-type"] ?? "", /^application\/json\b/, where);

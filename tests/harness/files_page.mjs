@@ -6,7 +6,10 @@
 //	await files.close();
 
 import assert from "node:assert/strict";
+import { X509Certificate, createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import http from "node:http";
+import path from "node:path";
 import { launchChromium, noChromium } from "./chromium.mjs";
 import { startServer } from "./server.mjs";
 
@@ -247,6 +250,12 @@ window.ready = true;
 
 // ---- the browser ----
 
+// Of the server's key. A browser that ignores all errors of certificates keeps nothing in its HTTP cache.
+function fingerprint(server) {
+	const { publicKey } = new X509Certificate(readFileSync(path.join(server.dir, "tls", "cert.pem")));
+	return createHash("sha256").update(publicKey.export({ type: "spki", format: "der" })).digest("base64");
+}
+
 export class FilesPage {
 	/** server; page (Playwright's); origin of the site that served it; preflights (those that were made, "METHOD URL");
 	 *  media (requests of <video>, with what came of each); beacons (of scripts that ran); sent (what was uploaded, by
@@ -261,7 +270,7 @@ export class FilesPage {
 		try {
 			files.server = await startServer();
 			await files.#serve();
-			files.browser = await launchChromium("--ignore-certificate-errors");
+			files.browser = await launchChromium(`--ignore-certificate-errors-spki-list=${fingerprint(files.server)}`);
 			files.context = await files.browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 1100 } });
 			files.page = await files.#openPage();
 			return files;

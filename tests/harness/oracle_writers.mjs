@@ -10,7 +10,7 @@
 
 import { Line } from "./oracle_line.mjs";
 import { Ops } from "./oracle_ops.mjs";
-import { slowness } from "./pace.mjs";
+import { ownMs, slowness } from "./pace.mjs";
 
 const UNKNOWN = /outcome is unknown|unknown whether/;
 const APPLIED = /^This change was applied, but/;
@@ -44,13 +44,13 @@ class Writer {
 	acknowledge(op, seq, answer) {
 		Object.assign(op, { state: "acked", seq, answer });
 		this.lastAcked = op.begun;
-		this.longest = Math.max(this.longest, Date.now() - this.ackedAt);
-		this.ackedAt = Date.now();
+		this.longest = Math.max(this.longest, ownMs() - this.ackedAt);
+		this.ackedAt = ownMs();
 		this.ops.done(op);
 		this.acked(this, op);
 	}
 
-	watchOutage() { Object.assign(this, { ackedAt: Date.now(), longest: 0 }); }
+	watchOutage() { Object.assign(this, { ackedAt: ownMs(), longest: 0 }); }
 
 	error(text) { this.errors.set(text, (this.errors.get(text) ?? 0) + 1); }
 }

@@ -1,6 +1,7 @@
 // pace.mjs: patience in the time of a machine of its own. Beside a load a second counts for less, so that slow isn't taken for
 // dead, and what is dead is noticed all the same.
 //
+//   const start = ownMs(); ...; assert.ok(ownMs() - start < 2000);
 //   const patience = new Patience(10_000);
 //   while (!done()) { if (patience.over) throw ...; await a little; }
 //   const timer = paced(10_000, () => reject(...)); ... timer.clear();
@@ -34,21 +35,31 @@ export function slowness() {
 	return factor;
 }
 
-/** So many milliseconds on a machine of its own. over: to be asked again and again. */
-export class Patience {
-	constructor(ms) { Object.assign(this, { ms, left: ms, begin: performance.now(), last: performance.now() }); }
+let own = 0, clock = performance.now();
 
-	get over() {
-		const now = performance.now();
-		this.left -= (now - this.last) / slowness();
-		this.last = now;
-		return this.left <= 0;
-	}
+/** Milliseconds of a machine of its own, since this process began: for how long something took. */
+export function ownMs() {
+	const now = performance.now();
+	own += (now - clock) / slowness();
+	clock = now;
+	return own;
+}
+
+// What the load was meanwhile counts, and not only what it is when somebody asks.
+setInterval(ownMs, LOOK_EVERY_MS).unref();
+
+/** So many milliseconds on a machine of its own. */
+export class Patience {
+	constructor(ms) { Object.assign(this, { ms, begin: performance.now(), end: ownMs() + ms }); }
+
+	get left() { return this.end - ownMs(); }
+
+	get over() { return this.left <= 0; }
 
 	/** For errors: "10000 ms", and by the clock where that was longer. */
 	toString() {
-		const clock = Math.round(performance.now() - this.begin);
-		return clock < 1.5 * this.ms ? `${this.ms} ms` : `${this.ms} ms (${clock} by the clock, beside a load)`;
+		const clocked = Math.round(performance.now() - this.begin);
+		return clocked < 1.5 * this.ms ? `${this.ms} ms` : `${this.ms} ms (${clocked} by the clock, beside a load)`;
 	}
 }
 
@@ -63,6 +74,9 @@ export function paced(ms, callback, { unref = false } = {}) {
 	again();
 	return { clear: () => clearTimeout(timer) };
 }
+
+/** For a daemon's settings: so many seconds (or ms), and as many more as the load of this moment asks for. */
+export const stretched = (n) => Math.ceil(n * Math.min(16, slowness()));
 
 /** For what takes a number only, and is there to end what hangs. */
 export const backstop = (ms) => ms * MOST;

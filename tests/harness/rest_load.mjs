@@ -7,6 +7,7 @@
 
 import { randomBytes } from "node:crypto";
 import https from "node:https";
+import { ownMs } from "./pace.mjs";
 
 // A connection for each request.
 const FRESH = new https.Agent({ keepAlive: false, rejectUnauthorized: false });
@@ -44,7 +45,7 @@ export class RestLoad {
 
 	/** One request, which has to be answered with that status. */
 	async request(method, target, { expect = 200, ...options } = {}) {
-		const begun = Date.now();
+		const begun = ownMs();
 		try {
 			const send = (agent, tries) => this.server.request(target, { method, agent, ...options }).catch((error) => {
 				if (!tries || !/^(ECONNRESET|EPIPE)$/.test(error.code)) throw error;
@@ -55,11 +56,11 @@ export class RestLoad {
 			if (answer.status !== expect) this.blame(`${method} ${target}: ${answer.status} ${answer.text.slice(0, 200)}`);
 			return answer;
 		} catch (error) {
-			this.blame(`${method} ${target}: ${error.code ?? error.message} after ${Date.now() - begun} ms`);
+			this.blame(`${method} ${target}: ${error.code ?? error.message} after ${Math.round(ownMs() - begun)} ms`);
 			return null;
 		} finally {
 			this.done++;
-			this.slowest = Math.max(this.slowest, Date.now() - begun);
+			this.slowest = Math.max(this.slowest, ownMs() - begun);
 		}
 	}
 

@@ -12,7 +12,7 @@
 // Environment of a whole run: CRAFT_BUILD_DIR (another configured build, such as one with sanitizers),
 // CRAFT_WRAPPER (put before the daemons, such as valgrind), CRAFT_KEEP=1 (leave the directories behind).
 
-import { execFile, spawnSync } from "node:child_process";
+import { execFile, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, realpathSync, rmSync, chmodSync } from "node:fs";
 import https from "node:https";
 import { tmpdir } from "node:os";
@@ -64,14 +64,15 @@ export function script(name, args, env = {}) {
 
 /** Starts PostgreSQL, nginx, craft-fcgi and the bridges through script/up.
  *  env: configuration keys and other environment; dir: state directory (default: a new one, removed by stop());
- *  bridges: number of craft-ws-bridge processes; port: HTTPS port, 0 = a free one. */
-export async function startServer({ env = {}, dir, bridges = 1, port = 0 } = {}) {
+ *  bridges: number of craft-ws-bridge processes; port: HTTPS port, 0 = a free one; respawn: what dies is started again, which
+ *  most tests do themselves, when it was dead for as long as they want. */
+export async function startServer({ env = {}, dir, bridges = 1, port = 0, respawn = false } = {}) {
 	const own = dir === undefined;
 	if (own) {
 		dir = mkdtempSync(path.join(tmpdir(), "craft-e2e-"));
 		chmodSync(dir, 0o755);
 	}
-	const server = new Server(dir, own, { ...env, WS_BRIDGES: String(bridges) });
+	const server = new Server(dir, own, { ...env, WS_BRIDGES: String(bridges) }, respawn);
 	running.add(server);
 	try {
 		await server.up(port);
@@ -85,14 +86,14 @@ export async function startServer({ env = {}, dir, bridges = 1, port = 0 } = {})
 
 export class Server {
 	/** url "https://127.0.0.1:PORT", port, apiKey, dir, ready (the parsed ready.json with .pids) */
-	constructor(dir, own, env) {
-		Object.assign(this, { dir, own, env, url: "", port: 0, apiKey: "", ready: null });
+	constructor(dir, own, env, respawn = false) {
+		Object.assign(this, { dir, own, env, respawn, url: "", port: 0, apiKey: "", ready: null });
 	}
 
 	/** Starts it (again); throws with script/up's output when it doesn't come up. */
 	async up(port = this.port) {
-		const { code, stdout, stderr } = await script("up",
-			["--dir", this.dir, "--port", String(port), "--detach"], this.env);
+		const { code, stdout, stderr } = await script("up", ["--dir", this.dir, "--port", String(port), "--detach",
+			...(this.respawn ? [] : ["--no-respawn"])], this.env);
 		if (code !== 0) throw new Error(`script/up ended with ${code}\n${stdout}${stderr}`);
 		this.ready = JSON.parse(readFileSync(path.join(this.dir, "ready.json"), "utf8"));
 		this.url = this.ready.url;
@@ -188,6 +189,12 @@ export class Server {
 			execFile("psql", this.#psqlArguments(sql, role), psqlOptions(),
 				(error, stdout, stderr) => (error ? reject(new Error(`psql: ${stderr}`)) : resolve(psqlRows(stdout))));
 		});
+	}
+
+	/** One connection: write(sql), whose results nobody sees, and end(). */
+	openPsql() {
+		const child = spawn("psql", ["-Xq", "-h", this.pgHost, "-U", "postgres", "-d", "craft"], { ...psqlOptions(), stdio: ["pipe", "ignore", "inherit"] });
+		return { write: (sql) => child.stdin.write(`${sql}\n`), end: () => new Promise((ended) => { child.on("exit", ended).stdin.end(); }) };
 	}
 
 	#psqlArguments(sql, role) {

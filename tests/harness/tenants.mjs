@@ -39,7 +39,7 @@ const env = { SANDBOX_CPU: "100", SANDBOX_MEMORY: "512M", SANDBOX_DISK: String(D
 
 class Campaign {
 	async start() {
-		this.rig = await startSandboxRig({ env, bridges: 2, slug: "first" });
+		this.rig = await startSandboxRig({ env, bridges: 2, slug: "first", respawn: true });
 		const { rig } = this;
 		this.server = rig.server;
 		await rig.addRepo("alice/one", { "a.txt": "one\n" }, { slug: "first" });
@@ -140,7 +140,7 @@ class Campaign {
 		const { victim, server } = this;
 		await victim.pause();
 		await victim.check();
-		const pids = Object.entries(server.ready.pids).filter(([name]) => name !== "supervisor").flatMap(([, list]) => list);
+		const pids = Object.values(server.ready.pids).flat();
 		for (const pid of pids) if (alive(pid)) process.kill(pid, "SIGKILL");
 		say(`killed ${pids.length} processes`);
 		const begin = performance.now();

@@ -71,8 +71,8 @@ select is(tap.state('a', 's1') || tap.seq('a'), '113 5 {"v":3} name 3 t todo mod
 select is(tap.many('[{"workspace":"a","session":"s1","header":{"v":5},"base":113,"version":114,"client":"c","request":"1","payload":7},
 	{"workspace":"a","session":"s1","header":{"v":6},"base":114,"version":115,"event":{},"client":"c","request":"2","payload":8},
 	{"workspace":"a","session":"s2","header":{"v":7},"base":112,"version":116}]'), '{5}', 'clients that named themselves and one that didn''t');
-select is((select string_agg(concat_ws(' ', payload, seq, coalesce(answer::text, 'null')), '; ' order by seq) from app.seen_request), '7 6 {"v":5}; 8 7 null',
-	'their requests are remembered with number and answer');
+select is((select string_agg(concat_ws(' ', payload, seq, echoes, coalesce(answer::text, 'null')), '; ' order by seq) from app.seen_request), '7 6 t null; 8 7 f null',
+	'their requests are remembered with the number, and not what is in the log already');
 select throws_ok($$select tap.many('[{"workspace":"a","session":"s1","header":{},"base":115,"version":1,"client":"c","request":"1","payload":7},
 	{"workspace":"a","session":"s2","header":{},"base":116,"version":2}]')$$, 'CA001', 'a request was applied before', 'one that was applied before');
 select throws_ok($$select tap.many('[{"workspace":"a","session":"s1","header":{},"base":115,"version":1,"client":"c","request":"3","payload":7},

@@ -31,7 +31,7 @@ declare
 	v_rows bigint[];
 	v_head bigint;
 	v_rounds integer := 0;
-	v_until timestamptz := clock_timestamp() + interval '120 s';
+	v_until timestamptz := clock_timestamp() + interval '1200 s';
 begin
 	while v_since < $commits and clock_timestamp() < v_until loop
 		select array_agg(c.seq order by c.seq) filter (where c.seq is not null), max(c.head) into v_rows, v_head from api.changes('hot', v_since, 50) c;

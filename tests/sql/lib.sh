@@ -68,12 +68,12 @@ dump_schema() {
 	pg_dump -s -n app -n api -n report -d "$1" | grep -vE '^(--|SET |SELECT pg_catalog.set_config|\\(un)?restrict )' | cat -s
 }
 
-# wait_for SECONDS COMMAND…: until it succeeds.
+# wait_for SECONDS COMMAND…: until it succeeds. Tries are counted, as each takes longer beside a load.
 wait_for() {
-	local deadline=$((SECONDS + $1))
+	local tries=$(($1 * 20))
 	shift
 	until "$@"; do
-		[ $SECONDS -lt $deadline ] || return 1
+		[ $((tries -= 1)) -gt 0 ] || return 1
 		sleep 0.05
 	done
 }

@@ -9,6 +9,7 @@
 
 #include "map.h"
 #include "session_cache.h"
+#include "table_hash.h"
 
 static void keeps_what_was_put(void **state)
 {
@@ -37,6 +38,25 @@ static void keeps_what_was_put(void **state)
 	map_put(&m, slice_make(NULL, 0), (void *)(uintptr_t)9);
 	assert_int_equal((uintptr_t)map_get(&m, slice_make("", 0)), 9);
 	map_free(&m);
+}
+
+/* As CPython hashes bytes with PYTHONHASHSEED=0. */
+static void the_hash_is_siphash_1_3(void **state)
+{
+	static const struct table_key zero, other = { { 1, 2 } };
+	char bytes[64];
+	(void)state;
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (char)i;
+	assert_true(table_hash_keyed(&zero, slice_of("a")) == 0x407448d2b89b1813);
+	assert_true(table_hash_keyed(&zero, slice_of("abcdefg")) == 0x6db12aae9070f506);
+	assert_true(table_hash_keyed(&zero, slice_of("abcdefgh")) == 0x3f7b849c0b8e35ea);
+	assert_true(table_hash_keyed(&zero, slice_of("abcdefghi")) == 0xf89b34a3d11eb6e5);
+	assert_true(table_hash_keyed(&zero, slice_make(bytes, 15)) == 0xf30eb725bb91c9ea);
+	assert_true(table_hash_keyed(&zero, slice_make(bytes, 64)) == 0x75e05fd5bbc870c6);
+	assert_true(table_hash_keyed(&other, slice_of("a")) != table_hash_keyed(&zero, slice_of("a")));
+	assert_true(table_hash(slice_make(NULL, 0)) == table_hash(slice_make("", 0)));
+	assert_true(table_hash(slice_of("a")) != table_hash_keyed(&zero, slice_of("a")));
 }
 
 static struct session_entry *remember(struct session_cache *cache, const char *id, size_t bytes)
@@ -91,6 +111,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(keeps_what_was_put),
+		cmocka_unit_test(the_hash_is_siphash_1_3),
 		cmocka_unit_test(the_cache_forgets_the_least_recently_used),
 		cmocka_unit_test(buffers_grow_and_shrink),
 	};

@@ -65,7 +65,9 @@ static void a_box(void **state)
 	(void)state;
 	struct instance i = an_instance();
 	autobuf args = { 0 };
+	const struct cgroup cgroup = { .kind = CGROUP_V1, .memory = "/MEMORY/s", .cpu = "/CPU/s" };
 	box_spec_args(&(struct box_spec){ .instance = &i,
+					  .cgroup = &cgroup,
 					  .agent = "/AGENT/claude",
 					  .box = "/LIBEXEC/craft-box",
 					  .seccomp_fd = 4,
@@ -91,6 +93,19 @@ static void what_has_no_descriptor_is_left_out(void **state)
 	readable(&args, &text);
 	assert_null(strstr(buf_cstr(&text), "--seccomp"));
 	assert_null(strstr(buf_cstr(&text), "--json-status-fd"));
+	assert_null(strstr(buf_cstr(&text), "/sys"));
+	instance_free(&i);
+}
+
+static void limits_of_cgroup_v2_are_shown_whole(void **state)
+{
+	(void)state;
+	struct instance i = an_instance();
+	autobuf args = { 0 }, text = { 0 };
+	const struct cgroup cgroup = { .kind = CGROUP_V2, .memory = "/CGROUP/s", .cpu = "/CGROUP/s" };
+	box_spec_args(&(struct box_spec){ .instance = &i, .cgroup = &cgroup, .agent = "/a", .box = "/b" }, &args);
+	readable(&args, &text);
+	assert_non_null(strstr(buf_cstr(&text), "\n--ro-bind /CGROUP/s /sys/fs/cgroup\n"));
 	instance_free(&i);
 }
 
@@ -136,6 +151,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_box),
 		cmocka_unit_test(what_has_no_descriptor_is_left_out),
+		cmocka_unit_test(limits_of_cgroup_v2_are_shown_whole),
 		cmocka_unit_test(git_with_the_network),
 		cmocka_unit_test(git_that_reads_all),
 		cmocka_unit_test(an_array_of_nothing),
