@@ -154,6 +154,8 @@ enum cli_exit cli_key_add(const struct conf *conf, const struct cli_options *o)
 	int64_t rate;
 	if (!o->workspace || !*o->workspace || strlen(o->workspace) > 1024 || !o->name)
 		return usage("key add needs --workspace and --name");
+	if (strcmp(o->workspace, ".") == 0 || strcmp(o->workspace, "..") == 0)
+		return usage("a workspace can't be called . or ..: no URL could name it");
 	if (!is_name(o->name, 100))
 		return usage("--name takes 1 to 100 bytes without control characters");
 	if (o->rate && (!whole_number(o->rate, MAX_RATE, &rate, &end) || *end))

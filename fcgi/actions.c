@@ -55,7 +55,7 @@ static enum status session_id(struct request *req, struct buf *id)
 		return request_bad_field(req, "Invalid sessionId: holds a character that no id can hold");
 	if (id->len > REQUEST_MAX_NAME)
 		return request_bad_field(req, "Invalid sessionId: longer than %d bytes", REQUEST_MAX_NAME);
-	return STATUS_OK;
+	return request_check_name(req, "sessionId", buf_slice(id));
 }
 
 /* May the header take the place of old? */

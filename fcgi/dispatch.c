@@ -16,6 +16,9 @@
 static enum status check_names(struct request *req)
 {
 	for (size_t i = 0; i < req->arg_count; i++) {
+		enum status status = request_check_name(req, "name in the path", req->args[i]);
+		if (status != STATUS_OK)
+			return status;
 		if (req->args[i].len <= REQUEST_MAX_NAME)
 			continue;
 		if (req->method == METHOD_POST)

@@ -30,7 +30,8 @@ enum status fields_check_workspace(struct request *req, struct slice workspace)
 {
 	if (workspace.len > REQUEST_MAX_NAME)
 		return request_bad_field(req, "Invalid workspaceSlug: longer than %d bytes", REQUEST_MAX_NAME);
-	return access_workspace(req, workspace);
+	enum status status = request_check_name(req, "workspaceSlug", workspace);
+	return status == STATUS_OK ? access_workspace(req, workspace) : status;
 }
 
 enum status fields_check_repo_key(struct request *req, struct slice repo_key)

@@ -2,12 +2,15 @@
 #include <stdlib.h>
 
 #include "cleanup.h"
+#include "cursor.h"
 #include "database.h"
 #include "documents.h"
 #include "etag.h"
 #include "file_key.h"
 #include "handlers.h"
 #include "log.h"
+#include "origin.h"
+#include "query.h"
 #include "utf8.h"
 
 #define MAX_PAGE 10000
@@ -42,29 +45,42 @@ static bool is_text(struct slice s)
 	return s.len <= REQUEST_MAX_NAME && utf8_valid(s.ptr, s.len) && !memchr(s.ptr, '\0', s.len);
 }
 
+/* *found: it is there, and good. */
+static enum status parse_cursor(struct request *req, struct buf *name, bool *found)
+{
+	autobuf text = { 0 };
+	enum query_result result = query_once(req, "cursor", &text);
+	*found = result == QUERY_OK;
+	if (result == QUERY_MISSING)
+		return STATUS_OK;
+	if (*found && cursor_read(buf_slice(&text), name) && is_text(buf_slice(name)))
+		return STATUS_OK;
+	return request_bad_field(req,
+				 "Invalid cursor: take it from the Link of the page before, or give the last name of "
+				 "that page, percent-encoded");
+}
+
 static enum status parse_page(struct request *req, struct page *p)
 {
-	struct slice cursor, limit, query = uri_query(req->target);
-	(void)buf_reserve(&p->cursor, 1);
-	p->has_cursor = uri_query_find(query, "cursor", &cursor);
-	if (p->has_cursor && (!uri_decode(cursor, &p->cursor) || !is_text(buf_slice(&p->cursor))))
-		return request_bad_field(req, "Invalid cursor: must be the last name of the page before");
-	if (uri_query_find(query, "limit", &limit) && !parse_limit(limit, &p->limit))
+	struct slice limit;
+	if (uri_query_find(uri_query(req->target), "limit", &limit) && !parse_limit(limit, &p->limit))
 		return request_bad_field(req, "Invalid limit: must be a whole number from 1 to %d", MAX_PAGE);
-	return STATUS_OK;
+	return parse_cursor(req, &p->cursor, &p->has_cursor);
 }
 
 /* Link: <…>; rel="next" (RFC 8288), percent-encoded as a URI must be. */
 static void add_link(struct request *req, struct response *res, const struct page *p, struct slice last)
 {
 	autobuf link = { 0 };
-	buf_add_str(&link, "</files");
+	buf_add_char(&link, '<');
+	origin_add_path(req, &link);
+	buf_add_str(&link, "/files");
 	for (size_t i = 0; i < req->arg_count; i++) {
 		buf_add_char(&link, '/');
 		uri_encode(&link, req->args[i]);
 	}
 	buf_addf(&link, "?limit=%lld&cursor=", (long long)p->limit);
-	uri_encode(&link, last);
+	cursor_add(&link, last);
 	buf_add_str(&link, ">; rel=\"next\"");
 	response_header(res, HEADER_LINK, buf_slice(&link));
 }

@@ -10,6 +10,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/conditional.c fcgi/conditional.h \
 	fcgi/counts.c fcgi/counts.h \
 	fcgi/credential.c fcgi/credential.h \
+	fcgi/cursor.c fcgi/cursor.h \
 	fcgi/database.c fcgi/database.h \
 	fcgi/digest.c fcgi/digest.h \
 	fcgi/dispatch.c fcgi/dispatch.h \

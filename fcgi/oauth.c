@@ -68,7 +68,9 @@ static enum status check_start(struct request *req, const struct start *s)
 {
 	if (s->workspace.len > OAUTH_WORKSPACE_MAX)
 		return request_bad_field(req, "Invalid workspaceSlug: longer than %d bytes", OAUTH_WORKSPACE_MAX);
-	enum status status = fields_check_repo_key(req, buf_slice(&s->repo_key));
+	enum status status = request_check_name(req, "workspaceSlug", buf_slice(&s->workspace));
+	if (status == STATUS_OK)
+		status = fields_check_repo_key(req, buf_slice(&s->repo_key));
 	if (status != STATUS_OK)
 		return status;
 	if (!redirect_uri_allowed(buf_slice(&s->redirect_uri), req->service->conf->oauth_redirect_allow))

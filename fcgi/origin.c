@@ -12,6 +12,15 @@ static bool is_host(struct slice host)
 	return host.len > 0;
 }
 
+void origin_add_path(const struct request *req, struct buf *out)
+{
+	const char *url = req->service->conf->public_url;
+	const char *authority = url ? strstr(url, "://") : NULL;
+	const char *path = authority ? strchr(authority + 3, '/') : NULL;
+	if (path)
+		buf_add_str(out, path);
+}
+
 enum status origin_add(struct request *req, struct buf *out)
 {
 	struct slice host = request_header(req, HEADER_HOST);

@@ -119,6 +119,13 @@ enum status request_bad_field(struct request *r, const char *fmt, ...)
 	return STATUS_BAD_FIELD;
 }
 
+enum status request_check_name(struct request *r, const char *what, struct slice name)
+{
+	if (!slice_eq_str(name, ".") && !slice_eq_str(name, ".."))
+		return STATUS_OK;
+	return request_bad_field(r, "Invalid %s: it is . or .., which no URL can name", what);
+}
+
 static enum status read_body(struct request *r, size_t limit, bool optional)
 {
 	autobody body = BODY_NONE;

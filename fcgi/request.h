@@ -85,6 +85,11 @@ enum status request_read_object(struct request *r, size_t limit, bool optional) 
 /* STATUS_BAD_FIELD with this text, of at most 511 bytes. */
 enum status request_bad_field(struct request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* STATUS_OK, or STATUS_BAD_FIELD: a name that no URL can have as a part of its path, because clients take "." and ".."
+ * out. */
+enum status request_check_name(struct request *r, const char *what, struct slice name)
+	__attribute__((warn_unused_result));
+
 /* "GET, HEAD" from method bits. */
 void method_names(unsigned methods, struct buf *out);
 

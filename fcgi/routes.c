@@ -78,7 +78,8 @@ void routes_print(FILE *out)
 	for (size_t i = 0; i < routes_count; i++) {
 		autobuf methods = { 0 };
 		method_names(routes[i].methods, &methods);
-		(void)fprintf(out, "%s\t%s\t%s\n", buf_cstr(&methods), routes[i].pattern, keys[routes[i].key]);
+		(void)fprintf(out, "%s\t%s\t%s\t%s\n", buf_cstr(&methods), routes[i].pattern, keys[routes[i].key],
+			      routes[i].effect == READS ? "reads" : "changes");
 	}
 }
 

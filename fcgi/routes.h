@@ -60,7 +60,7 @@ struct route_match {
 	size_t rest_from; /* of a "*name": the first segment that it takes; else 0 */
 };
 
-/* Prints the table: methods, pattern and what key is asked for, with tabs between them. */
+/* Prints the table: methods, pattern, what key is asked for, and whether it reads or changes, with tabs between them. */
 void routes_print(FILE *out);
 
 /* Looks up a decoded path. */

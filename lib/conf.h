@@ -85,6 +85,8 @@ struct conf {
 	int64_t sandbox_stream_keep;
 	int64_t sandbox_clone_timeout;
 	int64_t sandbox_repo_max;
+	int64_t sandbox_job_bytes;
+	int64_t sandbox_all_job_bytes;
 	int64_t sandbox_diff_max;
 	int64_t sandbox_output_max;
 	int64_t sandbox_memory; /* 0: no limit, as the next two */

@@ -5,13 +5,12 @@
 #include "conf.h"
 
 /* DIRECTORY: an absolute path that nginx's configuration can hold in quotes. REGULAR_FILE: an absolute path.
- * ORIGIN: http(s)://host[:port]. BASE_URL: the same with a path. LISTEN: a unix socket's path or ADDRESS:PORT. SECRET:
+ * BASE_URL: http(s)://host[:port], with a path or without. LISTEN: a unix socket's path or ADDRESS:PORT. SECRET:
  * never shown. KEY: a secret of printable characters. HEX_KEY: a secret of 32 bytes in hex. */
 enum conf_type {
 	TEXT,
 	DIRECTORY,
 	REGULAR_FILE,
-	ORIGIN,
 	BASE_URL,
 	LISTEN,
 	SECRET,

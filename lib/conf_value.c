@@ -131,12 +131,6 @@ static size_t origin_prefix(const char *s)
 	return host ? scheme + host + port_length(s + scheme + host) : 0;
 }
 
-static size_t origin_length(const char *s)
-{
-	size_t n = origin_prefix(s);
-	return n && (s[n] == '\0' || strcmp(s + n, "/") == 0) ? n : 0;
-}
-
 /* The path is of RFC 3986's unreserved characters, without empty segments and without a slash at its end. */
 static size_t base_url_length(const char *s)
 {
@@ -171,8 +165,6 @@ static const struct {
 	[DIRECTORY] = { directory_length, "characters, an absolute path without quotes, backslash, dollar sign, "
 					  "semicolon, braces and control characters" },
 	[REGULAR_FILE] = { path_length, "characters, an absolute path without control characters" },
-	[ORIGIN] = { origin_length,
-		     "characters of the form http://host[:port] or https://host[:port], without a path" },
 	[BASE_URL] = { base_url_length,
 		       "characters of the form http://host[:port][/path] or https://host[:port][/path]" },
 	[LISTEN] = { listen_length, "characters, an absolute path or ADDRESS:PORT (127.0.0.1:9101, [::1]:9101)" },

@@ -190,11 +190,17 @@ static void encode_special(struct buf *out, char c)
 	buf_add_char(out, letters[found - specials]);
 }
 
-void json_encode(struct buf *out, struct slice utf8)
+size_t json_encoded_size(unsigned char byte)
+{
+	if (byte >= 0x20)
+		return byte == '"' || byte == '\\' ? 2 : 1;
+	return byte == '\n' || byte == '\t' || byte == '\r' ? 2 : 6;
+}
+
+void json_encode_piece(struct buf *out, struct slice utf8)
 {
 	/* Empty text may have no address, which even 0 must not be added to. */
 	const char *p = utf8.len ? utf8.ptr : "", *end = p + utf8.len;
-	buf_add_char(out, '"');
 	while (p < end) {
 		const char *plain = skip_plain(p, end);
 		buf_add(out, p, (size_t)(plain - p));
@@ -203,6 +209,12 @@ void json_encode(struct buf *out, struct slice utf8)
 		encode_special(out, *plain);
 		p = plain + 1;
 	}
+}
+
+void json_encode(struct buf *out, struct slice utf8)
+{
+	buf_add_char(out, '"');
+	json_encode_piece(out, utf8);
 	buf_add_char(out, '"');
 }
 

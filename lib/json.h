@@ -40,6 +40,10 @@ bool json_decode(struct slice string, struct buf *out);
 void json_decode_lossy(struct slice string, struct buf *out, size_t max);
 /* Appends UTF-8 text as a JSON string with quotes. */
 void json_encode(struct buf *out, struct slice utf8);
+/* The same without the quotes: a piece of a string. */
+void json_encode_piece(struct buf *out, struct slice utf8);
+/* How many bytes of a JSON string the byte takes (above 127: as a part of UTF-8). */
+size_t json_encoded_size(unsigned char byte);
 /* The first max UTF-16 units of a JSON string as a JSON string, escapes as they stand, never half of an escape. */
 void json_prefix(struct slice string, size_t max, struct buf *out);
 

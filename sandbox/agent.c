@@ -195,6 +195,7 @@ static struct box_run *run(struct agent *agent, struct box *box, const struct co
 				     NULL };
 	struct box_run_options options = { .argv = argv,
 					   .environment = environment,
+					   .is_agent = true,
 					   .keep_input = true,
 					   .on_output = on_output,
 					   .on_errors = on_errors,

@@ -153,9 +153,19 @@ static void parse_head(struct slice head, struct agent_line *out)
 	out->success = success && (!text || success < text);
 }
 
+/* The messages that are big: with the results of tools, and with texts. */
+static bool is_for_the_client(struct slice head)
+{
+	return starts_with(head, "{\"type\":\"user\",") || starts_with(head, "{\"type\":\"assistant\",");
+}
+
 void agent_line_parse(struct slice head, size_t dropped, struct agent_line *out)
 {
 	*out = (struct agent_line){ .kind = AGENT_LINE_TEXT };
+	if (!dropped && head.len > AGENT_LINE_LOOKED_AT && is_for_the_client(head)) {
+		out->kind = AGENT_LINE_MESSAGE;
+		return;
+	}
 	if (dropped) {
 		out->kind = AGENT_LINE_MESSAGE;
 		parse_head(head, out);

@@ -5,8 +5,11 @@
 
 #include "lib/buf.h"
 
-/* Longest line that is kept whole. */
-#define AGENT_LINE_MAX ((size_t)64 << 20)
+/* Longest line that is kept whole: as a part of a message it may become twice as long, and must fit into WS_MAX_QUEUE.
+ */
+#define AGENT_LINE_MAX ((size_t)16 << 20)
+/* Of a longer one only the beginning says what it is, if that is a message that nobody but the client reads. */
+#define AGENT_LINE_LOOKED_AT ((size_t)256 << 10)
 /* What is kept of the beginning of a longer one. */
 #define AGENT_LINE_HEAD ((size_t)4096)
 

@@ -38,6 +38,7 @@ struct box_run_options {
 	/* "NAME=value" in addition to the box's, NULL at the end; may be NULL; no secrets. */
 	const char *const *environment;
 	struct slice input; /* written to its stdin; copied */
+	bool is_agent;	    /* it gets another share of the processes than tools do: see box_run.c */
 	bool keep_input;    /* stdin stays open for box_run_write(); else it is closed after input */
 	uint64_t timeout;   /* ms; 0: none. Then all that it started is killed, daemons of its own too */
 	/* Bytes as they come; may be NULL (they go to /dev/null then). */

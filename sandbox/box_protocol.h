@@ -28,6 +28,9 @@ struct box_message {
 	uint32_t id; /* of the program; craft-sandboxd chooses it, never one that is in use */
 	uint32_t argc, envc;
 	uint32_t pipes;
+	/* Of BOX_RUN: how many processes and threads there may be in the box, when one more is started by this program or
+	 * what comes from it (0: however many); and how many are left, when it has ended and left some behind. */
+	uint32_t processes, left;
 	int32_t exit_code; /* 128+N when signal N ended it; 127: no such program */
 };
 

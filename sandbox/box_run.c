@@ -15,6 +15,7 @@
 #define TICK_MS 25
 #define QUIET_TICKS 4
 #define LAST_TICK 40
+#define PROCESS_SHARES 16
 
 enum stream { IN, OUT, ERR, STREAMS };
 
@@ -306,6 +307,19 @@ static struct box_run *new_run(struct box *box, const struct box_run_options *o)
 	return run;
 }
 
+/* So that there is always room for what is needed to get out of it, of SANDBOX_PIDS the last sixteenth is for what
+ * supervises programs; the one before is for tools alone, which may start more when the agent can't; two before that are
+ * for the agent and tools, whatever tools that have ended left behind. */
+static void share_processes(const struct box *box, bool is_agent, struct box_message *m)
+{
+	int64_t all = box->options.conf->sandbox_pids, share = all / PROCESS_SHARES;
+	if (all <= 0)
+		return;
+	share = share ? share : 1;
+	m->processes = (uint32_t)(all - share * (is_agent ? 2 : 1));
+	m->left = is_agent ? 0 : (uint32_t)(all - share * 4);
+}
+
 static struct box_run *refuse(struct buf *error, const char *why)
 {
 	buf_addf(error, "the program can't be started in the sandbox: %s", why);
@@ -319,6 +333,7 @@ struct box_run *box_run(struct box *box, const struct box_run_options *o, struct
 	const bool wanted[STREAMS] = { o->keep_input || o->input.len, o->on_output, o->on_errors };
 	int ends[STREAMS][2], theirs[STREAMS];
 	size_t count = 0;
+	share_processes(box, o->is_agent, &m);
 	for (enum stream s = IN; s < STREAMS; s++)
 		m.pipes |= (uint32_t)wanted[s] << s;
 	if (box->gone || !box->process)

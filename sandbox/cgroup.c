@@ -13,6 +13,8 @@
 #include "lib/cleanup.h"
 
 #define ROOT "/sys/fs/cgroup"
+#define SOCKETS_SHARE 16 /* of the memory */
+#define SOCKETS_LEAST (16ll << 20)
 #define CPU_PERIOD 100000 /* microseconds */
 #define REMOVE_STEP_NS 10000000L
 #define REMOVE_TRIES 500
@@ -48,6 +50,20 @@ static bool write_number(const char *dir, const char *name, int64_t value)
 	return cgroup_write(dir, name, text);
 }
 
+/* Buffers of sockets, which v2 counts as memory: of TCP by the file's name, in fact of all protocols of the internet. */
+static bool limit_sockets(const char *dir, int64_t bytes)
+{
+	int64_t share = bytes / SOCKETS_SHARE;
+	return write_number(dir, "memory.kmem.tcp.limit_in_bytes", share > SOCKETS_LEAST ? share : SOCKETS_LEAST) ||
+	       errno == ENOENT;
+}
+
+bool cgroup_limits_sockets(const struct cgroup *c)
+{
+	autobuf text = { 0 };
+	return c->memory && (c->kind == CGROUP_V2 || cgroup_read(c->memory, "memory.kmem.tcp.limit_in_bytes", &text));
+}
+
 /* Swap would only put off the end, at the cost of everyone. Where it isn't accounted for there is no such file. */
 static bool limit_memory(enum cgroup_kind kind, const char *dir, int64_t bytes)
 {
@@ -55,7 +71,8 @@ static bool limit_memory(enum cgroup_kind kind, const char *dir, int64_t bytes)
 		return write_number(dir, "memory.max", bytes) &&
 		       (write_number(dir, "memory.swap.max", 0) || errno == ENOENT);
 	return write_number(dir, "memory.limit_in_bytes", bytes) &&
-	       (write_number(dir, "memory.memsw.limit_in_bytes", bytes) || errno == ENOENT);
+	       (write_number(dir, "memory.memsw.limit_in_bytes", bytes) || errno == ENOENT) &&
+	       limit_sockets(dir, bytes);
 }
 
 static bool limit_cpu(enum cgroup_kind kind, const char *dir, int64_t percent)

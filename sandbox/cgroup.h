@@ -43,6 +43,8 @@ bool cgroup_remove(struct cgroup *cgroup);
 void cgroup_remove_all(const char *parent);
 /* The same, and parent itself; nothing can be made after that. */
 void cgroup_end(const char *parent);
+/* Do its sockets' buffers count against a limit? */
+bool cgroup_limits_sockets(const struct cgroup *cgroup);
 /* How many times the kernel killed a process in it for want of memory. */
 int64_t cgroup_oom_kills(const struct cgroup *cgroup);
 /* Memory in use, bytes; -1: not known. */

@@ -26,7 +26,8 @@ struct daemon {
 	size_t seal_key_count;
 	char host[UUID_SIZE];  /* this host's id: SANDBOX_DIR's */
 	struct store *state;   /* jobs, claims, states */
-	struct store *streams; /* messages: a connection of their own, so that a big one delays no job */
+	struct store *streams; /* messages: a connection of their own, so that they delay no job */
+	struct store *big_streams; /* those of more than STREAM_BATCH bytes */
 	struct sandbox_list sandboxes;
 	size_t sandbox_count;
 	struct counts *counts;

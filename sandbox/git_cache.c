@@ -21,21 +21,24 @@ static void close_dir(DIR **dir)
 
 /* ---- names ---- */
 
-static void add_hash(const char *text, size_t digits, struct buf *out)
+static void add_hash(struct slice text, size_t digits, struct buf *out)
 {
 	unsigned char hash[EVP_MAX_MD_SIZE];
 	unsigned length = 0;
-	if (EVP_Digest(text, strlen(text), hash, &length, EVP_sha256(), NULL) != 1)
+	if (EVP_Digest(text.ptr, text.len, hash, &length, EVP_sha256(), NULL) != 1)
 		abort();
 	for (size_t i = 0; i < digits / 2; i++)
 		buf_addf(out, "%02x", hash[i]);
 }
 
-char *git_cache_path(const struct conf *conf, const char *url)
+char *git_cache_path(const struct conf *conf, const char *workspace, const char *url)
 {
 	struct buf path = { 0 };
-	buf_addf(&path, "%s/cache/", conf->sandbox_dir);
-	add_hash(url, 64, &path);
+	autobuf key = { 0 };
+	buf_add(&key, workspace, strlen(workspace) + 1);
+	buf_add_str(&key, url);
+	buf_addf(&path, "%s/cache/" GIT_CACHE_PREFIX, conf->sandbox_dir);
+	add_hash(buf_slice(&key), 64, &path);
 	buf_add_str(&path, ".git");
 	(void)buf_cstr(&path);
 	return path.data;
@@ -45,7 +48,7 @@ char *git_cache_ref(const char *branch)
 {
 	struct buf ref = { 0 };
 	buf_add_str(&ref, "refs/craft/");
-	add_hash(branch, 40, &ref);
+	add_hash(slice_of(branch), 40, &ref);
 	(void)buf_cstr(&ref);
 	return ref.data;
 }
@@ -137,48 +140,34 @@ bool git_cache_discard(const char *path, struct buf *error)
 
 /* ---- reading ---- */
 
-static bool read_small(const char *path, const char *name, struct buf *out)
+#define FILE_MAX (16u << 20)
+
+bool git_cache_file(const char *path, const char *name, struct buf *out)
 {
 	autobuf full = { 0 };
 	buf_addf(&full, "%s/%s", path, name);
 	autoclose int fd = open(buf_cstr(&full), O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : 1;
-	while (n > 0 && out->len < 1 << 20) {
+	while (n > 0 && out->len <= FILE_MAX) {
 		n = read(fd, buf_reserve(out, 4096), 4096);
 		out->len += n > 0 ? (size_t)n : 0;
 	}
-	return n >= 0;
-}
-
-static bool is_id(struct slice s)
-{
-	if (s.len != 40 && s.len != 64)
-		return false;
-	for (size_t i = 0; i < s.len; i++)
-		if (!strchr("0123456789abcdef", s.ptr[i]) || !s.ptr[i])
-			return false;
-	return true;
+	return n == 0;
 }
 
 bool git_cache_read(const char *path, const char *ref, char commit[static GIT_ID_SIZE])
 {
 	autobuf text = { 0 };
-	if (!read_small(path, ref, &text))
+	if (!git_cache_file(path, ref, &text))
 		return false;
 	struct slice id = buf_slice(&text);
 	while (id.len && id.ptr[id.len - 1] == '\n')
 		id.len--;
-	if (!is_id(id))
+	if (!git_id_valid(id))
 		return false;
 	memcpy(commit, id.ptr, id.len);
 	commit[id.len] = '\0';
 	return true;
-}
-
-bool git_cache_shallow(const char *path, const char *commit)
-{
-	autobuf text = { 0 };
-	return read_small(path, "shallow", &text) && memmem(text.data, text.len, commit, strlen(commit));
 }
 
 void git_cache_touch(const char *path)

@@ -54,8 +54,9 @@ static void take(struct trim *t, const char *name)
 	}
 	int64_t size = tree_size(path.data);
 	t->entries = xrealloc(t->entries, (t->count + 1) * sizeof(*t->entries));
-	/* What was to be removed when the daemon ended goes first. */
-	bool gone = path.len > sizeof(GONE) && strcmp(path.data + path.len - strlen(GONE), GONE) == 0;
+	/* What was to be removed when the daemon ended, and what this one doesn't use, go first. */
+	bool gone = strncmp(name, GIT_CACHE_PREFIX, strlen(GIT_CACHE_PREFIX)) != 0 ||
+		    (path.len > sizeof(GONE) && strcmp(path.data + path.len - strlen(GONE), GONE) == 0);
 	t->entries[t->count++] = (struct entry){ path.data, gone ? 0 : st.st_mtime, size > 0 ? size : 0 };
 }
 

@@ -1,15 +1,16 @@
 /* git_clone.c: the steps of a clone in their order.
  *
- * Where the cache knows the branch, two things go on at once: the host is asked for the branch's commit, which proves
- * the access, and the commit in the cache is checked out. If they are the same, that is all. Else, and for what isn't
- * known yet: fetch into the cache, alone in it, then check out from there. A cache that turns out to be broken is
- * thrown away and fetched anew, once. */
+ * Where the cache has something to hand over for the branch, two things go on at once: the host is asked for the
+ * branch's commit, which proves the access, and that is checked out. If it was made for what the host says, that is
+ * all. Else, and for what isn't known yet: fetch into the cache, alone in it, pack what is to be handed over, then
+ * check out from there. A cache that turns out to be broken is thrown away and fetched anew, once. */
 #include "git_clone.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "git_clone_internal.h"
+#include "git_handed.h"
 #include "lib/cleanup.h"
 #include "tree.h"
 
@@ -25,8 +26,9 @@ static void on_closed(void *user)
 		c->on_cancelled(c->options.user);
 	else
 		c->options.on_done(c->options.user, c->failed ? c->outcome : GIT_OK, buf_cstr(&c->text),
-				   c->failed ? "" : c->commit);
+				   c->failed ? "" : c->tips.commit);
 	buf_free(&c->text);
+	buf_free(&c->roots);
 	cleanup_close(&c->token_fd);
 	free(c->repo_key);
 	free(c->branch);
@@ -47,6 +49,8 @@ static void close_all(struct git_clone *c)
 static void stop(struct git_clone *c)
 {
 	atomic_store(&c->place.stop, true);
+	if (c->asking)
+		process_kill(c->asking);
 	if (c->remote)
 		process_kill(c->remote);
 	if (c->local)
@@ -154,39 +158,28 @@ static void fetch_alone(struct git_clone *c)
 	enter_slot(c, clone_fetch);
 }
 
-static void use_known(struct git_clone *c)
+static bool same(const struct git_tips *a, const struct git_tips *b)
 {
-	clone_place(c);
-	if (!*c->tip && !c->failed)
-		clone_ask(c);
+	return strcmp(a->commit, b->commit) == 0 && strcmp(a->trunk, b->trunk) == 0 &&
+	       strcmp(a->trunk_commit, b->trunk_commit) == 0;
 }
 
-/* The cache knows the branch; asked again when alone in it, because another clone may just have fetched it. */
-static void look(struct git_clone *c)
+void clone_place_nothing(struct git_clone *c)
 {
-	bool alone = c->repository.places > 1;
-	if (!c->tried_known && git_cache_read(c->cache, c->ref, c->commit)) {
-		gate_keep(&c->repository, 1);
-		enter_slot(c, use_known);
-	} else if (alone) {
-		enter_slot(c, clone_fetch);
-	} else {
-		gate_leave(&c->repository);
-		enter(c, &c->repository, c->cache, GATE_ALL, GATE_ALL, look);
-	}
-}
-
-void clone_begin(struct git_clone *c)
-{
+	c->tips = (struct git_tips){ 0 };
+	c->joined = clone_placed;
 	if (!*c->branch) {
-		enter_slot(c, clone_ask);
-		return;
+		free(c->branch);
+		c->branch = xstrdup("main");
 	}
-	free(c->ref);
-	c->ref = git_cache_ref(c->branch);
-	c->steps.branch = c->branch;
-	c->steps.ref = c->ref;
-	enter(c, &c->repository, c->cache, GATE_ALL, 1, look);
+	clone_place(c);
+}
+
+static void fetch_anew(struct git_clone *c)
+{
+	c->tried_known = true;
+	gate_leave(&c->slot);
+	enter(c, &c->repository, c->cache, GATE_ALL, GATE_ALL, fetch_alone);
 }
 
 static bool finish_job(void *user, struct buf *error)
@@ -208,6 +201,80 @@ static void after_finish(void *user, bool ok)
 		clone_fail_with(c, buf_slice(&c->task.error));
 	else
 		close_all(c);
+}
+
+void clone_placed(struct git_clone *c)
+{
+	if (c->broken)
+		fetch_anew(c);
+	else
+		clone_in_thread(c, finish_job, after_finish);
+}
+
+static void known_joined(struct git_clone *c)
+{
+	if (c->empty)
+		clone_place_nothing(c);
+	else if (!same(&c->asked, &c->tips))
+		fetch_anew(c);
+	else
+		clone_placed(c);
+}
+
+static void use_known(struct git_clone *c)
+{
+	c->joined = known_joined;
+	clone_place(c);
+	if (!*c->asked.commit && !c->failed)
+		clone_ask(c);
+}
+
+/* The cache knows the branch; asked again when alone in it, because another clone may just have fetched it. */
+static void look(struct git_clone *c)
+{
+	bool alone = c->repository.places > 1;
+	if (!c->tried_known && git_handed_read(c->cache, c->ref, &c->tips)) {
+		gate_keep(&c->repository, 1);
+		enter_slot(c, use_known);
+	} else if (alone) {
+		enter_slot(c, clone_fetch);
+	} else {
+		gate_leave(&c->repository);
+		enter(c, &c->repository, c->cache, GATE_ALL, GATE_ALL, look);
+	}
+}
+
+/* The default branch was asked for, and has a name now. */
+static void named(struct git_clone *c)
+{
+	if (c->empty) {
+		clone_place_nothing(c);
+		return;
+	}
+	free(c->branch);
+	c->branch = xstrdup(c->asked.trunk);
+	gate_leave(&c->slot);
+	clone_begin(c);
+}
+
+static void ask_for_name(struct git_clone *c)
+{
+	c->joined = named;
+	clone_ask(c);
+}
+
+void clone_begin(struct git_clone *c)
+{
+	if (!*c->branch) {
+		enter_slot(c, ask_for_name);
+		return;
+	}
+	free(c->ref);
+	c->ref = git_cache_ref(c->branch);
+	c->steps.branch = c->branch;
+	c->steps.ref = c->ref;
+	c->place.ref = c->ref;
+	enter(c, &c->repository, c->cache, GATE_ALL, 1, look);
 }
 
 static bool clear_job(void *user, struct buf *error)
@@ -233,17 +300,12 @@ static void end_failed(struct git_clone *c)
 
 void clone_join(struct git_clone *c)
 {
-	if (c->remote || c->local || git_task_busy(&c->task) || c->task.closing)
+	if (c->asking || c->remote || c->local || git_task_busy(&c->task) || c->task.closing)
 		return;
-	if (c->failed || c->cancelled) {
+	if (c->failed || c->cancelled)
 		end_failed(c);
-	} else if (c->broken || strcmp(c->tip, c->commit) != 0) {
-		c->tried_known = true;
-		gate_leave(&c->slot);
-		enter(c, &c->repository, c->cache, GATE_ALL, GATE_ALL, fetch_alone);
-	} else {
-		clone_in_thread(c, finish_job, after_finish);
-	}
+	else
+		c->joined(c);
 }
 
 /* ---- from outside ---- */
@@ -255,7 +317,7 @@ static void set_names(struct git_clone *c, const struct git_clone_options *optio
 	c->repo_key = xstrdup(options->repo_key);
 	c->branch = xstrdup(options->branch);
 	c->url = xstrdup(buf_cstr(&url));
-	c->cache = git_cache_path(options->conf, c->url);
+	c->cache = git_cache_path(options->conf, options->workspace, c->url);
 }
 
 struct git_clone *git_clone_start(uv_loop_t *loop, const struct git_clone_options *options)
@@ -273,11 +335,9 @@ struct git_clone *git_clone_start(uv_loop_t *loop, const struct git_clone_option
 				       .cache = c->cache,
 				       .token_fd = c->token_fd,
 				       .user = c };
-	c->place = (struct git_place){ .conf = options->conf,
-				       .instance = options->instance,
-				       .cache = c->cache,
-				       .url = c->url,
-				       .commit = c->commit };
+	c->place = (struct git_place){
+		.conf = options->conf, .instance = options->instance, .cache = c->cache, .url = c->url, .tips = &c->tips
+	};
 	c->task = (struct git_task){ .user = c, .on_deadline = on_deadline, .on_size = on_size };
 	git_task_init(&c->task, loop, (uint64_t)options->conf->sandbox_clone_timeout * 1000);
 	clone_begin(c);

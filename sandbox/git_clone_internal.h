@@ -1,5 +1,5 @@
-/* git_clone_internal.h: a clone under way, for git_clone.c (its order and its end) and git_clone_steps.c (its steps).
- */
+/* git_clone_internal.h: a clone under way, for git_clone.c (its order and its end), git_clone_fetch.c (what comes from
+ * the host) and git_clone_steps.c (what is made of it). */
 #ifndef CRAFT_GIT_CLONE_INTERNAL_H
 #define CRAFT_GIT_CLONE_INTERNAL_H
 
@@ -21,13 +21,18 @@ struct git_clone {
 	struct gate_pass repository, slot;
 	void (*next)(struct git_clone *c); /* when the place that it waits for is free */
 
-	struct process *remote, *local; /* talks to the host; works on files */
-	char tip[GIT_ID_SIZE];		/* what the host says; empty: not asked yet */
-	char commit[GIT_ID_SIZE];	/* what is in the working tree, or about to be */
-	bool fresh;			/* the cache was made by this clone */
-	bool placed;			/* something of the repository is in the instance */
-	bool tried_known;		/* the commit in the cache was checked out, and is not the right one */
-	bool broken, retried;		/* the cache is to be thrown away; was */
+	struct process *asking, *remote, *local; /* asks the host; fetches; works on files */
+	void (*joined)(struct git_clone *c);	 /* when nothing of them runs any more */
+	struct git_tips asked;			 /* what the host says; no commit: not asked yet */
+	struct git_tips tips;			 /* what is in the instance, or about to be */
+	unsigned round;				 /* how often the histories of two branches were fetched */
+	struct buf roots;			 /* what git_step_roots() said */
+	bool empty;				 /* the host says that there is no commit at all */
+	bool missing;				 /* the branch couldn't be fetched, as the host hasn't it */
+	bool fresh;				 /* the cache was made by this clone */
+	bool placed;				 /* something of the repository is in the instance */
+	bool tried_known;			 /* what the cache had was checked out, and is not the right one */
+	bool broken, retried;			 /* the cache is to be thrown away; was */
 	bool too_large;
 
 	bool failed, cancelled;
@@ -52,11 +57,18 @@ bool clone_started(struct git_clone *c, struct process *process, struct buf *err
 /* From the start, or again once the name of the default branch is known. */
 void clone_begin(struct git_clone *c);
 
-/* Asks the host for the branch's commit: tip. */
+/* Asks the host for the branch's commit and the default branch: asked, or empty. */
 void clone_ask(struct git_clone *c);
-/* Fetches into the cache, alone in it, and checks out from there. */
+/* Fetches into the cache, alone in it, and goes on with clone_hand_over(). */
 void clone_fetch(struct git_clone *c);
-/* Checks out commit from the cache, leaving its gate when the cache isn't needed any more. */
+/* Packs what can be reached from tips, which the cache has, and checks it out. */
+void clone_hand_over(struct git_clone *c);
+/* Checks out what the cache hands over for tips (without a commit: nothing), leaving its gate when the cache isn't
+ * needed any more. */
 void clone_place(struct git_clone *c);
+/* The same for a repository without commits. */
+void clone_place_nothing(struct git_clone *c);
+/* The checkout has ended, and is the right one: what is left to do; or all of it once more, if the cache was broken. */
+void clone_placed(struct git_clone *c);
 
 #endif

@@ -1,8 +1,9 @@
-/* git_clone_steps.c: the steps of a clone: asking the host, fetching, checking out. */
+/* git_clone_steps.c: what is made of what the cache has: a pack to hand over, and a checkout. */
 #include <signal.h>
 #include <stdlib.h>
 
 #include "git_clone_internal.h"
+#include "git_handed.h"
 #include "lib/log.h"
 
 /* ---- checking out ---- */
@@ -43,7 +44,7 @@ static void after_place(void *user, bool ok)
 		return;
 	}
 	autobuf error = { 0 };
-	c->local = git_step_checkout(&c->steps, on_checked_out, &error);
+	c->local = git_step_checkout(&c->steps, !*c->tips.commit, on_checked_out, &error);
 	if (clone_started(c, c->local, &error) && !c->options.instance->limited)
 		git_task_measure(&c->task, c->options.instance->repo, c->options.conf->sandbox_repo_max);
 }
@@ -61,61 +62,67 @@ void clone_place(struct git_clone *c)
 	clone_in_thread(c, place_job, after_place);
 }
 
-/* ---- fetching ---- */
+/* ---- handing over ---- */
 
-static void place_from_cache(struct git_clone *c)
+static void place_handed(void *user, bool ok)
 {
-	if (!git_cache_read(c->cache, c->ref, c->commit)) {
-		clone_fail_with(c, SLICE_LIT("the branch was fetched, but is not there"));
+	struct git_clone *c = user;
+	buf_free(&c->roots);
+	if (clone_stopped(c))
+		return;
+	if (!ok) {
+		clone_fail_with(c, buf_slice(&c->task.error));
 		return;
 	}
-	memcpy(c->tip, c->commit, sizeof(c->tip));
 	gate_keep(&c->repository, 1);
+	c->joined = clone_placed;
 	clone_place(c);
 }
 
-static void on_repacked(void *user, const struct process_result *result)
+static bool finish_handing(void *user, struct buf *error)
+{
+	struct git_clone *c = user;
+	return git_handed_finish(c->options.conf, c->cache, c->ref, &c->tips, buf_slice(&c->roots), error);
+}
+
+/* The cache may be what is wrong with it. */
+static bool went_well(struct git_clone *c, const struct process_result *result)
+{
+	if (clone_stopped(c))
+		return false;
+	if (result->exit_code == 0 && !result->output_cut)
+		return true;
+	if (c->fresh || c->retried) {
+		clone_fail(c, git_error_outcome(GIT_STAGE_FETCH, result->errors), GIT_STAGE_FETCH, result->errors);
+	} else {
+		c->broken = true;
+		clone_fetch(c);
+	}
+	return false;
+}
+
+static void on_packed(void *user, const struct process_result *result)
 {
 	struct git_clone *c = user;
 	c->local = NULL;
-	if (result->exit_code)
-		log_warn(NULL, "%s: cannot repack %s: exit code %d", c->repo_key, c->cache, result->exit_code);
-	if (!clone_stopped(c))
-		place_from_cache(c);
+	if (went_well(c, result))
+		clone_in_thread(c, finish_handing, place_handed);
 }
 
-static void fetched(struct git_clone *c)
+static void on_roots(void *user, const struct process_result *result)
 {
-	git_cache_trim(c->task.loop, c->options.conf);
-	if (git_cache_packs(c->cache) <= GIT_CACHE_PACKS) {
-		place_from_cache(c);
-		return;
-	}
+	struct git_clone *c = user;
 	autobuf error = { 0 };
-	c->local = git_step_repack(&c->steps, on_repacked, &error);
+	c->local = NULL;
+	if (!went_well(c, result))
+		return;
+	buf_clear(&c->roots);
+	buf_add_slice(&c->roots, result->output);
+	c->local = git_step_pack(&c->steps, &c->tips, on_packed, &error);
 	(void)clone_started(c, c->local, &error);
 }
 
-static void on_fetched(void *user, const struct process_result *result)
-{
-	struct git_clone *c = user;
-	c->remote = NULL;
-	if (clone_stopped(c))
-		return;
-	if (result->exit_code == 0) {
-		fetched(c);
-		return;
-	}
-	enum git_outcome outcome = git_error_outcome(GIT_STAGE_FETCH, result->errors);
-	if (outcome == GIT_FAILED && !c->fresh && !c->retried) {
-		c->broken = true;
-		clone_fetch(c);
-	} else {
-		clone_fail(c, outcome, GIT_STAGE_FETCH, result->errors);
-	}
-}
-
-static void after_prepare(void *user, bool ok)
+static void after_begin(void *user, bool ok)
 {
 	struct git_clone *c = user;
 	autobuf error = { 0 };
@@ -125,54 +132,17 @@ static void after_prepare(void *user, bool ok)
 		clone_fail_with(c, buf_slice(&c->task.error));
 		return;
 	}
-	c->remote = git_step_fetch(&c->steps, on_fetched, &error);
-	(void)clone_started(c, c->remote, &error);
+	c->local = git_step_roots(&c->steps, &c->tips, on_roots, &error);
+	(void)clone_started(c, c->local, &error);
 }
 
-static bool prepare_job(void *user, struct buf *error)
+static bool begin_handing(void *user, struct buf *error)
 {
 	struct git_clone *c = user;
-	if (c->broken) {
-		log_warn(NULL, "%s: the cached repository %s is broken and is fetched anew", c->repo_key, c->cache);
-		c->broken = false;
-		c->retried = true;
-		if (!git_cache_discard(c->cache, error) || !git_place_clear(c->options.instance, error))
-			return false;
-	}
-	return git_cache_prepare(c->options.conf, c->cache, &c->fresh, error);
+	return git_handed_begin(c->options.conf, c->cache, c->ref, error);
 }
 
-void clone_fetch(struct git_clone *c)
+void clone_hand_over(struct git_clone *c)
 {
-	clone_in_thread(c, prepare_job, after_prepare);
-}
-
-/* ---- asking ---- */
-
-static void on_tip(void *user, const struct process_result *result)
-{
-	struct git_clone *c = user;
-	autobuf branch = { 0 };
-	c->remote = NULL;
-	if (clone_stopped(c))
-		return;
-	if (result->exit_code) {
-		clone_fail(c, git_error_outcome(GIT_STAGE_FETCH, result->errors), GIT_STAGE_FETCH, result->errors);
-	} else if (!git_step_read_tip(result->output, c->branch, c->tip, &branch)) {
-		clone_fail(c, GIT_NO_BRANCH, GIT_STAGE_FETCH, slice_make(NULL, 0));
-	} else if (*c->branch) {
-		clone_join(c);
-	} else {
-		free(c->branch);
-		c->branch = xstrdup(buf_cstr(&branch));
-		gate_leave(&c->slot);
-		clone_begin(c);
-	}
-}
-
-void clone_ask(struct git_clone *c)
-{
-	autobuf error = { 0 };
-	c->remote = git_step_tip(&c->steps, on_tip, &error);
-	(void)clone_started(c, c->remote, &error);
+	clone_in_thread(c, begin_handing, after_begin);
 }

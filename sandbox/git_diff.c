@@ -1,4 +1,8 @@
-/* git_diff.c: the steps of a diff: a look around (find), git add into an index of our own, git diff against the commit.
+/* git_diff.c: the steps of a diff: a look around (find), git add into an index of our own, taking back what only
+ * .gitattributes makes differ, git diff against the commit.
+ *
+ * Nested repositories are added as plain files, as all that is left of them elsewhere is the diff; submodules of the
+ * commit stay submodules, and linked worktrees, which hold the same files once more, stay out.
  *
  * git add -A decides what belongs to the diff, so files that .gitignore names stay out, and .gitattributes of the tree
  * decides about line ends. If it gives up (an encoding in .gitattributes that a file isn't in, a directory that is half
@@ -15,8 +19,7 @@
 
 /* All that changed may take so many times SANDBOX_DIFF_MAX while it is looked at. */
 #define SCRATCH_FACTOR 32
-#define FOUND_MAX (1u << 20)
-#define LIST_MAX (256u << 20)
+#define FOUND_MAX (8u << 20)
 #define ERROR_LINES 10
 
 static const char careful_attributes[] = "* -text !eol !ident !filter !working-tree-encoding\n";
@@ -35,6 +38,7 @@ static void on_closed(void *user)
 				   buf_slice(&d->notes));
 	git_diff_dir_free(&d->dir);
 	git_diff_look_free(&d->look);
+	git_diff_settle_free(&d->settle);
 	buf_free(&d->attributes);
 	buf_free(&d->patch);
 	buf_free(&d->notes);
@@ -145,9 +149,7 @@ void diff_in_thread(struct git_diff *d, bool (*job)(void *user, struct buf *erro
 		diff_fail(d, SLICE_LIT("no worker thread"));
 }
 
-void diff_run(struct git_diff *d, const char *name, const char *program, const char *const *args,
-	      const char *const *settings, struct slice input, size_t output_max,
-	      void (*on_exit)(void *user, const struct process_result *result))
+void diff_run(struct git_diff *d, const struct diff_git *g)
 {
 	const struct instance *i = d->options.instance;
 	autobuf error = { 0 };
@@ -156,34 +158,35 @@ void diff_run(struct git_diff *d, const char *name, const char *program, const c
 		diff_fail(d, buf_slice(&error));
 		return;
 	}
+	const char *tree = g->base ? d->dir.tree : i->repo;
 	const char *const readable[] = { i->shadow, i->repo, NULL }, *const writable[] = { d->dir.dir, NULL };
 	const char *const environment[] = { "GIT_DIR",
-					    d->dir.git,
+					    g->base ? d->dir.shadow : d->dir.git,
 					    "GIT_WORK_TREE",
-					    i->repo,
+					    tree,
 					    "GIT_INDEX_FILE",
-					    d->dir.index,
+					    g->base ? d->dir.old_index : d->dir.index,
 					    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
 					    d->dir.objects,
 					    NULL };
 	/* Joining costs some 10 ms (the kernel waits for all CPUs); what looks around needs next to no memory. */
 	const struct git_run_options options = { .conf = d->options.conf,
-						 .name = name,
+						 .name = g->name,
 						 .user = { i->uid, i->gid },
-						 .cgroup = program ? NULL : d->options.cgroup,
+						 .cgroup = g->program ? NULL : d->options.cgroup,
 						 .read_all = true,
-						 .alone = !program,
+						 .alone = !g->program,
 						 .writable = writable,
 						 .readable = readable,
-						 .directory = i->repo,
-						 .settings = settings,
+						 .directory = tree,
+						 .settings = g->settings,
 						 .environment = environment,
-						 .args = args,
-						 .program = program,
+						 .args = g->args,
+						 .program = g->program,
 						 .token_fd = -1,
-						 .input = input,
-						 .output_max = output_max,
-						 .on_exit = on_exit,
+						 .input = g->input,
+						 .output_max = g->output_max,
+						 .on_exit = g->on_exit,
 						 .user_data = d };
 	d->process = git_run(d->task.loop, &options, &error);
 	if (!d->process)
@@ -231,7 +234,10 @@ static void on_added(void *user, const struct process_result *result)
 	}
 	if (result->exit_code)
 		note_errors(d, result->errors);
-	diff_make_patch(d);
+	if (d->look.attributes)
+		diff_settle(d);
+	else
+		diff_make_patch(d);
 }
 
 /* What is added lives for seconds only, so it isn't compressed; large files don't go through memory. */
@@ -245,7 +251,40 @@ static void add_all(struct git_diff *d)
 	autobuf input = { 0 };
 	buf_add(&input, ".", 2);
 	buf_add_slice(&input, buf_slice(&d->look.excluded));
-	diff_run(d, "git add", NULL, args, settings, buf_slice(&input), 0, on_added);
+	diff_run(d, &(const struct diff_git){ .name = "git add",
+					      .args = args,
+					      .settings = settings,
+					      .input = buf_slice(&input),
+					      .on_exit = on_added });
+}
+
+/* ---- nested repositories ---- */
+
+/* The entries go into the index last, as the index before may become the shadow's. */
+static void on_entered(void *user, const struct process_result *result)
+{
+	struct git_diff *d = user;
+	d->process = NULL;
+	if (diff_stopped(d))
+		return;
+	if (result->exit_code)
+		log_debug(NULL, "diff of %s: git update-index ended with %d", d->options.instance->session,
+			  result->exit_code);
+	add_all(d);
+}
+
+static void enter_nested(struct git_diff *d)
+{
+	static const char *const args[] = { "update-index", "-z", "--index-info", NULL };
+	autobuf entries = { 0 };
+	git_diff_look_entries(&d->look, &entries);
+	if (entries.len)
+		diff_run(d, &(const struct diff_git){ .name = "git update-index",
+						      .args = args,
+						      .input = buf_slice(&entries),
+						      .on_exit = on_entered });
+	else
+		add_all(d);
 }
 
 /* ---- the index ---- */
@@ -262,7 +301,7 @@ static void after_keep(void *user, bool ok)
 	if (!ok)
 		log_warn(NULL, "diff of %s: %s", d->options.instance->session, buf_cstr(&d->task.error));
 	if (!diff_stopped(d))
-		add_all(d);
+		enter_nested(d);
 }
 
 /* Exit code 1: some files were changed, as is to be expected. */
@@ -275,7 +314,7 @@ static void on_refreshed(void *user, const struct process_result *result)
 	if (result->exit_code <= 1)
 		diff_in_thread(d, keep_job, after_keep);
 	else
-		add_all(d);
+		enter_nested(d);
 }
 
 /* git doesn't trust the times of files that are as young as the index, which right after a checkout is all of them: git
@@ -283,7 +322,7 @@ static void on_refreshed(void *user, const struct process_result *result)
 static void refresh(struct git_diff *d)
 {
 	static const char *const args[] = { "update-index", "-q", "--refresh", NULL };
-	diff_run(d, "git update-index", NULL, args, NULL, slice_make(NULL, 0), 0, on_refreshed);
+	diff_run(d, &(const struct diff_git){ .name = "git update-index", .args = args, .on_exit = on_refreshed });
 }
 
 static void index_all(struct git_diff *d)
@@ -291,18 +330,19 @@ static void index_all(struct git_diff *d)
 	if (!d->careful && !git_diff_dir_index_kept(d->options.instance))
 		refresh(d);
 	else
-		add_all(d);
+		enter_nested(d);
 }
 
 /* ---- the look around ---- */
 
+/* Exit code 1: there are none. */
 static void on_links(void *user, const struct process_result *result)
 {
 	struct git_diff *d = user;
 	d->process = NULL;
 	if (diff_stopped(d))
 		return;
-	if (result->exit_code) {
+	if (result->exit_code > 1 || result->output_cut) {
 		diff_fail_of(d, result);
 		return;
 	}
@@ -310,10 +350,53 @@ static void on_links(void *user, const struct process_result *result)
 	index_all(d);
 }
 
+/* All files of the commit may be a long list, of which only the submodules count. */
 static void list_links(struct git_diff *d)
 {
-	static const char *const args[] = { "ls-files", "-s", "-z", NULL };
-	diff_run(d, "git ls-files", NULL, args, NULL, slice_make(NULL, 0), LIST_MAX, on_links);
+	static const char *const args[] = { "-c", "git ls-files -s -z | grep -az '^160000 '", NULL };
+	diff_run(d, &(const struct diff_git){ .name = "git ls-files",
+					      .program = "sh",
+					      .args = args,
+					      .output_max = FOUND_MAX,
+					      .on_exit = on_links });
+}
+
+/* grep fails where it finds nothing. */
+static void on_targets(void *user, const struct process_result *result)
+{
+	struct git_diff *d = user;
+	d->process = NULL;
+	if (diff_stopped(d))
+		return;
+	git_diff_look_targets(&d->look, result->output);
+	list_links(d);
+}
+
+static void read_targets(struct git_diff *d)
+{
+	static const char *const args[] = { "-0", "grep", "-aHZsm1", "-e", "^gitdir: ", "--", NULL };
+	autobuf files = { 0 };
+	git_diff_look_files(&d->look, &files);
+	diff_run(d, &(const struct diff_git){ .name = "grep",
+					      .program = "xargs",
+					      .args = args,
+					      .input = buf_slice(&files),
+					      .output_max = FOUND_MAX,
+					      .on_exit = on_targets });
+}
+
+/* True: it is a reason not to make a diff. */
+static bool refuses(struct git_diff *d, bool cut)
+{
+	autobuf text = { 0 };
+	if (d->look.fifo.len)
+		buf_addf(&text, "%s is a FIFO, for which git would wait for ever", buf_cstr(&d->look.fifo));
+	else if (cut || d->look.nested.count > GIT_DIFF_NESTED_MAX)
+		buf_addf(&text, "there are more than %d nested repositories or large files in the checkout",
+			 GIT_DIFF_NESTED_MAX);
+	if (text.len)
+		diff_fail(d, buf_slice(&text));
+	return text.len;
 }
 
 /* find fails where something vanishes meanwhile: what it found counts. */
@@ -324,26 +407,29 @@ static void on_found(void *user, const struct process_result *result)
 	if (diff_stopped(d))
 		return;
 	git_diff_look_found(&d->look, result->output);
-	if (d->timed_out) {
+	if (d->timed_out)
 		diff_fail_of(d, result);
-	} else if (d->look.fifo.len) {
-		autobuf text = { 0 };
-		buf_addf(&text, "%s is a FIFO, for which git would wait for ever", buf_cstr(&d->look.fifo));
-		diff_fail(d, buf_slice(&text));
-	} else if (d->look.nested.count || d->careful) {
+	else if (refuses(d, result->output_cut))
+		return;
+	else if (d->look.files.count)
+		read_targets(d);
+	else if (d->look.nested.count || d->careful)
 		list_links(d);
-	} else {
+	else
 		index_all(d);
-	}
 }
 
 static void look_around(struct git_diff *d)
 {
 	autobuf size = { 0 };
-	const char *args[40];
+	const char *args[48];
 	buf_addf(&size, "+%jdc", (intmax_t)d->options.conf->sandbox_diff_max * DIFF_FILE_FACTOR);
 	git_diff_look_find(buf_cstr(&size), args);
-	diff_run(d, "find", "find", args, NULL, slice_make(NULL, 0), FOUND_MAX, on_found);
+	diff_run(d, &(const struct diff_git){ .name = "find",
+					      .program = "find",
+					      .args = args,
+					      .output_max = FOUND_MAX,
+					      .on_exit = on_found });
 }
 
 static bool prepare_job(void *user, struct buf *error)
@@ -369,6 +455,7 @@ static void begin(struct git_diff *d)
 {
 	git_diff_look_free(&d->look);
 	d->look = (struct git_diff_look){ 0 };
+	git_diff_settle_free(&d->settle);
 	if (d->careful)
 		buf_add_str(&d->attributes, careful_attributes);
 	diff_in_thread(d, prepare_job, after_prepare);

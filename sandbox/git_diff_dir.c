@@ -26,6 +26,9 @@ void git_diff_dir_init(struct git_diff_dir *d, const struct instance *instance)
 	d->git = join(d->dir, "git");
 	d->index = join(d->dir, "index");
 	d->objects = join(instance->shadow, "objects");
+	d->tree = join(d->dir, "tree");
+	d->shadow = xstrdup(instance->shadow);
+	d->old_index = join(instance->shadow, "index");
 }
 
 void git_diff_dir_free(struct git_diff_dir *d)
@@ -34,6 +37,9 @@ void git_diff_dir_free(struct git_diff_dir *d)
 	free(d->git);
 	free(d->index);
 	free(d->objects);
+	free(d->tree);
+	free(d->shadow);
+	free(d->old_index);
 }
 
 static bool fails(const char *path, struct buf *error)
@@ -90,9 +96,9 @@ bool git_diff_dir_make(struct git_diff_dir *d, const struct instance *i, struct 
 		buf_add_str(error, "nothing was checked out");
 		return false;
 	}
-	autofree char *index = join(i->shadow, "index"), *shallow = join(i->shadow, "shallow");
-	autofree char *own_shallow = join(d->git, "shallow");
-	return make_directory(d->dir, i, error) && make_git_directory(d, i, error) && copy(index, d->index, i, error) &&
+	autofree char *shallow = join(i->shadow, "shallow"), *own_shallow = join(d->git, "shallow");
+	return make_directory(d->dir, i, error) && make_git_directory(d, i, error) &&
+	       make_directory(d->tree, i, error) && copy(d->old_index, d->index, i, error) &&
 	       (access(shallow, F_OK) < 0 || copy(shallow, own_shallow, i, error));
 }
 

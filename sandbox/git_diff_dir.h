@@ -6,11 +6,13 @@
 #include "git_place.h"
 
 struct git_diff_dir {
-	char *dir;		/* all of it */
-	char *git;		/* for GIT_DIR */
-	char *index;		/* for GIT_INDEX_FILE */
-	char *objects;		/* of the shadow, for GIT_ALTERNATE_OBJECT_DIRECTORIES */
-	char base[GIT_ID_SIZE]; /* the commit that was checked out */
+	char *dir;		  /* all of it */
+	char *git;		  /* for GIT_DIR */
+	char *index;		  /* for GIT_INDEX_FILE */
+	char *objects;		  /* of the shadow, for GIT_ALTERNATE_OBJECT_DIRECTORIES */
+	char *tree;		  /* a working tree for files as the commit has them */
+	char *shadow, *old_index; /* the shadow and its index */
+	char base[GIT_ID_SIZE];	  /* the commit that was checked out */
 };
 
 void git_diff_dir_init(struct git_diff_dir *d, const struct instance *instance);

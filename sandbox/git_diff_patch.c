@@ -75,9 +75,14 @@ static void on_patch(void *user, const struct process_result *result)
 	/* It may have been ended in the middle of a character. */
 	while (d->patch.len && d->patch.data[d->patch.len - 1] != '\n')
 		d->patch.len--;
+	if (!d->settle.done && git_patch_loses(buf_slice(&d->patch), ".gitattributes")) {
+		diff_settle(d);
+		return;
+	}
 	if (once_more(d))
 		return;
 	git_patch_notes(buf_slice(&d->patch), &d->notes);
+	git_diff_look_notes(&d->look, buf_slice(&d->patch), &d->notes);
 	mark_cut(d, result->output_cut);
 	d->ok = d->decided = true;
 	diff_end(d);
@@ -99,6 +104,8 @@ void diff_make_patch(struct git_diff *d)
 				     d->dir.base,
 				     "--",
 				     NULL };
-	diff_run(d, "git diff", NULL, args, NULL, slice_make(NULL, 0), (size_t)d->options.conf->sandbox_diff_max,
-		 on_patch);
+	diff_run(d, &(const struct diff_git){ .name = "git diff",
+					      .args = args,
+					      .output_max = (size_t)d->options.conf->sandbox_diff_max,
+					      .on_exit = on_patch });
 }

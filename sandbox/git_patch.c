@@ -163,6 +163,43 @@ size_t git_patch_text(struct slice patch)
 	return patch.len;
 }
 
+/* A rename stands in the head without "--- ". */
+static void old_name(const struct git_patch_file *file, struct buf *name)
+{
+	struct slice head = file->head, line;
+	if (git_patch_name(file->old, name))
+		return;
+	for (; head.len; head = after(head, line.len)) {
+		line = line_of(head);
+		if (starts(line, "rename from "))
+			buf_add_slice(name, token_of(line, 12));
+		else if (starts(line, "deleted file "))
+			buf_add_slice(name, token_of(line_of(file->head), 11));
+	}
+}
+
+static bool ends(struct slice s, const char *text)
+{
+	size_t n = strlen(text);
+	/* It may be in quotes. */
+	if (s.len && s.ptr[s.len - 1] == '"')
+		s.len--;
+	return s.len >= n && memcmp(s.ptr + s.len - n, text, n) == 0;
+}
+
+bool git_patch_loses(struct slice patch, const char *name)
+{
+	struct git_patch_file file;
+	while (git_patch_next(&patch, &file)) {
+		autobuf old = { 0 }, new = { 0 };
+		old_name(&file, &old);
+		bool stays = git_patch_name(file.new, &new) && slice_eq(buf_slice(&old), buf_slice(&new));
+		if (ends(buf_slice(&old), name) && !stays)
+			return true;
+	}
+	return false;
+}
+
 /* ---- notes ---- */
 
 static bool is_gitlink(const struct git_patch_file *file)
@@ -185,8 +222,7 @@ void git_patch_notes(struct slice patch, struct buf *notes)
 		if (!is_gitlink(&file))
 			continue;
 		if (count++ == 0)
-			buf_add_str(notes,
-				    "Only the commit, not the files, of these nested repositories is in the diff:");
+			buf_add_str(notes, "Only the commit, not the files, of these submodules is in the diff:");
 		/* Names that would not be printable are in quotes, as in the patch. */
 		struct slice name = starts(file.new, "b/") ? after(file.new, 2) : file.new;
 		if (count <= NAMES_MAX) {

@@ -21,7 +21,9 @@ bool git_patch_name(struct slice token, struct buf *name);
 size_t git_patch_attributes(struct slice patch, struct buf *attributes);
 /* How many bytes of it come before the first such file. */
 size_t git_patch_text(struct slice patch);
-/* Appends a note about what of the patch are nested repositories, of which only the commit is in it. */
+/* Is a file of this name, in any directory, deleted by it, or moved elsewhere? */
+bool git_patch_loses(struct slice patch, const char *name);
+/* Appends a note about what of the patch are submodules, of which only the commit is in it. */
 void git_patch_notes(struct slice patch, struct buf *notes);
 /* Marks a patch of which something is missing: two lines behind it, one at which git apply refuses the patch wherever
  * it ends, and "# diff cut at N bytes: WHY". inside: it was ended anywhere, not behind a whole part; what is behind its

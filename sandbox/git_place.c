@@ -1,4 +1,4 @@
-/* git_place.c: a sandbox's repository and its shadow, from the packs in the cache. */
+/* git_place.c: a sandbox's repository and its shadow, of what the cache hands over. */
 #include "git_place.h"
 
 #include <dirent.h>
@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "git_handed.h"
 #include "lib/cleanup.h"
 #include "tree.h"
 
@@ -114,15 +115,16 @@ static bool add_pack_file(struct target *t, const char *from, const char *name, 
 	return git_place_copy(buf_cstr(&source), buf_cstr(&to), t->uid, t->gid, stop) || errno == EEXIST;
 }
 
-static void add_packs(struct target *t, const char *cache, bool linked, const atomic_bool *stop)
+static void add_packs(struct target *t, const struct git_place *p, bool linked)
 {
-	autobuf from = { 0 };
-	buf_addf(&from, "%s/objects/pack", cache);
-	autodir *dir = opendir(buf_cstr(&from));
+	if (!*p->tips->commit)
+		return;
+	autofree char *from = git_handed_path(p->cache, p->ref);
+	autodir *dir = opendir(from);
 	t->failed = t->failed || !dir;
 	for (struct dirent *e; !t->failed && (e = readdir(dir));)
 		if (is_pack_file(e->d_name))
-			t->failed = !add_pack_file(t, from.data, e->d_name, linked, stop);
+			t->failed = !add_pack_file(t, from, e->d_name, linked, &p->stop);
 }
 
 /* ---- what stands in them ---- */
@@ -139,44 +141,96 @@ static void add_quoted(struct buf *out, const char *text)
 	buf_add_char(out, '"');
 }
 
-static void add_origin(const struct git_place *p, struct buf *out)
+static void add_fetched(const char *branch, struct buf *out)
 {
 	autobuf refs = { 0 };
-	buf_addf(&refs, "+refs/heads/%s:refs/remotes/origin/%s", p->branch, p->branch);
-	buf_add_str(out, "[remote \"origin\"]\n\turl = ");
-	add_quoted(out, p->url);
+	buf_addf(&refs, "+refs/heads/%s:refs/remotes/origin/%s", branch, branch);
 	buf_add_str(out, "\n\tfetch = ");
 	add_quoted(out, buf_cstr(&refs));
-	buf_add_str(out, "\n[branch ");
-	add_quoted(out, p->branch);
-	buf_clear(&refs);
-	buf_addf(&refs, "refs/heads/%s", p->branch);
+}
+
+static void add_followed(const char *branch, struct buf *out)
+{
+	autobuf refs = { 0 };
+	buf_addf(&refs, "refs/heads/%s", branch);
+	buf_add_str(out, "[branch ");
+	add_quoted(out, branch);
 	buf_add_str(out, "]\n\tremote = origin\n\tmerge = ");
 	add_quoted(out, buf_cstr(&refs));
 	buf_add_char(out, '\n');
 }
 
+/* The default branch, when another one is checked out; NULL: there is none. */
+static const char *trunk_of(const struct git_place *p)
+{
+	return *p->tips->trunk_commit ? p->tips->trunk : NULL;
+}
+
+static void add_origin(const struct git_place *p, struct buf *out)
+{
+	const char *trunk = trunk_of(p);
+	buf_add_str(out, "[remote \"origin\"]\n\turl = ");
+	add_quoted(out, p->url);
+	add_fetched(p->branch, out);
+	if (trunk)
+		add_fetched(trunk, out);
+	buf_add_char(out, '\n');
+	add_followed(p->branch, out);
+	if (trunk)
+		add_followed(trunk, out);
+}
+
 static void add_shallow(struct target *t, const struct git_place *p)
 {
 	autobuf text = { 0 };
-	buf_addf(&text, "%s\n", p->commit);
-	if (git_cache_shallow(p->cache, p->commit))
+	if (!*p->tips->commit)
+		return;
+	autofree char *from = git_handed_path(p->cache, p->ref);
+	if (git_cache_file(from, "shallow", &text))
 		add_file(t, "shallow", buf_slice(&text));
 }
 
-/* As git clone --depth 1 --single-branch makes it, but for the hooks, of which there are none. */
+/* In the order of their names, as the first line of the file promises. */
+static void add_refs(const struct git_place *p, const char *prefix, struct buf *out)
+{
+	const char *trunk = trunk_of(p);
+	bool first = trunk && strcmp(trunk, p->branch) < 0;
+	if (first)
+		buf_addf(out, "%s %s%s\n", p->tips->trunk_commit, prefix, trunk);
+	buf_addf(out, "%s %s%s\n", p->tips->commit, prefix, p->branch);
+	if (trunk && !first)
+		buf_addf(out, "%s %s%s\n", p->tips->trunk_commit, prefix, trunk);
+}
+
+static void add_commits(struct target *t, const struct git_place *p)
+{
+	autobuf refs = { 0 }, head = { 0 };
+	if (!*p->tips->commit)
+		return;
+	buf_add_str(&refs, "# pack-refs with: peeled fully-peeled sorted \n");
+	add_refs(p, "refs/heads/", &refs);
+	add_refs(p, "refs/remotes/origin/", &refs);
+	add_file(t, "packed-refs", buf_slice(&refs));
+	add_shallow(t, p);
+	if (!*p->tips->trunk)
+		return;
+	buf_addf(&head, "ref: refs/remotes/origin/%s\n", p->tips->trunk);
+	add_directory(t, "refs/remotes");
+	add_directory(t, "refs/remotes/origin");
+	add_file(t, "refs/remotes/origin/HEAD", buf_slice(&head));
+}
+
+/* As git clone --depth 1 --single-branch makes it, but for the hooks, of which there are none. Beside another branch
+ * the default one is there too, as after git clone and git switch, with their histories down to where they part. */
 static void add_metadata(struct target *t, const struct git_place *p)
 {
-	autobuf head = { 0 }, config = { 0 }, refs = { 0 };
+	autobuf head = { 0 }, config = { 0 };
 	buf_addf(&head, "ref: refs/heads/%s\n", p->branch);
 	buf_add_str(&config, "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n"
 			     "\tlogallrefupdates = true\n");
 	add_origin(p, &config);
-	buf_addf(&refs, "# pack-refs with: peeled fully-peeled sorted \n%s refs/heads/%s\n%s refs/remotes/origin/%s\n",
-		 p->commit, p->branch, p->commit, p->branch);
 	add_file(t, "config", buf_slice(&config));
-	add_file(t, "packed-refs", buf_slice(&refs));
-	add_shallow(t, p);
+	add_commits(t, p);
 	add_file(t, "HEAD", buf_slice(&head));
 }
 
@@ -189,7 +243,7 @@ static bool place_repository(struct git_place *p)
 	struct target t = { .root = buf_cstr(&root), .uid = p->instance->uid, .gid = p->instance->gid };
 	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
 		add_directory(&t, directories[i]);
-	add_packs(&t, p->cache, false, &p->stop);
+	add_packs(&t, p, false);
 	add_metadata(&t, p);
 	return !t.failed;
 }
@@ -199,13 +253,13 @@ static bool place_shadow(struct git_place *p)
 {
 	static const char *const directories[] = { "", "objects", "objects/pack", "refs" };
 	autobuf head = { 0 };
-	buf_addf(&head, "%s\n", p->commit);
+	buf_addf(&head, "%s\n", *p->tips->commit ? p->tips->commit : GIT_EMPTY_TREE);
 	struct git_user user = git_cache_user(p->conf);
 	struct target t = { .root = p->instance->shadow, .uid = user.uid, .gid = user.gid };
 	for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++)
 		add_directory(&t, directories[i]);
 	t.failed = t.failed || chmod(t.root, 0755) < 0;
-	add_packs(&t, p->cache, true, &p->stop);
+	add_packs(&t, p, true);
 	add_file(&t, "config", SLICE_LIT("[core]\n\trepositoryformatversion = 0\n\tbare = true\n"));
 	add_shallow(&t, p);
 	add_file(&t, "HEAD", buf_slice(&head));
@@ -221,7 +275,10 @@ static bool says_why(struct git_place *p, struct buf *error)
 
 bool git_place(struct git_place *p, struct buf *error)
 {
-	git_cache_touch(p->cache);
+	if (*p->tips->commit)
+		git_cache_touch(p->cache);
+	if (!git_place_clear(p->instance, error))
+		return false;
 	return (place_repository(p) && place_shadow(p)) || says_why(p, error);
 }
 

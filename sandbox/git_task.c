@@ -1,6 +1,8 @@
 /* git_task.c: threads, timers and the end of a clone or a diff. */
 #include "git_task.h"
 
+#include <stdlib.h>
+
 #include "tree.h"
 
 #define MEASURE_MS 1000
@@ -43,6 +45,8 @@ static void on_worked(uv_work_t *work, int status)
 
 bool git_task_thread(struct git_task *t, bool (*job)(void *user, struct buf *error), void (*after)(void *user, bool ok))
 {
+	if (t->working)
+		abort();
 	t->job = job;
 	t->after = after;
 	buf_clear(&t->error);

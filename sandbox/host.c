@@ -17,6 +17,7 @@
 #define SWEEP_LATE_MS 120000 /* after the database was away, so that the other hosts can say that they live */
 #define ROW_KEEP_S 600	     /* how long the row of a sandbox that has gone stays */
 #define JOBS_AT_ONCE 50
+#define JOBS_BYTES (8ll << 20) /* about so much of them at a time, so that a sandbox's big ones leave room for the others' */
 #define JOBS_AGAIN 10000 /* after a lost connection: those that are known come first */
 
 /* Questions that are asked again and again, one at a time each. */
@@ -129,9 +130,12 @@ static void take_job(struct host *host, const PGresult *r, int i)
 static void on_jobs(void *user, const PGresult *r)
 {
 	struct host *host = user;
-	for (int i = 0; r && i < PQntuples(r); i++)
+	int64_t bytes = 0;
+	for (int i = 0; r && i < PQntuples(r); i++) {
+		bytes += (int64_t)db_get(r, i, 6).len;
 		take_job(host, r, i);
-	if (r && PQntuples(r) == JOBS_AT_ONCE)
+	}
+	if (r && (PQntuples(r) == JOBS_AT_ONCE || bytes >= JOBS_BYTES))
 		host->again[ASK_JOBS] = true;
 	answered(host, ASK_JOBS);
 }
@@ -183,6 +187,7 @@ static void ask(struct host *host, enum question question)
 		op = host_op(host, STMT_JOBS, on_jobs);
 		store_op_i32(op, host->reconnected ? JOBS_AGAIN : JOBS_AT_ONCE);
 		store_op_bool(op, host->reconnected);
+		store_op_i64(op, host->reconnected ? INT64_MAX : JOBS_BYTES);
 		host->reconnected = false;
 	} else {
 		op = host_op(host, STMT_ENDING, on_ending);
@@ -205,20 +210,23 @@ void host_notified(void *user, const char *payload)
 
 /* ---- the start ---- */
 
-/* All clients of a sandbox hear of its tasks and tools: who asked may have come back under another name. */
+/* All clients of a sandbox hear of its tasks, whose lines they have seen. */
 static void say_lost(struct sandbox *sb, struct slice client, struct slice kind, struct slice tool_id)
 {
 	static const char text[] = "The sandbox server was restarted; what ran was ended";
 	autobuf body = { 0 };
+	struct draft draft = { 0 };
 	autofree char *name = slice_dup(client);
 	if (slice_eq_str(kind, "cancel"))
 		return;
-	if (slice_eq_str(kind, "tool"))
-		message_tool_result(&body,
+	if (slice_eq_str(kind, "tool")) {
+		message_tool_result(&draft,
 				    &(struct tool_result){ .id = tool_id, .error = slice_of(text), .exit_code = -1 });
-	else
-		message_error(&body, text);
-	sandbox_say(sb, slice_eq_str(kind, "diff") ? name : NULL, &body);
+		sandbox_say_draft(sb, name, &draft);
+		return;
+	}
+	message_error(&body, text);
+	sandbox_say(sb, slice_eq_str(kind, "execute") ? NULL : name, &body);
 }
 
 static void on_lost_jobs(void *user, const PGresult *r)

@@ -8,6 +8,9 @@
 #include "message.h"
 #include "sandbox.h"
 #include "sandbox_diff.h"
+#include "store.h"
+
+#define READ_BYTES 65536 /* of a message, from which on the database is told that it was read */
 
 /* ms that it ran; 0: it never began. */
 static uint64_t time_of(const struct job *job)
@@ -57,7 +60,8 @@ static void job_free(struct job *job)
 	buf_free(&job->tool_id);
 	buf_free(&job->payload);
 	buf_free(&job->sealed_key);
-	buf_free(&job->output);
+	buf_free(&job->text);
+	output_free(&job->output);
 	buf_free(&job->errors);
 	buf_free(&job->notes);
 	buf_wipe(&job->key);
@@ -100,17 +104,31 @@ void job_release(struct job *job)
 	job_free(job);
 }
 
+/* Small ones go with the job's end. */
+void job_read(struct job *job)
+{
+	struct daemon *d = job->sandbox->daemon;
+	bool big = job->payload.len > READ_BYTES;
+	buf_free(&job->payload);
+	if (!big)
+		return;
+	struct store_op *op = store_op_new(STMT_JOB_READ, NULL, NULL);
+	store_op_text(op, slice_of(d->host));
+	store_op_i64(op, job->id);
+	store_send(d->state, op, true);
+}
+
 /* ---- answers of every kind ---- */
 
 /* Tells its client that nothing came of it. */
 static void say_failure(struct job *job, const char *text)
 {
-	autobuf body = { 0 };
+	struct draft draft = { 0 };
 	if (job->kind == JOB_TOOL) {
-		message_tool_result(&body, &(struct tool_result){ .id = buf_slice(&job->tool_id),
+		message_tool_result(&draft, &(struct tool_result){ .id = buf_slice(&job->tool_id),
 								  .error = slice_of(text),
 								  .exit_code = -1 });
-		sandbox_say(job->sandbox, NULL, &body);
+		sandbox_say_draft(job->sandbox, job->client, &draft);
 	} else if (job->started && job->kind == JOB_EXECUTE) {
 		/* All have seen its lines. */
 		sandbox_say_error(job->sandbox, NULL, text);
@@ -138,12 +156,14 @@ void job_drop(struct job *job, const char *outcome, const char *text)
 
 /* ---- cancel ---- */
 
-static struct job *find_tool(struct sandbox *sb, struct slice id)
+/* Ids are their client's: another one may use the same. */
+static struct job *find_tool(struct sandbox *sb, const char *client, struct slice id)
 {
 	struct job *job;
 	TAILQ_FOREACH(job, &sb->jobs, link)
 	{
-		if (job->kind == JOB_TOOL && !job->ended && slice_eq(buf_slice(&job->tool_id), id))
+		if (job->kind == JOB_TOOL && !job->ended && strcmp(job->client, client) == 0 &&
+		    slice_eq(buf_slice(&job->tool_id), id))
 			return job;
 	}
 	return NULL;
@@ -164,7 +184,7 @@ static void cancel_start(struct job *job)
 {
 	struct sandbox *sb = job->sandbox;
 	bool tool = job->tool_id.len > 0;
-	struct job *target = tool ? find_tool(sb, buf_slice(&job->tool_id)) : find_task(sb);
+	struct job *target = tool ? find_tool(sb, job->client, buf_slice(&job->tool_id)) : find_task(sb);
 	if (!target) {
 		job_fail(job, "failure", tool ? "No tool with that id is running" : "No task is running");
 		return;
@@ -188,15 +208,17 @@ void job_cancel(struct job *job)
 
 void job_diff_done(struct job *job, bool ok, struct slice patch, struct slice notes)
 {
-	autobuf body = { 0 };
+	struct draft draft = { 0 };
+	autobuf cut = { 0 };
 	if (!ok) {
 		autobuf text = { 0 };
 		buf_add_slice(&text, notes);
 		job_fail(job, "failure", buf_cstr(&text));
 		return;
 	}
-	message_diff(&body, patch, notes);
-	sandbox_say(job->sandbox, job->client, &body);
+	patch = sandbox_diff_bounded(job->sandbox, patch, &cut);
+	message_diff(&draft, patch, notes);
+	sandbox_say_draft(job->sandbox, job->client, &draft);
 	job_end(job, "success", 0, patch.len);
 }
 

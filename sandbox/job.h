@@ -7,8 +7,9 @@
 
 #include "agent.h"
 #include "box.h"
-#include "lib/buf.h"
+#include "lib/json.h"
 #include "lib/log.h"
+#include "output.h"
 
 struct sandbox;
 
@@ -32,15 +33,17 @@ struct job {
 	int64_t oom_before;  /* kills for want of memory in the sandbox before it began */
 
 	struct box_run *run; /* a tool, or an attachment being written */
-	struct buf output, errors;
-	size_t output_dropped; /* bytes beyond SANDBOX_OUTPUT_MAX */
+	struct output output; /* of a tool */
+	struct buf errors;
 	uint64_t timeout;      /* of a tool, ms */
 
 	struct buf sealed_key; /* the workspace's key that its client came with; empty: API_KEY */
 	struct buf key;	       /* execute: for the model API; wiped when it ends */
 	bool oauth;
-	size_t attachment; /* index of the next one */
+	struct json_iter attachments; /* those that aren't written yet, in the payload */
+	size_t attachment;	      /* index of the next one */
 	struct buf notes;  /* about attachments, for the prompt */
+	struct buf text;   /* the agent's last one */
 	bool turn;	   /* the agent works on it */
 	size_t bytes;	   /* of its lines */
 	bool success;
@@ -60,6 +63,8 @@ struct job *job_new(struct sandbox *sandbox, const struct job_row *row);
 void job_start(struct job *job);
 /* Ends what runs of it soon; it answers by itself. */
 void job_cancel(struct job *job);
+/* Its message isn't needed any more, here and in the database. */
+void job_read(struct job *job);
 /* Its client is told text in place of an answer. outcome: as app.sandbox_job.outcome has it. */
 void job_fail(struct job *job, const char *outcome, const char *text);
 /* The same, and what runs of it is ended. */

@@ -120,8 +120,7 @@ static void start_turn(struct job *job)
 	gateway_set_model_key(sb->gateway, buf_slice(&job->key), job->oauth);
 	buf_wipe(&job->key);
 	prompt_text(message_of(job), buf_slice(&job->notes), &text);
-	/* It isn't needed any more, and may be big. */
-	buf_free(&job->payload);
+	job_read(job);
 	job->turn = true;
 	agent_turn(sb->agent, buf_slice(&text));
 }
@@ -189,7 +188,7 @@ static void write_one(struct job *job, const struct attachment *a)
 static void write_attachments(struct job *job)
 {
 	__attribute__((cleanup(attachment_free))) struct attachment a;
-	if (!prompt_attachment(message_of(job), job->attachment, &a)) {
+	if (!prompt_attachment(&job->attachments, &a)) {
 		start_turn(job);
 		return;
 	}
@@ -216,6 +215,7 @@ void job_execute_start(struct job *job)
 		return;
 	}
 	sb->task = job;
+	job->attachments = prompt_attachments(message_of(job));
 	write_attachments(job);
 }
 
@@ -232,10 +232,10 @@ void job_execute_cancel(struct job *job)
 void job_execute_line(struct job *job, struct slice line)
 {
 	struct sandbox *sb = job->sandbox;
-	autobuf body = { 0 };
-	message_stream(&body, line);
+	struct draft draft = { 0 };
+	message_stream(&draft, line);
 	job->bytes += line.len;
-	sandbox_say(sb, NULL, &body);
+	sandbox_say_draft(sb, NULL, &draft);
 	if (stream_queued(&sb->stream) > QUEUE_MAX && sb->agent)
 		agent_pause(sb->agent);
 }
@@ -267,6 +267,8 @@ static void log_failure(const struct job *job)
 void job_execute_result(struct job *job, const struct agent_result *result)
 {
 	struct sandbox *sb = job->sandbox;
+	size_t max = (size_t)sb->daemon->conf.sandbox_diff_max;
+	__attribute__((cleanup(output_free))) struct output output = { 0 };
 	if (!job->turn)
 		return;
 	job->turn = false;
@@ -277,9 +279,10 @@ void job_execute_result(struct job *job, const struct agent_result *result)
 	job->exit_code = job->success ? 0 : result->exit_code ? result->exit_code : 1;
 	if (!job->success)
 		log_failure(job);
-	buf_add_slice(&job->output, result->output);
+	output_add(&output, result->output, max);
+	output_text(&output, max, "SANDBOX_DIFF_MAX", &job->text);
 	if (!job->success)
-		add_reason(job, &job->output);
+		add_reason(job, &job->text);
 	sandbox_diff_want(job);
 }
 
@@ -296,10 +299,12 @@ static const char *outcome_of(const struct job *job)
 
 void job_execute_diff_done(struct job *job, bool ok, struct slice patch, struct slice notes)
 {
-	autobuf result = { 0 }, complete = { 0 };
-	message_result(&result, job->success, buf_slice(&job->output), ok ? patch : slice_make("", 0), notes);
+	struct draft result = { 0 };
+	autobuf complete = { 0 }, cut = { 0 };
+	patch = ok ? sandbox_diff_bounded(job->sandbox, patch, &cut) : slice_make("", 0);
+	message_result(&result, job->success, buf_slice(&job->text), patch, notes);
 	message_complete(&complete, job->exit_code);
-	sandbox_say(job->sandbox, NULL, &result);
+	sandbox_say_draft(job->sandbox, NULL, &result);
 	sandbox_say(job->sandbox, NULL, &complete);
 	job_end(job, outcome_of(job), job->exit_code, job->bytes);
 }

@@ -11,16 +11,6 @@
 #define TOOL_TIMEOUT 120000
 #define ERRORS_MAX ((size_t)64 << 10)
 
-/* Adds what fits; the rest is counted. */
-static void collect(struct job *job, struct buf *to, struct slice data, size_t max)
-{
-	size_t room = to->len < max ? max - to->len : 0;
-	size_t n = data.len < room ? data.len : room;
-	buf_add(to, data.ptr, n);
-	if (to == &job->output)
-		job->output_dropped += data.len - n;
-}
-
 static size_t output_max(const struct job *job)
 {
 	return (size_t)job->sandbox->daemon->conf.sandbox_output_max;
@@ -29,16 +19,17 @@ static size_t output_max(const struct job *job)
 static void on_output(void *user, struct slice data)
 {
 	struct job *job = user;
-	collect(job, &job->output, data, output_max(job));
+	output_add(&job->output, data, output_max(job));
 }
 
 static void on_errors(void *user, struct slice data)
 {
 	struct job *job = user;
-	collect(job, &job->errors, data, ERRORS_MAX);
+	size_t room = ERRORS_MAX - job->errors.len;
+	buf_add(&job->errors, data.ptr, data.len < room ? data.len : room);
 	/* A shell's client wants both, in the order in which they came. */
 	if (strcmp(job->name, "Bash") == 0)
-		collect(job, &job->output, data, output_max(job));
+		output_add(&job->output, data, output_max(job));
 }
 
 /* Why it failed, in words. */
@@ -72,7 +63,8 @@ static const char *outcome_of(const struct job *job, int exit_code)
 static void on_exit_(void *user, int exit_code, bool timed_out)
 {
 	struct job *job = user;
-	autobuf body = { 0 }, why = { 0 };
+	struct draft draft = { 0 };
+	autobuf why = { 0 }, output = { 0 };
 	job->run = NULL;
 	if (job->ended) {
 		job_release(job);
@@ -82,15 +74,14 @@ static void on_exit_(void *user, int exit_code, bool timed_out)
 	bool success = exit_code == 0 && !timed_out && !job->cancelled;
 	if (!success)
 		say_why(job, exit_code, &why);
-	size_t bytes = job->output.len + job->output_dropped;
-	if (job->output_dropped)
-		buf_addf(&job->output, "\n[output cut: %zu more bytes, see SANDBOX_OUTPUT_MAX]", job->output_dropped);
-	message_tool_result(&body, &(struct tool_result){ .id = buf_slice(&job->tool_id),
+	size_t bytes = output_size(&job->output);
+	output_text(&job->output, output_max(job), "SANDBOX_OUTPUT_MAX", &output);
+	message_tool_result(&draft, &(struct tool_result){ .id = buf_slice(&job->tool_id),
 							  .success = success,
-							  .output = buf_slice(&job->output),
+							  .output = buf_slice(&output),
 							  .error = buf_slice(&why),
 							  .exit_code = exit_code });
-	sandbox_say(job->sandbox, NULL, &body);
+	sandbox_say_draft(job->sandbox, job->client, &draft);
 	job_end(job, outcome_of(job, exit_code), exit_code, bytes);
 }
 
@@ -107,7 +98,9 @@ static void run(struct job *job, const char *const *argv, struct slice input)
 					   .user = job };
 	if (box)
 		job->run = box_run(box, &options, &error);
-	if (!job->run)
+	if (job->run)
+		job_read(job);
+	else
 		job_fail(job, "error", buf_cstr(&error));
 }
 

@@ -12,6 +12,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/counts.c sandbox/counts.h \
 	sandbox/daemon.h \
 	sandbox/disk.c sandbox/disk.h \
+	sandbox/draft.c sandbox/draft.h \
 	sandbox/etc.c sandbox/etc.h \
 	sandbox/etc_links.c sandbox/etc_links.h \
 	sandbox/gateway.c sandbox/gateway.h \
@@ -22,12 +23,17 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/git_cache.c sandbox/git_cache.h \
 	sandbox/git_cache_trim.c \
 	sandbox/git_clone.c sandbox/git_clone.h sandbox/git_clone_internal.h \
+	sandbox/git_clone_fetch.c \
 	sandbox/git_clone_steps.c \
 	sandbox/git_diff.c sandbox/git_diff.h sandbox/git_diff_internal.h \
 	sandbox/git_diff_dir.c sandbox/git_diff_dir.h \
 	sandbox/git_diff_look.c sandbox/git_diff_look.h \
 	sandbox/git_diff_patch.c \
+	sandbox/git_diff_settle.c sandbox/git_diff_settle.h \
+	sandbox/git_diff_settle_steps.c \
 	sandbox/git_error.c sandbox/git_error.h \
+	sandbox/git_handed.c sandbox/git_handed.h \
+	sandbox/git_id.c sandbox/git_id.h \
 	sandbox/git_patch.c sandbox/git_patch.h \
 	sandbox/git_place.c sandbox/git_place.h \
 	sandbox/git_run.c sandbox/git_run.h \
@@ -41,6 +47,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/job_tool.c \
 	sandbox/mask.c sandbox/mask.h \
 	sandbox/message.c sandbox/message.h \
+	sandbox/output.c sandbox/output.h \
 	sandbox/probe.c sandbox/probe.h \
 	sandbox/process.c sandbox/process.h \
 	sandbox/prompt.c sandbox/prompt.h \

@@ -38,6 +38,7 @@ struct program {
 	uv_timer_t tick;
 	uv_check_t check;
 	uv_prepare_t prepare;
+	uv_idle_t busy; /* active: there is more to do */
 	uint64_t second_at, leaving_since;
 	bool leaving;
 	bool hurried; /* not all was stopped in time: it dies with this process */
@@ -45,13 +46,24 @@ struct program {
 
 /* ---- the rhythm ---- */
 
+static void on_busy(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
 static void end_of_turn(struct program *p)
 {
 	struct sandbox *sb, *next;
+	bool more = false;
 	for (sb = TAILQ_FIRST(&p->daemon.sandboxes); sb; sb = next) {
 		next = TAILQ_NEXT(sb, link);
-		sandbox_turn(sb);
+		more = sandbox_turn(sb) || more;
 	}
+	/* As long as it is active, the loop doesn't wait for anything. */
+	if (more)
+		(void)uv_idle_start(&p->busy, on_busy);
+	else
+		(void)uv_idle_stop(&p->busy);
 }
 
 static void on_check(uv_check_t *check)
@@ -95,12 +107,14 @@ static void close_handles(struct program *p)
 	uv_close((uv_handle_t *)&p->tick, NULL);
 	uv_close((uv_handle_t *)&p->check, NULL);
 	uv_close((uv_handle_t *)&p->prepare, NULL);
+	uv_close((uv_handle_t *)&p->busy, NULL);
 }
 
 static void leave(struct program *p, uint64_t now)
 {
 	struct daemon *d = &p->daemon;
-	bool done = TAILQ_EMPTY(&d->sandboxes) && store_idle(d->state) && store_idle(d->streams);
+	bool done = TAILQ_EMPTY(&d->sandboxes) && store_idle(d->state) && store_idle(d->streams) &&
+		    store_idle(d->big_streams);
 	if (!done && now - p->leaving_since < LEAVE_LIMIT_MS)
 		return;
 	if (!done)
@@ -152,6 +166,7 @@ static void start_handles(struct program *p)
 	(void)uv_timer_init(loop, &p->tick);
 	(void)uv_check_init(loop, &p->check);
 	(void)uv_prepare_init(loop, &p->prepare);
+	(void)uv_idle_init(loop, &p->busy);
 	p->term.data = p->interrupt.data = p->tick.data = p->check.data = p->prepare.data = p;
 	(void)uv_signal_start(&p->term, on_signal, SIGTERM);
 	(void)uv_signal_start(&p->interrupt, on_signal, SIGINT);
@@ -228,6 +243,7 @@ static void free_parts(struct program *p)
 	struct daemon *d = &p->daemon;
 	host_free(p->host);
 	store_free(d->streams);
+	store_free(d->big_streams);
 	store_free(d->state);
 	/* What is closing needs one more turn of the loop. */
 	(void)uv_run(d->loop, UV_RUN_DEFAULT);
@@ -263,6 +279,7 @@ static int run(struct program *p)
 	read_keys(d);
 	d->state = store_new(&loop, &d->conf, "craft-sandboxd", true, &state_events, p);
 	d->streams = store_new(&loop, &d->conf, "craft-sandboxd messages", false, &stream_events, p);
+	d->big_streams = store_new(&loop, &d->conf, "craft-sandboxd big messages", false, &stream_events, p);
 	p->host = host_new(d, buf_cstr(&protection));
 	p->watch = watched_new(p->host);
 	start_handles(p);

@@ -1,73 +1,23 @@
 /* message.c: the bodies of messages to clients. */
 #include "message.h"
 
-#include "lib/json.h"
-#include "lib/utf8.h"
+#include "agent_line.h"
 
-/* The length of the valid text at the beginning. */
-static size_t valid_prefix(struct slice bytes)
-{
-	struct utf8 state = { 0 };
-	size_t whole = 0;
-	for (size_t i = 0; i < bytes.len; i++) {
-		if (!utf8_feed(&state, bytes.ptr + i, 1))
-			return whole;
-		if (utf8_complete(&state))
-			whole = i + 1;
-	}
-	return whole;
-}
+#define REFUSED "The answer was refused by the database, and is left out: "
 
-void message_text(struct buf *out, struct slice bytes)
-{
-	if (utf8_valid(bytes.ptr, bytes.len)) {
-		json_encode(out, bytes);
-		return;
-	}
-	autobuf clean = { 0 };
-	while (bytes.len) {
-		size_t n = valid_prefix(bytes);
-		buf_add(&clean, bytes.ptr, n);
-		if (n == bytes.len)
-			break;
-		buf_add_str(&clean, "\xef\xbf\xbd");
-		bytes = slice_make(bytes.ptr + n + 1, bytes.len - n - 1);
-	}
-	json_encode(out, buf_slice(&clean));
-}
+/* ---- small ones ---- */
 
-static void add_flag(struct buf *out, const char *name, bool value)
+static void message_text(struct buf *out, struct slice bytes)
 {
-	buf_addf(out, ",\"%s\":%s", name, value ? "true" : "false");
+	buf_add_char(out, '"');
+	draft_clean(out, bytes);
+	buf_add_char(out, '"');
 }
 
 static void add_text(struct buf *out, const char *name, struct slice value)
 {
 	buf_addf(out, ",\"%s\":", name);
 	message_text(out, value);
-}
-
-static void add_notes(struct buf *out, struct slice notes)
-{
-	if (notes.len)
-		add_text(out, "notes", notes);
-}
-
-void message_stream(struct buf *out, struct slice line)
-{
-	buf_add_str(out, "{\"type\":\"stream\"");
-	add_text(out, "data", line);
-	buf_add_char(out, '}');
-}
-
-void message_result(struct buf *out, bool success, struct slice output, struct slice diff, struct slice notes)
-{
-	buf_add_str(out, "{\"type\":\"result\"");
-	add_flag(out, "success", success);
-	add_text(out, "output", output);
-	add_text(out, "diff", diff);
-	add_notes(out, notes);
-	buf_add_char(out, '}');
 }
 
 void message_complete(struct buf *out, int exit_code)
@@ -102,23 +52,91 @@ void message_egress(struct buf *out, const char *status, struct slice kind, stru
 	buf_add_str(out, "}}");
 }
 
-void message_tool_result(struct buf *out, const struct tool_result *result)
+/* ---- those that may be big ---- */
+
+static void begin(struct draft *d, const char *type)
 {
-	buf_add_str(out, "{\"type\":\"tool_result\",\"id\":");
-	buf_add_slice(out, result->id);
-	add_flag(out, "success", result->success);
-	add_text(out, "output", result->output);
-	if (!result->success)
-		add_text(out, "error", result->error);
-	if (result->exit_code >= 0)
-		buf_addf(out, ",\"exitCode\":%d", result->exit_code);
+	autobuf text = { 0 };
+	buf_addf(&text, "{\"type\":\"%s\"", type);
+	draft_json(d, buf_slice(&text));
+}
+
+static void add_flag(struct draft *d, const char *name, bool value)
+{
+	autobuf text = { 0 };
+	buf_addf(&text, ",\"%s\":%s", name, value ? "true" : "false");
+	draft_json(d, buf_slice(&text));
+}
+
+static void add_big(struct draft *d, const char *name, struct slice value)
+{
+	autobuf text = { 0 };
+	buf_addf(&text, ",\"%s\":", name);
+	draft_json(d, buf_slice(&text));
+	draft_text(d, value);
+}
+
+static void end(struct draft *d)
+{
+	draft_json(d, SLICE_LIT("}"));
+}
+
+void message_stream(struct draft *d, struct slice line)
+{
+	d->line = true;
+	begin(d, "stream");
+	add_big(d, "data", line);
+	end(d);
+}
+
+void message_left_out(struct buf *out, size_t bytes)
+{
+	autobuf line = { 0 };
+	agent_line_note(&line, bytes);
+	buf_add_str(out, "{\"type\":\"stream\"");
+	add_text(out, "data", buf_slice(&line));
 	buf_add_char(out, '}');
 }
 
-void message_diff(struct buf *out, struct slice diff, struct slice notes)
+void message_result(struct draft *d, bool success, struct slice output, struct slice diff, struct slice notes)
 {
-	buf_add_str(out, "{\"type\":\"diff\"");
-	add_text(out, "diff", diff);
-	add_notes(out, notes);
-	buf_add_char(out, '}');
+	begin(d, "result");
+	add_flag(d, "success", success);
+	add_big(d, "output", output);
+	add_big(d, "diff", diff);
+	if (notes.len)
+		add_big(d, "notes", notes);
+	end(d);
+	buf_addf(&d->instead, "{\"type\":\"result\",\"success\":%s,\"output\":\"%s%zu bytes\",\"diff\":\"\"}",
+		 success ? "true" : "false", REFUSED, draft_size(d));
+}
+
+void message_tool_result(struct draft *d, const struct tool_result *result)
+{
+	begin(d, "tool_result");
+	draft_json(d, SLICE_LIT(",\"id\":"));
+	draft_json(d, result->id);
+	add_flag(d, "success", result->success);
+	add_big(d, "output", result->output);
+	if (!result->success)
+		add_big(d, "error", result->error);
+	if (result->exit_code >= 0) {
+		autobuf code = { 0 };
+		buf_addf(&code, ",\"exitCode\":%d", result->exit_code);
+		draft_json(d, buf_slice(&code));
+	}
+	end(d);
+	buf_add_str(&d->instead, "{\"type\":\"tool_result\",\"id\":");
+	buf_add_slice(&d->instead, result->id);
+	buf_addf(&d->instead, ",\"success\":false,\"output\":\"\",\"error\":\"%s%zu bytes\"}", REFUSED, draft_size(d));
+}
+
+void message_diff(struct draft *d, struct slice diff, struct slice notes)
+{
+	begin(d, "diff");
+	add_big(d, "diff", diff);
+	if (notes.len)
+		add_big(d, "notes", notes);
+	end(d);
+	buf_addf(&d->instead, "{\"type\":\"error\",\"message\":\"%s%zu bytes\"}", REFUSED, draft_size(d));
 }

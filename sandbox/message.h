@@ -3,19 +3,21 @@
 #ifndef CRAFT_SANDBOX_MESSAGE_H
 #define CRAFT_SANDBOX_MESSAGE_H
 
-#include "lib/buf.h"
+#include "draft.h"
 
-/* Appends text as a JSON string. */
-void message_text(struct buf *out, struct slice bytes);
-
-void message_stream(struct buf *out, struct slice line);
-void message_result(struct buf *out, bool success, struct slice output, struct slice diff, struct slice notes);
 void message_complete(struct buf *out, int exit_code);
 void message_error(struct buf *out, const char *text);
 /* detail: why it is so; NULL: nothing to say. */
 void message_status(struct buf *out, const char *status, const char *detail);
 /* A decision of the allow-list, beside the status as it is. */
 void message_egress(struct buf *out, const char *status, struct slice kind, struct slice host, struct slice reason);
+
+/* Those that may be big. But for stream they come with what is said when they can't be stored. */
+void message_stream(struct draft *out, struct slice line);
+/* What stands for a line of so many bytes that can't be sent. */
+void message_left_out(struct buf *out, size_t bytes);
+void message_result(struct draft *out, bool success, struct slice output, struct slice diff, struct slice notes);
+void message_diff(struct draft *out, struct slice diff, struct slice notes);
 
 /* An answer to a tool. id: JSON as the client sent it. error: empty when success. */
 struct tool_result {
@@ -25,7 +27,6 @@ struct tool_result {
 	struct slice error;
 	int exit_code; /* negative: not sent */
 };
-void message_tool_result(struct buf *out, const struct tool_result *result);
-void message_diff(struct buf *out, struct slice diff, struct slice notes);
+void message_tool_result(struct draft *out, const struct tool_result *result);
 
 #endif

@@ -29,6 +29,7 @@ const char *const probe_names[] = { "user-namespace",
 				    "read-only-root",
 				    "uid",
 				    "memory",
+				    "socket-memory",
 				    "pids",
 				    "cpu",
 				    "disk",
@@ -138,6 +139,10 @@ static const char *missing(struct probe *p, const char *name)
 		return check_uid(p);
 	if (strcmp(name, "cpu") == 0)
 		return p->cpu_held ? NULL : "there is no cgroup for it, or SANDBOX_CPU is 0";
+	if (strcmp(name, "socket-memory") == 0)
+		return p->conf.sandbox_memory && cgroup_limits_sockets(&p->cgroup)
+			       ? NULL
+			       : "there is no cgroup that counts it, or SANDBOX_MEMORY is 0";
 	return said(&p->output, name);
 }
 

@@ -2,7 +2,6 @@
 #include "prompt.h"
 
 #include "lib/base64.h"
-#include "lib/json.h"
 #include "lib/utf8.h"
 
 #define MAX_NAME 200 /* bytes */
@@ -55,25 +54,26 @@ static void safe_name(struct slice raw, struct buf *name)
 		buf_add_str(name, "attachment");
 }
 
-bool prompt_attachment(struct slice message, size_t i, struct attachment *attachment)
+struct json_iter prompt_attachments(struct slice message)
 {
-	struct slice list, content;
-	*attachment = (struct attachment){ 0 };
+	struct slice list;
 	if (!json_get(message, "attachments", &list) || json_kind_of(list) != JSON_ARRAY)
-		return false;
-	struct json_iter it = json_iter(list);
-	do {
-		if (!json_next(&it))
-			return false;
-	} while (i--);
-	if (json_kind_of(it.value) != JSON_OBJECT)
+		list = SLICE_LIT("[]");
+	return json_iter(list);
+}
+
+bool prompt_attachment(struct json_iter *attachments, struct attachment *attachment)
+{
+	struct slice content;
+	*attachment = (struct attachment){ 0 };
+	if (!json_next(attachments) || json_kind_of(attachments->value) != JSON_OBJECT)
 		return false;
 	autobuf raw = { 0 };
-	(void)prompt_field(it.value, "name", &raw);
+	(void)prompt_field(attachments->value, "name", &raw);
 	safe_name(buf_slice(&raw), &attachment->name);
-	(void)prompt_field(it.value, "type", &attachment->type);
+	(void)prompt_field(attachments->value, "type", &attachment->type);
 	autobuf text = { 0 };
-	attachment->malformed = !json_get(it.value, "content", &content) || json_kind_of(content) != JSON_STRING ||
+	attachment->malformed = !json_get(attachments->value, "content", &content) || json_kind_of(content) != JSON_STRING ||
 				!json_decode(content, &text) ||
 				!base64_read(buf_slice(&text), BASE64_STANDARD, &attachment->bytes);
 	return true;

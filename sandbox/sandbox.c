@@ -25,11 +25,18 @@ const char *sandbox_status(const struct sandbox *sb)
 	return sb->state == SANDBOX_READY && sb->idle ? "idle" : names[sb->state];
 }
 
-void sandbox_say(struct sandbox *sb, const char *client, struct buf *body)
+void sandbox_say_draft(struct sandbox *sb, const char *client, struct draft *draft)
 {
 	counter_add(&sb->daemon->counts->messages, 1);
-	counter_add(&sb->daemon->counts->message_bytes, body->len);
-	stream_add(&sb->stream, client, body);
+	counter_add(&sb->daemon->counts->message_bytes, draft_size(draft));
+	stream_add(&sb->stream, client, draft);
+}
+
+void sandbox_say(struct sandbox *sb, const char *client, struct buf *body)
+{
+	struct draft draft = { .out = *body };
+	*body = (struct buf){ 0 };
+	sandbox_say_draft(sb, client, &draft);
 }
 
 void sandbox_say_error(struct sandbox *sb, const char *client, const char *text)
@@ -170,6 +177,7 @@ static void start_clone(struct sandbox *sb)
 {
 	struct git_clone_options options = { .conf = &sb->daemon->conf,
 					     .instance = &sb->instance,
+					     .workspace = sb->workspace,
 					     .repo_key = sb->repo_key,
 					     .branch = sb->branch,
 					     .token = buf_slice(&sb->token),
@@ -463,13 +471,14 @@ static bool all_stopped(const struct sandbox *sb)
 	       TAILQ_EMPTY(&sb->jobs);
 }
 
-void sandbox_turn(struct sandbox *sb)
+bool sandbox_turn(struct sandbox *sb)
 {
-	stream_flush(&sb->stream);
+	bool more = stream_flush(&sb->stream);
 	if (sb->state != SANDBOX_ENDING || !all_stopped(sb))
-		return;
+		return more;
 	if (!sb->removed)
 		parts_remove(sb);
 	else if (stream_idle(&sb->stream) && !sb->end_text)
 		sandbox_free(sb);
+	return more;
 }

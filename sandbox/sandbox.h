@@ -85,8 +85,8 @@ void sandbox_take(struct sandbox *sandbox, struct job *job);
 /* The box that runs, started if it doesn't. NULL: *error says why, for the user. */
 struct box *sandbox_box(struct sandbox *sandbox, struct buf *error);
 /* Goes on with what can go on, and sends what is to be told. Call it once a turn of the loop: sandboxes go only here.
- */
-void sandbox_turn(struct sandbox *sandbox);
+ * True: there is more to do, call it again soon. */
+bool sandbox_turn(struct sandbox *sandbox);
 /* Nothing of it is on this host any more: the database is told. */
 void sandbox_write_cleaned(struct daemon *daemon, struct slice session);
 /* Has it work? */
@@ -96,6 +96,7 @@ void sandbox_tick(struct sandbox *sandbox, uint64_t now);
 
 /* Tells all clients, or one. */
 void sandbox_say(struct sandbox *sandbox, const char *client, struct buf *body);
+void sandbox_say_draft(struct sandbox *sandbox, const char *client, struct draft *draft);
 void sandbox_say_error(struct sandbox *sandbox, const char *client, const char *text);
 /* provisioning, cloning, ready, idle or expired. */
 const char *sandbox_status(const struct sandbox *sandbox);

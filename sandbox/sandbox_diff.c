@@ -1,6 +1,8 @@
 /* sandbox_diff.c: one diff of a sandbox after the other. */
 #include "sandbox_diff.h"
 
+#include "git_error.h"
+#include "git_patch.h"
 #include "sandbox.h"
 
 static void pump(struct sandbox *sb);
@@ -55,4 +57,19 @@ void sandbox_diff_forget(struct job *job)
 		return;
 	sb->diff_going = true;
 	git_diff_cancel(sb->diff, on_cancelled);
+}
+
+struct slice sandbox_diff_bounded(const struct sandbox *sb, struct slice patch, struct buf *cut)
+{
+	int64_t max = sb->daemon->conf.sandbox_diff_max;
+	size_t fits = draft_fits(patch, (size_t)max);
+	autobuf why = { 0 };
+	if (fits == patch.len)
+		return patch;
+	buf_add_str(&why, "as JSON the changes make a longer one than SANDBOX_DIFF_MAX allows (");
+	git_error_size(max, &why);
+	buf_add_char(&why, ')');
+	buf_add(cut, patch.ptr, fits);
+	git_patch_cut(cut, true, buf_cstr(&why));
+	return buf_slice(cut);
 }

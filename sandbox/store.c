@@ -8,6 +8,8 @@
 #include "lib/pglink.h"
 
 #define MAX_TEXTS 5
+#define RENEW_BYTES ((size_t)4 << 20) /* libpq keeps buffers of the biggest query: after one of these it connects anew */
+#define MAX_TRIES 5 /* of a statement for which the server has no memory: else it is asked for ever */
 
 struct store_op {
 	STAILQ_ENTRY(store_op) link;
@@ -19,6 +21,7 @@ struct store_op {
 	void (*committed)(void *user, bool ok);
 	void *user;
 	bool last; /* of its transaction */
+	unsigned tries;
 };
 STAILQ_HEAD(op_list, store_op);
 
@@ -32,6 +35,7 @@ struct store {
 		*answering; /* the next that gets a result; NULL: all have one, the end of the transaction is left */
 	bool failed;	    /* a statement of the transaction that is being answered was refused */
 	bool greeting;	    /* the answer to LISTEN is still to come */
+	size_t biggest;	    /* bytes of the biggest statement since the connection was made */
 };
 
 /* ---- statements ---- */
@@ -56,6 +60,15 @@ void store_op_text(struct store_op *op, struct slice text)
 	char *copy = slice_dup(text);
 	op->texts[op->text_count++] = copy;
 	db_add_text(&op->params, slice_make(copy, text.len));
+}
+
+void store_op_take(struct store_op *op, struct buf *text)
+{
+	if (op->text_count == MAX_TEXTS)
+		abort();
+	op->texts[op->text_count++] = text->data;
+	db_add_text(&op->params, buf_slice(text));
+	*text = (struct buf){ 0 };
 }
 
 void store_op_i64(struct store_op *op, int64_t v)
@@ -90,6 +103,10 @@ static void op_free(struct store_op *op)
 /* A failure shows as on_lost; it is asked again then. */
 static void put(struct store *store, struct store_op *op)
 {
+	size_t bytes = 0;
+	for (int i = 0; i < op->params.count; i++)
+		bytes += (size_t)op->params.lengths[i];
+	store->biggest = bytes > store->biggest ? bytes : store->biggest;
 	if (pglink_query(store->link, (int)op->statement, &op->params) && op->last)
 		(void)pglink_sync(store->link);
 }
@@ -146,6 +163,7 @@ static void on_ready(struct pglink *link, void *user)
 	struct store_op *op;
 	store->answering = STAILQ_FIRST(&store->ops);
 	store->failed = false;
+	store->biggest = 0;
 	store->greeting = store->listen;
 	if (store->listen && pglink_query(link, STMT_LISTEN, NULL))
 		(void)pglink_sync(link);
@@ -176,6 +194,12 @@ static bool is_outage(const PGresult *r)
 	return !*db_sqlstate(r);
 }
 
+/* Where memory was out several times it is the statement itself that needs too much. */
+static bool may_try_again(struct store_op *op, const PGresult *r)
+{
+	return strcmp(db_sqlstate(r), "53200") != 0 || ++op->tries < MAX_TRIES;
+}
+
 static void on_result(struct pglink *link, void *user, const PGresult *r)
 {
 	struct store *store = user;
@@ -188,7 +212,7 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 	if (!ok && status != PGRES_PIPELINE_ABORTED) {
 		log_error(NULL, "%s failed: %s", statements[op->statement].name,
 			  db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
-		if (is_outage(r)) {
+		if (is_outage(r) && may_try_again(op, r)) {
 			pglink_drop(link);
 			return;
 		}
@@ -218,6 +242,8 @@ static void on_sync(struct pglink *link, void *user)
 			op->committed(op->user, ok);
 		op_free(op);
 	} while (!last);
+	if (STAILQ_EMPTY(&store->ops) && store->biggest > RENEW_BYTES && !store->listen)
+		pglink_renew(link);
 }
 
 static void on_notify(struct pglink *link, void *user, const char *channel, const char *payload)

@@ -29,6 +29,8 @@ void store_free(struct store *store);
 /* A statement with its parameters, which are copied. done may be NULL. Owned by the store from store_send() on. */
 struct store_op *store_op_new(enum statement statement, store_done done, void *user);
 void store_op_text(struct store_op *op, struct slice text); /* text or an array; ptr NULL: null */
+/* The same, which takes the bytes over. */
+void store_op_take(struct store_op *op, struct buf *text);
 void store_op_i64(struct store_op *op, int64_t v);
 void store_op_i32(struct store_op *op, int32_t v);
 void store_op_bool(struct store_op *op, bool v);

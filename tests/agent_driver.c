@@ -18,7 +18,7 @@
 #include "lib/log.h"
 #include "sandbox/agent.h"
 #include "sandbox/gateway.h"
-#include "sandbox/message.h"
+#include "sandbox/draft.h"
 #include "sandbox/seccomp.h"
 #include "uids.h"
 
@@ -45,12 +45,19 @@ static void say(struct buf *line)
 	(void)fflush(stdout);
 }
 
+static void add_text(struct buf *line, struct slice text)
+{
+	buf_add_char(line, '"');
+	draft_clean(line, text);
+	buf_add_char(line, '"');
+}
+
 /* {"name":text} */
 static void say_text(const char *name, struct slice text)
 {
 	autobuf line = { 0 };
 	buf_addf(&line, "{\"%s\":", name);
-	message_text(&line, text);
+	add_text(&line, text);
 	buf_add_char(&line, '}');
 	say(&line);
 }
@@ -82,7 +89,7 @@ static void on_result(void *user, const struct agent_result *result)
 	buf_addf(&line,
 		 "{\"result\":{\"success\":%s,\"exitCode\":%d,\"interrupted\":%s,\"output\":", word(result->success),
 		 result->exit_code, word(result->interrupted));
-	message_text(&line, result->output);
+	add_text(&line, result->output);
 	buf_add_str(&line, "}}");
 	say(&line);
 }
@@ -185,7 +192,7 @@ static void on_shell_exit(void *user, int exit_code, bool timed_out)
 	autobuf line = { 0 };
 	(void)user;
 	buf_addf(&line, "{\"shell\":%d,\"output\":", timed_out ? -1 : exit_code);
-	message_text(&line, buf_slice(&driver.output));
+	add_text(&line, buf_slice(&driver.output));
 	buf_add_char(&line, '}');
 	buf_clear(&driver.output);
 	say(&line);

@@ -1,8 +1,8 @@
 /* git_driver.c: sandbox/git_clone.c and git_diff.c on an event loop, told by lines on stdin what to do; for
  * tests/e2e/git*.test.mjs. The configuration comes from the environment. Fields have tabs between them:
  *
- *   create SLOT | clone SLOT OWNER/REPO BRANCH TOKEN | cancel-clone SLOT | diff SLOT FILE | cancel-diff SLOT |
- *   remove SLOT
+ *   create SLOT | clone SLOT OWNER/REPO BRANCH TOKEN [WORKSPACE] | cancel-clone SLOT | diff SLOT FILE | cancel-diff
+ * SLOT | remove SLOT
  *
  * It answers, in the order in which they end:
  *
@@ -83,6 +83,7 @@ static void clone_it(struct slot *s, char **fields)
 {
 	const struct git_clone_options options = { .conf = &conf,
 						   .instance = &s->instance,
+						   .workspace = fields[5] ? fields[5] : "team",
 						   .repo_key = fields[2],
 						   .branch = fields[3],
 						   .token = slice_of(fields[4]),
@@ -163,7 +164,7 @@ static void obey(char *line)
 	struct slot *s = &slots[count > 1 ? strtoul(fields[1], NULL, 10) % SLOTS : 0];
 	if (strcmp(fields[0], "create") == 0)
 		create(s);
-	else if (strcmp(fields[0], "clone") == 0 && count == 5)
+	else if (strcmp(fields[0], "clone") == 0 && count >= 5)
 		clone_it(s, fields);
 	else if (strcmp(fields[0], "diff") == 0 && count == 3)
 		diff_it(s, fields[2]);

@@ -28,6 +28,10 @@ tests_libpure_a_SOURCES = \
 	sandbox/gateway/http_chunked.c sandbox/gateway/http_chunked.h \
 	sandbox/gateway/http_head.c sandbox/gateway/http_head.h \
 	sandbox/gateway_wire.c sandbox/gateway_wire.h \
+	sandbox/git_diff_look.c sandbox/git_diff_look.h \
+	sandbox/git_diff_settle.c sandbox/git_diff_settle.h \
+	sandbox/git_error.c sandbox/git_error.h \
+	sandbox/git_id.c sandbox/git_id.h \
 	sandbox/git_patch.c sandbox/git_patch.h \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
 	ws-bridge/frame.c ws-bridge/frame.h \

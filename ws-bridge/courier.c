@@ -2,6 +2,7 @@
  * (libpq's pipeline); after its commit the sandbox's host is told, in another one. */
 #include "courier.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bounds.h"
@@ -21,7 +22,8 @@
 struct errand {
 	STAILQ_ENTRY(errand) link;
 	struct request *request; /* NULL: an announcement */
-	const char *refusal;	 /* of a request: why it wasn't stored */
+	const char *refusal;	 /* of a request: why it wasn't stored; static, or refusal_text */
+	char refusal_text[200];
 	bool stored;		 /* a job was made, if the commit succeeds */
 	char *host;		 /* of a stored one; NULL: none has it yet */
 	uint64_t sent_at;	 /* ms */
@@ -128,6 +130,8 @@ static void send_request(struct courier *c, struct request *r)
 	if (!touch) {
 		add_id(&p, r->conn->given.id);
 		add_id(&p, r->conn->request_id);
+		db_add_i64(&p, c->bridge->conf.sandbox_job_bytes);
+		db_add_i64(&p, c->bridge->conf.sandbox_all_job_bytes);
 	}
 	c->biggest = r->size > c->biggest ? r->size : c->biggest;
 	send_statement(c, touch ? STMT_SANDBOX_TOUCH : STMT_SANDBOX_SUBMIT, &p, r);
@@ -177,6 +181,33 @@ static const struct refusal statuses[] = {
 	{ "", "Sandbox session expired" },
 };
 
+/* The same where the bytes of a limit are told: what has too many requests under way, and which limit that is. */
+static const struct {
+	const char *code, *what, *key;
+} full[] = {
+	{ "sandbox_bytes", "this sandbox", "SANDBOX_JOB_BYTES" },
+	{ "workspace_bytes", "this workspace", "SANDBOX_ALL_JOB_BYTES, of which a workspace gets half" },
+	{ "all_bytes", "all sandboxes together", "SANDBOX_ALL_JOB_BYTES" },
+};
+
+/* False: it is another status. */
+static bool refuse_bytes(const struct courier *c, struct errand *e, const char *status)
+{
+	for (size_t i = 0; i < sizeof(full) / sizeof(*full); i++) {
+		if (strcmp(full[i].code, status) != 0)
+			continue;
+		int64_t max = i ? c->bridge->conf.sandbox_all_job_bytes : c->bridge->conf.sandbox_job_bytes;
+		(void)snprintf(e->refusal_text, sizeof(e->refusal_text),
+			       "The requests under way in %s hold too many bytes (%s: %lld); wait until they have begun, or "
+			       "cancel some",
+			       full[i].what, full[i].key, (long long)max);
+		e->refusal = e->refusal_text;
+		bounds_count(c->bridge, LIMIT_JOB_BYTES);
+		return true;
+	}
+	return false;
+}
+
 /* The same for errors of the database, by the start of their SQLSTATE. */
 static const struct refusal errors[] = {
 	{ "40", "The database is busy, nothing was done; try again" },
@@ -221,7 +252,8 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 		return;
 	autobuf status = { 0 };
 	buf_add_slice(&status, db_get(r, 0, 0));
-	e->refusal = text_for(statuses, buf_cstr(&status));
+	if (!refuse_bytes(c, e, buf_cstr(&status)))
+		e->refusal = text_for(statuses, buf_cstr(&status));
 	e->stored = !e->refusal;
 	if (e->stored && !PQgetisnull(r, 0, 1))
 		e->host = slice_dup(db_get(r, 0, 1));

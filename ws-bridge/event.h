@@ -13,6 +13,8 @@ struct event {
 	int64_t seq;
 	uint64_t origin; /* serial of the connection of this process that made it, or 0 */
 	char *target;	 /* name of the only client that gets it, or NULL */
+	uint64_t asked_at; /* ms: when it was looked whether that one is connected (sandbox_hears()); 0: never */
+	bool orphaned;	   /* it isn't, and had no name */
 	struct buf head; /* of a change: {"type":"broadcast","event":{"entity":…,"action":…,"data": */
 	struct buf data; /* the change's; or the message, without its last brace */
 	struct frame_buf *frames[4];

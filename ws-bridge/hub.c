@@ -11,6 +11,7 @@
 #include "lib/db.h"
 #include "lib/log.h"
 #include "room.h"
+#include "sandbox_room.h"
 #include "session_cache.h"
 
 #define RING_EVENTS 1024
@@ -194,7 +195,7 @@ void room_give(struct conn *conn, struct event *e)
 	if (e->seq <= conn->pos)
 		return;
 	conn->lag -= conn->lag < size ? conn->lag : size;
-	if (e->origin != conn->serial && (!e->target || strcmp(e->target, conn->client) == 0)) {
+	if (e->origin != conn->serial && (!e->target || sandbox_hears(conn, e))) {
 		struct frame_buf *frame =
 			event_frame(e, conn->since_seq >= 0, conn->deflate ? conn->bridge->deflate : NULL);
 		counter_add(&conn->bridge->counts->frames, 1);

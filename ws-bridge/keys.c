@@ -119,12 +119,17 @@ void keys_leave(struct conn *conn)
 
 /* ---- limits ---- */
 
+bool keys_read_only(const struct conn *conn)
+{
+	return conn->key && conn->key->read_only;
+}
+
 const char *keys_refuse(struct conn *conn, bool change, struct buf *text)
 {
 	struct key *key = conn->key;
 	if (!key)
 		return NULL;
-	if (change && key->read_only)
+	if (change && keys_read_only(conn))
 		return API_KEY_READ_ONLY;
 	double rate = (double)key->per_minute;
 	if (!key->per_minute || bucket_take(&key->requests, rate / 60, rate, uv_now(conn->bridge->loop)))

@@ -41,6 +41,8 @@ void keys_ask(struct conn *conn, struct slice text);
 bool keys_take(struct conn *conn, const PGresult *row);
 void keys_leave(struct conn *conn);
 
+/* May the connection only listen? */
+bool keys_read_only(const struct conn *conn);
 /* A request of the connection: NULL, or the text that refuses it: its key is read-only and this is a `change`, or made
  * too many. Appended to *text, which the caller frees. */
 const char *keys_refuse(struct conn *conn, bool change, struct buf *text);

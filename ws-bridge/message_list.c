@@ -27,7 +27,10 @@ void message_list_print(FILE *out)
 	for (size_t i = 0; (type = message_type_at(i)); i++)
 		print_type(out, type);
 	for (size_t i = 0; (name = sandbox_request_at(i)); i++)
-		(void)fprintf(out, "sandbox\t%s\n", name);
+		(void)fprintf(out, "sandbox\t%s\t%s\n", name,
+			      sandbox_request_effect((enum sandbox_request)(SANDBOX_BAD + 1 + i)) == SANDBOX_LISTENS
+				      ? "listens"
+				      : "changes");
 	for (size_t i = 0; (name = sandbox_tool_at(i)); i++)
 		(void)fprintf(out, "tool\t%s\n", name);
 }

@@ -6,7 +6,8 @@
 
 /* Prints a line for each, with tabs between its parts:
  * "workspace", the type, entity/action of its event, what its answer's data is, the fields that its data must have;
- * "sandbox" and the type; "tool" and the name. */
+ * "sandbox", the type, and what it does: "listens" or "changes", which a read-only key may not (those of a workspace
+ * all change); "tool" and the name. */
 void message_list_print(FILE *out);
 
 #endif

@@ -1,13 +1,18 @@
 /* sandbox_message.c: checking a sandbox client's message. */
 #include "sandbox_message.h"
 
+#include "lib/base64.h"
 #include "lib/json.h"
+#include "lib/seal.h"
 
 #define UNKNOWN_TYPE "Unknown message type. Expected: execute, tool, ping, heartbeat, cancel, diff"
 #define MAX_NAME 16 /* of the members that we look at */
+#define MAX_SEALED_KEY 16384 /* of anthropicApiKey, as JSON text */
 
 /* The members that we look at; raw JSON, ptr NULL when absent. Of equal names the last counts, as in JSON.parse. */
 enum member { TYPE, ID, NAME, INPUT, TASK, PROMPT, CONTEXT, ATTACHMENTS, ANTHROPIC_API_KEY, TOKEN_TYPE, MEMBERS };
+
+_Static_assert((int)MEMBERS == SANDBOX_MEMBERS, "SANDBOX_MEMBERS is wrong");
 
 static const char *const member_names[MEMBERS] = {
 	[TYPE] = "type",
@@ -22,23 +27,46 @@ static const char *const member_names[MEMBERS] = {
 	[TOKEN_TYPE] = "tokenType",
 };
 
-static const char *const request_names[] = {
-	[SANDBOX_PING] = "ping", [SANDBOX_HEARTBEAT] = "heartbeat", [SANDBOX_EXECUTE] = "execute",
-	[SANDBOX_TOOL] = "tool", [SANDBOX_CANCEL] = "cancel",	    [SANDBOX_DIFF] = "diff",
+#define BIT(member) (1u << (member))
+
+/* The requests: what they do, and the members that are stored. Whatever else a client sends goes no further: it may be a
+ * secret in the wrong place. */
+static const struct {
+	const char *name;
+	enum sandbox_effect effect;
+	unsigned stored;
+} requests[] = {
+	[SANDBOX_BAD] = { "", SANDBOX_LISTENS, 0 },
+	[SANDBOX_PING] = { "ping", SANDBOX_LISTENS, 0 },
+	[SANDBOX_HEARTBEAT] = { "heartbeat", SANDBOX_CHANGES, 0 },
+	[SANDBOX_EXECUTE] = { "execute", SANDBOX_CHANGES,
+			      BIT(TYPE) | BIT(TASK) | BIT(PROMPT) | BIT(CONTEXT) | BIT(ATTACHMENTS) |
+				      BIT(ANTHROPIC_API_KEY) | BIT(TOKEN_TYPE) },
+	[SANDBOX_TOOL] = { "tool", SANDBOX_CHANGES, BIT(TYPE) | BIT(ID) | BIT(NAME) | BIT(INPUT) },
+	[SANDBOX_CANCEL] = { "cancel", SANDBOX_CHANGES, BIT(TYPE) | BIT(ID) },
+	[SANDBOX_DIFF] = { "diff", SANDBOX_CHANGES, BIT(TYPE) },
 };
-#define REQUESTS (sizeof(request_names) / sizeof(*request_names))
+#define REQUESTS (sizeof(requests) / sizeof(*requests))
+
+static const char *const attachment_names[] = { "name", "type", "content" };
+#define ATTACHMENT_MEMBERS (sizeof(attachment_names) / sizeof(*attachment_names))
 
 static const char *const tool_names[] = { "Bash", "Read", "Write", "Edit", "Glob", "Grep" };
 #define TOOLS (sizeof(tool_names) / sizeof(*tool_names))
 
 const char *sandbox_request_name(enum sandbox_request kind)
 {
-	return request_names[kind];
+	return requests[kind].name;
+}
+
+enum sandbox_effect sandbox_request_effect(enum sandbox_request kind)
+{
+	return requests[kind].effect;
 }
 
 const char *sandbox_request_at(size_t i)
 {
-	return i < REQUESTS - 1 ? request_names[SANDBOX_BAD + 1 + i] : NULL;
+	return i < REQUESTS - 1 ? requests[SANDBOX_BAD + 1 + i].name : NULL;
 }
 
 const char *sandbox_tool_at(size_t i)
@@ -108,9 +136,11 @@ static const char *check_tool(const struct slice values[MEMBERS])
 static bool is_attachment(struct slice raw)
 {
 	struct slice field;
-	return is(raw, JSON_OBJECT) && json_get(raw, "name", &field) && is(field, JSON_STRING) &&
-	       json_get(raw, "type", &field) && is(field, JSON_STRING) && json_get(raw, "content", &field) &&
-	       is(field, JSON_STRING);
+	for (size_t i = 0; i < ATTACHMENT_MEMBERS; i++) {
+		if (!is(raw, JSON_OBJECT) || !json_get(raw, attachment_names[i], &field) || !is(field, JSON_STRING))
+			return false;
+	}
+	return true;
 }
 
 static bool are_attachments(struct slice raw)
@@ -126,6 +156,19 @@ static bool are_attachments(struct slice raw)
 static bool absent_or(struct slice raw, enum json_kind kind)
 {
 	return !raw.ptr || json_kind_of(raw) == kind;
+}
+
+/* What was encrypted has the form of base64 of more bytes than an empty text would have. A key in plain has not (its
+ * dashes are of another alphabet), and must never lie in a row of the database until somebody tries to decrypt it. */
+static bool may_be_encrypted(struct slice raw)
+{
+	autowiped text = { 0 }, bytes = { 0 };
+	if (raw.len > MAX_SEALED_KEY)
+		return false;
+	(void)buf_reserve(&text, raw.len);
+	(void)buf_reserve(&bytes, raw.len);
+	return json_decode(raw, &text) && base64_read(buf_slice(&text), BASE64_STANDARD, &bytes) &&
+	       bytes.len > SEAL_IV_SIZE + SEAL_TAG_SIZE;
 }
 
 static const char *check_execute(const struct slice values[MEMBERS])
@@ -144,6 +187,9 @@ static const char *check_execute(const struct slice values[MEMBERS])
 		return "Invalid attachments: each must be an object with the strings name, type and content";
 	if (!absent_or(values[ANTHROPIC_API_KEY], JSON_STRING))
 		return "Invalid anthropicApiKey: must be a string";
+	/* An empty one stands for none. */
+	if (values[ANTHROPIC_API_KEY].len > 2 && !may_be_encrypted(values[ANTHROPIC_API_KEY]))
+		return "Failed to decrypt anthropicApiKey. Ensure it is encrypted with the correct key.";
 	if (values[TOKEN_TYPE].ptr && !says(values[TOKEN_TYPE], "api_key") && !says(values[TOKEN_TYPE], "oauth"))
 		return "Invalid tokenType: must be \"api_key\" or \"oauth\"";
 	return NULL;
@@ -159,7 +205,7 @@ static const char *check_cancel(const struct slice values[MEMBERS])
 static enum sandbox_request find_request(struct slice type)
 {
 	for (size_t i = SANDBOX_BAD + 1; type.ptr && i < REQUESTS; i++) {
-		if (says(type, request_names[i]))
+		if (says(type, requests[i].name))
 			return (enum sandbox_request)i;
 	}
 	return SANDBOX_BAD;
@@ -187,7 +233,7 @@ static const char *check(enum sandbox_request kind, const struct slice values[ME
 struct sandbox_message sandbox_message_parse(struct slice text)
 {
 	struct sandbox_message m = { 0 };
-	struct slice values[MEMBERS] = { 0 };
+	struct slice *values = m.members;
 	if (!json_check(text, NULL) || json_kind_of(json_trim(text)) != JSON_OBJECT) {
 		m.error = "Invalid JSON";
 		return m;
@@ -204,6 +250,56 @@ struct sandbox_message sandbox_message_parse(struct slice text)
 		m.name = find_tool(values[NAME]);
 	return m;
 }
+
+/* ---- what is stored ---- */
+
+static void add_member(struct buf *out, bool first, const char *name, struct slice value)
+{
+	buf_addf(out, "%s\"%s\":", first ? "" : ",", name);
+	buf_add_slice(out, value);
+}
+
+static void add_attachment(struct buf *out, struct slice raw)
+{
+	struct slice field;
+	buf_add_char(out, '{');
+	for (size_t i = 0; i < ATTACHMENT_MEMBERS; i++) {
+		if (json_get(raw, attachment_names[i], &field))
+			add_member(out, i == 0, attachment_names[i], field);
+	}
+	buf_add_char(out, '}');
+}
+
+static void add_attachments(struct buf *out, bool first, struct slice raw)
+{
+	struct json_iter it = json_iter(raw);
+	const char *separator = "[";
+	buf_addf(out, "%s\"%s\":", first ? "" : ",", member_names[ATTACHMENTS]);
+	while (json_next(&it)) {
+		buf_add_str(out, separator);
+		add_attachment(out, it.value);
+		separator = ",";
+	}
+	buf_add_str(out, *separator == '[' ? "[]" : "]");
+}
+
+void sandbox_message_store(const struct sandbox_message *m, struct buf *out)
+{
+	bool first = true;
+	buf_add_char(out, '{');
+	for (size_t i = 0; i < MEMBERS; i++) {
+		if (!m->members[i].ptr || !(requests[m->kind].stored & BIT(i)))
+			continue;
+		if (i == ATTACHMENTS)
+			add_attachments(out, first, m->members[i]);
+		else
+			add_member(out, first, member_names[i], m->members[i]);
+		first = false;
+	}
+	buf_add_char(out, '}');
+}
+
+/* ---- refusals ---- */
 
 static void add_field(struct buf *out, const char *name, const char *text)
 {

@@ -6,7 +6,9 @@
 
 #include "counts.h"
 #include "courier.h"
+#include "event.h"
 #include "feed.h"
+#include "hub.h"
 #include "join.h"
 #include "lib/db.h"
 #include "lib/json.h"
@@ -59,6 +61,7 @@ void sandbox_join(struct conn *conn, struct slice workspace, struct slice sessio
 		return;
 	}
 	conn->sandbox = client_new(workspace, session);
+	conn->sandbox->unnamed = !conn->client;
 	if (!conn->client) {
 		autobuf name = { 0 };
 		buf_addf(&name, "%s-%llu", bridge->id, (unsigned long long)conn->serial);
@@ -118,6 +121,46 @@ void sandbox_opened(struct conn *conn, const PGresult *r)
 		conn_refuse(conn, 404, "Sandbox session not found");
 }
 
+/* ---- what is for one client ---- */
+
+/* The serial in a name that sandbox_join() gave; 0: it is another bridge's, or a client's own. */
+static uint64_t serial_of(const struct bridge *bridge, const char *name)
+{
+	size_t n = strlen(bridge->id);
+	return strncmp(name, bridge->id, n) == 0 && name[n] == '-' ? strtoull(name + n + 1, NULL, 10) : 0;
+}
+
+/* Of another bridge's connections nothing is known: they count as gone, as after a bridge's restart. */
+static bool is_orphaned(const struct room *room, const char *target)
+{
+	const struct conn *conn;
+	const char *dash = strrchr(target, '-');
+	if (!dash || (size_t)(dash - target) != sizeof(room->hub->bridge->id) - 1 || dash[1 + strspn(dash + 1, "0123456789")])
+		return false;
+	uint64_t serial = serial_of(room->hub->bridge, target);
+	TAILQ_FOREACH(conn, &room->members, room_link)
+	{
+		if (serial && conn->serial == serial)
+			return false;
+	}
+	return true;
+}
+
+bool sandbox_hears(const struct conn *conn, struct event *e)
+{
+	uint64_t now = uv_now(conn->bridge->loop);
+	if (strcmp(e->target, conn->client) == 0)
+		return true;
+	if (!conn->sandbox || !conn->sandbox->unnamed || conn->since_seq <= 0)
+		return false;
+	/* Looked up once for all that get it in a turn of the loop. */
+	if (!e->asked_at || e->asked_at != now)
+		e->orphaned = is_orphaned(conn->room, e->target);
+	e->asked_at = now;
+	/* Who was here before can't be the one that came back. */
+	return e->orphaned && serial_of(conn->bridge, e->target) < conn->serial;
+}
+
 /* ---- what clients send ---- */
 
 void sandbox_refuse(struct conn *conn, bool tool, struct slice id, const char *text)
@@ -140,22 +183,40 @@ static void touch(struct conn *conn)
 	courier_submit(conn, &ping, (struct buf){ 0 });
 }
 
+/* Who may only listen gets an answer, but keeps nothing alive. */
 static void answer(struct conn *conn, struct slice text)
 {
-	touch(conn);
+	if (!keys_read_only(conn))
+		touch(conn);
 	send_text(conn, text);
 }
 
-/* A ping only says that somebody looks on. */
+/* NULL, or why the client may not ask for it. Signs of life don't count against the rate of its key. */
+static const char *refusal_for(struct conn *conn, enum sandbox_request kind, struct buf *text)
+{
+	bool changes = sandbox_request_effect(kind) == SANDBOX_CHANGES;
+	if (changes && keys_read_only(conn))
+		return API_KEY_READ_ONLY;
+	if (kind == SANDBOX_PING || kind == SANDBOX_HEARTBEAT || kind == SANDBOX_BAD)
+		return NULL;
+	return keys_refuse(conn, changes, text);
+}
+
 static bool refused(struct conn *conn, const struct sandbox_message *m)
 {
 	autobuf text = { 0 };
-	if (m->kind == SANDBOX_PING || m->kind == SANDBOX_HEARTBEAT || m->kind == SANDBOX_BAD)
-		return false;
-	const char *refusal = keys_refuse(conn, m->kind != SANDBOX_DIFF, &text);
+	const char *refusal = refusal_for(conn, m->kind, &text);
 	if (refusal)
 		sandbox_refuse(conn, m->kind == SANDBOX_TOOL, m->id, refusal);
 	return refusal != NULL;
+}
+
+static void submit(struct conn *conn, const struct sandbox_message *m, const struct frame_event *ev)
+{
+	struct buf stored = { 0 };
+	autobuf text = frame_reader_take(&conn->reader, ev);
+	sandbox_message_store(m, &stored);
+	courier_submit(conn, m, stored);
 }
 
 void sandbox_received(struct conn *conn, const struct frame_event *ev)
@@ -178,7 +239,7 @@ void sandbox_received(struct conn *conn, const struct frame_event *ev)
 	case SANDBOX_TOOL:
 	case SANDBOX_CANCEL:
 	case SANDBOX_DIFF:
-		courier_submit(conn, &m, frame_reader_take(&conn->reader, ev));
+		submit(conn, &m, ev);
 		break;
 	}
 }

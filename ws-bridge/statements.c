@@ -49,7 +49,7 @@ const struct db_statement statements[STMT_COUNT] = {
 		"select head, floor, seq, target, body from api.sandbox_messages($1::text,$2::bigint,$3::integer)", 3 },
 	[STMT_SANDBOX_HEADS] = { "sandbox_heads", "select session, seq from api.sandbox_heads($1::text[])", 1 },
 	[STMT_SANDBOX_SUBMIT] = { "sandbox_submit",
-		"select status, host from api.sandbox_submit($1::text,$2::text,$3::text,$4::text,$5::text,$6::text,$7::text,$8::bigint,$9::text,$10::text)", 10 },
+		"select status, host from api.sandbox_submit($1::text,$2::text,$3::text,$4::text,$5::text,$6::text,$7::text,$8::bigint,$9::text,$10::text,$11::bigint,$12::bigint)", 12 },
 	[STMT_SANDBOX_ANNOUNCE] = { "sandbox_announce", "select api.sandbox_announce($1::text)", 1 },
 	[STMT_SANDBOX_TOUCH] = { "sandbox_touch", "select api.sandbox_touch($1::text,$2::text,$3::bigint)", 3 },
 	[STMT_LISTEN_STREAMS] = { "listen_streams", "listen craft_streams", 0 },

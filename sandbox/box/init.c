@@ -83,7 +83,11 @@ static void start(struct init *in, const struct request *r)
 	pid_t pid = fork();
 	if (pid == 0) {
 		/* Descriptors above are closed by what it does first. */
-		struct supervise s = { .argv = r->argv, .environment = r->environment, .order = ends[0] };
+		struct supervise s = { .argv = r->argv,
+				       .environment = r->environment,
+				       .order = ends[0],
+				       .processes = r->message.processes,
+				       .left = r->message.left };
 		(void)memcpy(s.stdio, r->stdio, sizeof(s.stdio));
 		(void)close(ends[1]);
 		supervise(&s);

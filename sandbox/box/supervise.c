@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@
 
 #define EXIT_NOT_RUN 126
 #define EXIT_NO_PROGRAM 127
+#define FEW 8 /* processes that a program may need at least */
 /* Above all numbers that are about to be given out again. */
 #define FIRST_FREE 10
 
@@ -44,9 +46,30 @@ static void arrange(const int stdio[3], int keep)
 		_exit(EXIT_NOT_RUN);
 }
 
+/* A shell that can't fork tries for long before it gives up: so it is tried here, as if there were less room. */
+static void take_share(const struct supervise *s)
+{
+	unsigned few = s->processes / 4 < FEW ? s->processes / 4 : FEW;
+	struct rlimit limit = { s->processes - few, s->processes };
+	if (!s->processes || setrlimit(RLIMIT_NPROC, &limit) < 0)
+		return;
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(0);
+	if (pid > 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NPROC, &limit);
+		(void)waitpid(pid, NULL, 0);
+		return;
+	}
+	(void)dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", s->argv[0], supervise_fork_error(errno));
+	_exit(EXIT_NOT_RUN);
+}
+
 static _Noreturn void run_program(const struct supervise *s)
 {
 	arrange(s->stdio, -1);
+	take_share(s);
 	(void)signals_default();
 	(void)setsid();
 	(void)umask(022);
@@ -70,15 +93,25 @@ static int children_descriptor(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-static void exit_when_program_did(pid_t program)
+static bool has_children(void)
 {
-	int status;
-	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;)
-		if (pid == program)
-			_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	siginfo_t info;
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
 }
 
-static _Noreturn void watch(pid_t program, int order, int children)
+static void exit_when_program_did(pid_t program, unsigned left)
+{
+	int status;
+	for (pid_t pid; (pid = waitpid(-1, &status, WNOHANG)) > 0;) {
+		if (pid != program)
+			continue;
+		if (left && has_children())
+			tree_restrain(getpid(), left);
+		_exit(WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status));
+	}
+}
+
+static _Noreturn void watch(pid_t program, int order, int children, unsigned left)
 {
 	struct pollfd fds[] = { { .fd = order, .events = POLLIN }, { .fd = children, .events = POLLIN } };
 	struct signalfd_siginfo info;
@@ -86,7 +119,7 @@ static _Noreturn void watch(pid_t program, int order, int children)
 		(void)poll(fds, 2, -1);
 		while (read(children, &info, sizeof(info)) > 0)
 			;
-		exit_when_program_did(program);
+		exit_when_program_did(program, left);
 		if (fds[0].revents) {
 			(void)tree_kill(getpid(), NULL, 0);
 			_exit(128 + SIGKILL);
@@ -96,7 +129,9 @@ static _Noreturn void watch(pid_t program, int order, int children)
 
 const char *supervise_fork_error(int why)
 {
-	return why == EAGAIN ? "too many processes run already" : strerror(why);
+	return why == EAGAIN ? "too many processes run in the sandbox (SANDBOX_PIDS); cancel what runs, or end what was left "
+			       "in the background"
+			     : strerror(why);
 }
 
 void supervise(const struct supervise *s)
@@ -113,5 +148,5 @@ void supervise(const struct supervise *s)
 	}
 	/* The pipes are the program's alone: their end is its end. */
 	arrange(nothing, s->order);
-	watch(program, 3, children_descriptor());
+	watch(program, 3, children_descriptor(), s->left);
 }

@@ -7,11 +7,13 @@ struct supervise {
 	char **environment; /* NAME=value, over what the box has */
 	int stdio[3];	    /* -1: /dev/null */
 	int order;	    /* at its end (no byte ever comes) everything is to be killed */
+	unsigned processes; /* as many may there be in the box; 0: however many */
+	unsigned left;	    /* the same, of what is there when the program has ended; 0: however many */
 };
 
 /* The rest of a forked process: runs the program with nothing but its three streams, and ends with the program's exit
- * code as soon as that is known (128+N for a signal); what the program left in the background goes on, and belongs
- * to process 1. When it is told to kill, it ends after all of them did. */
+ * code as soon as that is known (128+N for a signal); what the program left in the background goes on, starts no more
+ * than may be left, and belongs to process 1. When it is told to kill, it ends after all of them did. */
 _Noreturn void supervise(const struct supervise *s);
 
 /* What an errno of fork() means to who asked for a program. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,11 +20,16 @@
 /* A process that waits for the disk, or for its child of vfork(), doesn't stop: it is killed all the same. */
 #define STOP_PASSES 50
 
+#define MANY 32
+#define NICE 10
+#define SKIP_5 " %*s %*s %*s %*s %*s"
+
 enum mark { UNKNOWN, DOOMED, SPARED };
 
 struct entry {
 	pid_t pid, parent;
 	char state;
+	unsigned threads;
 	enum mark mark;
 };
 
@@ -45,7 +51,8 @@ static bool read_entry(int proc, const char *pid, struct entry *entry)
 	const char *end = strrchr(text, ')');
 	if (!end || strlen(end) < 5)
 		return false;
-	*entry = (struct entry){ .pid = atoi(pid), .state = end[2], .parent = atoi(end + 4) };
+	*entry = (struct entry){ .pid = atoi(pid), .state = end[2], .parent = atoi(end + 4), .threads = 1 };
+	(void)sscanf(end + 2, "%*c" SKIP_5 SKIP_5 SKIP_5 " %*s %u", &entry->threads); /* proc(5): field 20 */
 	return true;
 }
 
@@ -147,4 +154,73 @@ bool tree_kill(pid_t root, const pid_t *spared, size_t count)
 			nap();
 	}
 	return alive == 0;
+}
+
+/* ---- what is left behind ---- */
+
+/* Those whose limit was another one. New processes have their parent's. */
+static size_t limit_doomed(const struct table *t, unsigned left)
+{
+	const struct rlimit limit = { left, left };
+	size_t changed = 0;
+	for (size_t i = 0; i < t->count; i++) {
+		struct rlimit before;
+		if (t->entries[i].mark == DOOMED && prlimit(t->entries[i].pid, RLIMIT_NPROC, &limit, &before) == 0)
+			changed += before.rlim_max != left;
+	}
+	return changed;
+}
+
+static void let_others_go_first(const struct table *t)
+{
+	for (size_t i = 0; i < t->count; i++)
+		if (t->entries[i].mark == DOOMED)
+			(void)setpriority(PRIO_PROCESS, (id_t)t->entries[i].pid, NICE);
+}
+
+/* Of those above, as many are killed as it takes. */
+static void thin_out(const struct table *t, unsigned left)
+{
+	size_t all = 0;
+	for (size_t i = 0; i < t->count; i++)
+		all += t->entries[i].state == 'Z' ? 1 : t->entries[i].threads;
+	for (size_t i = t->count; i > 0 && all > left; i--) {
+		const struct entry *e = &t->entries[i - 1];
+		if (e->mark != DOOMED || e->state == 'Z')
+			continue;
+		(void)kill(e->pid, SIGKILL);
+		all -= all < e->threads ? all : e->threads;
+	}
+}
+
+static size_t look(struct table *t, pid_t root)
+{
+	read_table(t);
+	return mark_tree(t, root, NULL, 0);
+}
+
+/* Many may fork faster than they are found: those are stopped meanwhile. True: they were. */
+static bool limit_all(struct table *t, pid_t root, unsigned left)
+{
+	int64_t deadline = clock_ms() + TREE_RESTRAIN_MS;
+	bool stop = false;
+	for (;;) {
+		stop = look(t, root) >= MANY || stop;
+		size_t running = stop ? signal_doomed(t, SIGSTOP) : 0;
+		size_t changed = limit_doomed(t, left);
+		if ((!running && !changed) || clock_ms() >= deadline)
+			return stop;
+	}
+}
+
+void tree_restrain(pid_t root, unsigned left)
+{
+	autocall(free_table) struct table table = { 0 };
+	bool stopped = limit_all(&table, root, left);
+	if (stopped)
+		let_others_go_first(&table);
+	thin_out(&table, left);
+	for (size_t i = 0; stopped && i < table.count; i++)
+		if (table.entries[i].mark == DOOMED)
+			(void)kill(table.entries[i].pid, SIGCONT);
 }

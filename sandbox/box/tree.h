@@ -12,4 +12,10 @@
 #define TREE_KILL_MS 4000
 bool tree_kill(pid_t root, const pid_t *spared, size_t count);
 
+/* What a program has left behind, all descendants of root, which is the caller, goes on with at most `left` processes
+ * and threads in the box: none of them starts another where there are as many, and of more some are killed. Where they
+ * are many they let others go first from then on. Blocks, for TREE_RESTRAIN_MS at most. */
+#define TREE_RESTRAIN_MS 2000
+void tree_restrain(pid_t root, unsigned left);
+
 #endif

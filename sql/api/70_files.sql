@@ -46,6 +46,22 @@ returns text language sql immutable as $$
 $$;
 comment on function app.put_verdict(uuid, text[], text[], bigint, bigint) is 'May the file that has blob p_old (null: there is none) be replaced, when the workspace''s files are p_bytes afterwards? ok, failed or quota.';
 
+create or replace function app.file_check(p_session text, p_type text, p_name text, p_mime_type text) returns void
+language plpgsql immutable as $$
+begin
+	-- As the server takes names: no request could reach another one.
+	if (p_session || p_name) ~ '[\x01-\x1f\x7f]' or p_session in ('.', '..') or p_session ~ '/' or (p_name <> '' and p_name ~ '(^|/)(\.\.?)?(/|$)')
+		or (p_type <> 'assets' and p_name ~ '/') then
+		raise exception 'a file has a name that can''t be' using errcode = '22023';
+	end if;
+	-- It becomes a header.
+	if p_mime_type ~ '[\x01-\x1f\x7f]' then
+		raise exception 'a file has a media type that can''t be: it holds a control character' using errcode = '22023';
+	end if;
+end
+$$;
+comment on function app.file_check(text, text, text, text) is 'Refuses names that no request can name, and media types that can''t be sent in a header, whoever makes the file.';
+
 create or replace function api.file_put(p_workspace text, p_session text, p_type text, p_name text, p_blob uuid, p_size bigint, p_mime_type text,
 	p_sha256 bytea, p_if_match text[] default null, p_if_none_match text[] default null, p_quota bigint default 0,
 	out status text, out uploaded_ms bigint)
@@ -55,6 +71,7 @@ declare
 	v_old   app.file;
 	v_at    timestamptz;
 begin
+	perform app.file_check(p_session, p_type, p_name, p_mime_type);
 	v_usage := app.files_lock(p_workspace);
 	if v_usage.workspace_id is null then
 		-- What is refused makes no workspace.

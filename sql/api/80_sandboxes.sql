@@ -101,7 +101,7 @@ begin
 	), over as (
 		update app.sandbox_job j set ended_at = clock_timestamp(), outcome = p_outcome, payload = null
 		from mine m where j.id = m.id
-		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
+		returning j.id, case when j.kind <> 'execute' or j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
 	)
 	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
 	if p_last is not null then
@@ -280,23 +280,54 @@ $$;
 comment on function api.sandbox_messages(text, bigint, integer) is
 'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
 
+create or replace function app.sandbox_held(p_session uuid, p_workspace bigint) returns bigint language sql stable set search_path = app, pg_temp as $$
+	select coalesce(sum(octet_length(j.payload)), 0)::bigint from app.sandbox_job j
+	where j.ended_at is null and j.payload is not null and (p_session is null or j.session_id = p_session)
+		and (p_workspace is null or j.session_id in (select s.id from app.sandbox_session s where s.workspace_id = p_workspace and s.ended_at is null));
+$$;
+comment on function app.sandbox_held(uuid, bigint) is 'Bytes of the requests that hosts haven''t read yet: of one sandbox, of one workspace, or of all (both null).';
+
+create or replace function app.sandbox_has_room(p_session uuid, p_bytes bigint, p_max bigint, p_all bigint) returns text language plpgsql stable
+set search_path = app, pg_temp as $$
+begin
+	-- Beyond that many (64 KiB) it would be a hundred small ones.
+	if p_bytes <= 65536 then
+		return 'ok';
+	elsif app.sandbox_held(p_session, null) + p_bytes > p_max then
+		return 'sandbox_bytes';
+	-- Nobody may have all of what is there for all.
+	elsif app.sandbox_held(null, (select s.workspace_id from app.sandbox_session s where s.id = p_session)) + p_bytes > greatest(p_max, p_all / 2) then
+		return 'workspace_bytes';
+	elsif app.sandbox_held(null, null) + p_bytes > p_all then
+		return 'all_bytes';
+	end if;
+	return 'ok';
+end
+$$;
+comment on function app.sandbox_has_room(uuid, bigint, bigint, bigint) is 'May a sandbox''s request of so many bytes wait? ok; sandbox_bytes: those of the sandbox would be more than p_max; workspace_bytes: those of its workspace more than half of p_all (or p_max, if that is more); all_bytes: all together more than p_all.';
+
 create or replace function api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text,
-	p_payload text, p_idle_seconds bigint, p_key text default null, p_request text default null, out status text, out host text)
+	p_payload text, p_idle_seconds bigint, p_key text default null, p_request text default null, p_max bigint default 134217728,
+	p_all bigint default 536870912, out status text, out host text)
 returns record language plpgsql volatile security definer set search_path = app, pg_temp as $$
 declare
 	v_renewed record := app.sandbox_renew(p_workspace, p_session, p_idle_seconds);
 	v_open    bigint;
+	v_room    text;
 begin
 	status := v_renewed.status;
 	if status <> 'ok' then
 		return;
 	end if;
 	select count(*) into v_open from app.sandbox_job j where j.session_id = v_renewed.id and j.ended_at is null;
+	v_room := app.sandbox_has_room(v_renewed.id, coalesce(octet_length(p_payload), 0), p_max, p_all);
 	if p_kind = 'execute' and exists (select from app.sandbox_job j where j.session_id = v_renewed.id and j.kind = 'execute' and j.ended_at is null) then
 		status := 'busy';
 	-- Who has too much under way must still be able to cancel it.
 	elsif v_open >= (case p_kind when 'cancel' then 200 else 100 end) then
 		status := 'too_many';
+	elsif v_room <> 'ok' then
+		status := v_room;
 	else
 		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in, key_id, request_id)
 			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0), p_key, app.log_id(p_request));
@@ -304,8 +335,8 @@ begin
 	end if;
 end
 $$;
-comment on function api.sandbox_submit(text, text, text, text, text, text, text, bigint, text, text) is
-'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY. p_request: the id of the request by which the client connected, for the logs; null: none.';
+comment on function api.sandbox_submit(text, text, text, text, text, text, text, bigint, text, text, bigint, bigint) is
+'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way), or what app.sandbox_has_room() says of its bytes, p_max and p_all. Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY. p_request: the id of the request by which the client connected, for the logs; null: none.';
 
 create or replace function api.sandbox_announce(p_host text) returns void language plpgsql volatile security definer set search_path = app, pg_catalog, pg_temp as $$
 begin

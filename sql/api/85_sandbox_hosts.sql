@@ -154,16 +154,23 @@ end
 $$;
 comment on function api.sandbox_cleaned(uuid, text) is 'Of a sandbox that ended nothing is left on the host, which has said all that it had to say. Ends the jobs that are still open and tells their clients, and says that the sandbox expired if the host hasn''t. False: it isn''t this host''s or hasn''t ended.';
 
-create or replace function api.host_jobs(p_host uuid, p_limit integer, p_again boolean default false)
+create or replace function api.host_jobs(p_host uuid, p_limit integer, p_again boolean default false, p_bytes bigint default null)
 returns table (job bigint, session text, client text, kind text, tool_id text, name text, payload text, sealed_key text, request text)
 language plpgsql volatile security definer set search_path = app, pg_temp as $$
 #variable_conflict use_column
 begin
 	return query
-	with wanted as (
-		select j.id from app.sandbox_job j join app.sandbox_session s on s.id = j.session_id
+	with waiting as (
+		-- A sandbox's jobs keep their order; among sandboxes the one with the fewest bytes, its own sandbox's before it too, is first.
+		select j.id, coalesce(octet_length(j.payload), 0) as size, sum(coalesce(octet_length(j.payload), 0)) over (partition by j.session_id order by j.id) as own
+		from app.sandbox_job j join app.sandbox_session s on s.id = j.session_id
 		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null and j.ended_at is null and (p_again or j.taken_at is null)
-		order by j.id limit p_limit for update of j skip locked
+	), ranked as (
+		select w.id, sum(w.size) over (order by w.own, w.id) - w.size as before from waiting w order by w.own, w.id limit p_limit
+	), wanted as (
+		select j.id from app.sandbox_job j
+		where j.id in (select r.id from ranked r where p_bytes is null or r.before < p_bytes) and j.ended_at is null and (p_again or j.taken_at is null)
+		order by j.id for update of j skip locked
 	), taken as (
 		update app.sandbox_job j set taken_at = coalesce(j.taken_at, clock_timestamp()) from wanted t where j.id = t.id
 		returning j.*
@@ -172,7 +179,17 @@ begin
 	from taken t left join app.api_key k on k.id = t.key_id and app.key_lives(k) order by t.id;
 end
 $$;
-comment on function api.host_jobs(uuid, integer, boolean) is 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
+comment on function api.host_jobs(uuid, integer, boolean, bigint) is 'Takes the jobs that wait for sandboxes of the host, at most p_limit, and about p_bytes of them (null: however many) unless one alone is bigger: a sandbox''s in their order, and first of all those that with what is before them in their own sandbox have the fewest bytes. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
+
+create or replace function api.host_job_read(p_host uuid, p_job bigint) returns boolean language plpgsql volatile security definer set search_path = app, pg_temp as $$
+begin
+	update app.sandbox_job j set payload = null from app.sandbox_session s
+		where j.id = p_job and s.id = j.session_id and s.host_id = p_host and j.taken_at is not null and j.payload is not null;
+	return found;
+end
+$$;
+comment on function api.host_job_read(uuid, bigint) is 'The host has done with a job''s message, which isn''t kept any longer: it counts for no limit from now on.';
+comment on column app.sandbox_job.payload is 'What is needed of the client''s message, until its host has read it.';
 
 create or replace function api.sandbox_jobs_lost(p_host uuid)
 returns table (job bigint, session text, client text, kind text, tool_id text)

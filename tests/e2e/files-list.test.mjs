@@ -97,6 +97,25 @@ test("pages: any names, the last one without a link", async () => {
 	const after = await w.list("s%20%3F/downloads?limit=100&cursor=a%20b");
 	assert.deepEqual(names(after), names(all).filter((name) => name > "a b"));
 	assert.deepEqual(await w.list("s%20%3F/downloads?limit=5&cursor=%F4%8F%BF%BF"), []);
+	// A cursor that went through a URL library, twice, is the same one; and what is neither name nor cursor isn't the end of the list.
+	for (const limit of [1, 3]) {
+		let found = [], target = `s%20%3F/downloads?limit=${limit}`;
+		for (let n = 0; target; n++) {
+			assert.ok(n < 100, "pages without end");
+			const { json, headers } = await w.get(target);
+			found = found.concat(json);
+			const url = headers.link && new URL(headers.link.match(/<([^>]*)>/)[1], server.url);
+			if (url) for (let i = 0; i < 2; i++) url.search = new URLSearchParams([...url.searchParams]).toString();
+			target = url && url.pathname.slice(w.base.length) + url.search;
+		}
+		assert.deepEqual(found, all, `limit ${limit}`);
+	}
+	const cursor = new URL((await w.get("s%20%3F/downloads?limit=2")).headers.link.match(/<([^>]*)>/)[1], server.url).searchParams.get("cursor");
+	assert.match(cursor, /^[\w.-]+$/);
+	for (const bad of [cursor.slice(0, -1), `${cursor}x`, cursor.toLowerCase(), cursor.replace(/\.[^.]*$/, ""), "after.", "after.!", `after.${cursor}`])
+		assert.match((await w.get(`s%20%3F/downloads?limit=2&cursor=${encodeURIComponent(bad)}`, {}, 400)).json.error, /^Invalid cursor: take it from the Link/);
+	// A name whose space became "+".
+	assert.deepEqual(names(await w.list("s%20%3F/downloads?limit=100&cursor=a+b")), names(after));
 	// HEAD has the same link; and the key from the query is in none.
 	const { headers } = await w.get(`s%20%3F/downloads?apiKey=${server.apiKey}&limit=2`, { key: null });
 	assert.ok(headers.link && !headers.link.includes(server.apiKey), headers.link);

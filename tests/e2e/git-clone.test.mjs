@@ -73,6 +73,8 @@ const cacheOf = (from, commit) => caches(from).find((dir) => {
 		readdirSync(refs).some((ref) => readFileSync(path.join(refs, ref), "latin1").trim() === commit);
 });
 const packs = (dir) => readdirSync(path.join(dir, "objects/pack")).filter((name) => name.endsWith(".pack"));
+// What a cached repository hands over, for each branch a directory.
+const handed = (dir) => readdirSync(path.join(dir, "handed")).map((name) => path.join(dir, "handed", name));
 // Since a row of the log: one that lists the refs, maybe a second one that fetches.
 const posts = (repo, since = 0) =>
 	github.log.slice(since).filter((row) => row.method === "POST" && row.path.includes(`/${repo}.git/`));
@@ -116,7 +118,7 @@ test("a clone is what git clone --depth 1 makes", options, async () => {
 test("the second clone transfers nothing, and lives on without the cache", options, async () => {
 	const repo = await repository();
 	await expectOk(driver, repo);
-	assert.equal(posts(repo).length, 2);
+	assert.equal(posts(repo).length, 3, "one asks, two fetch");
 	const before = github.log.length;
 	const result = await expectOk(driver, repo);
 	await expectWhole(result, repo);
@@ -176,9 +178,78 @@ test("branches: moved, forced, deleted, in the place of another, with odd names,
 	await github.git(repo, "branch", "-m", "main", "trunk");
 	await github.git(repo, "symbolic-ref", "HEAD", "refs/heads/trunk");
 	for (let i = 0; i < 2; i++) await expectWhole(await expectOk(driver, repo, ""), repo, "trunk");
-	const empty = await repository(null);
-	const nothing = await cloned(driver, empty, "");
-	assert.deepEqual([nothing.outcome, nothing.text], ["no-branch", `${empty} has no commits yet.`]);
+});
+
+test("a repository without commits: an empty checkout, and then one with the first commit", options, async () => {
+	for (const branch of ["main", "", "topic"]) {
+		const empty = await repository(null);
+		const { sandbox, commit } = await expectOk(driver, empty, branch);
+		assert.equal(commit, "");
+		assert.deepEqual(readdirSync(sandbox.repo), [".git"]);
+		assert.equal(inside(sandbox, "symbolic-ref", "HEAD"), `refs/heads/${branch || "main"}`);
+		assert.equal(inside(sandbox, "status", "--porcelain"), "");
+		assert.equal((await sandbox.diff()).patch.length, 0);
+		writeFileSync(path.join(sandbox.repo, "first"), "first\n");
+		const { ok, patch, notes } = await sandbox.diff();
+		assert.ok(ok, notes);
+		assert.match(String(patch), /^\+first$/m);
+		const fresh = git(sandbox.root, ["init", "-q", "fresh"]) || path.join(sandbox.root, "fresh");
+		git(fresh, ["apply", "--index", "-"], { input: patch });
+		assert.equal(git(fresh, ["write-tree"]), treeOf(sandbox));
+		await github.commit(empty, { branch: branch || "main", files: small() });
+		await expectWhole(await expectOk(driver, empty, branch), empty, branch || "main");
+	}
+	// The other way round: what the cache knows isn't there any more, also not as the name of another one.
+	const repo = await repository();
+	await expectOk(driver, repo);
+	github.repos.delete(repo);
+	await github.addRepo(repo, { private: true, files: null });
+	const { sandbox, commit } = await expectOk(driver, repo);
+	assert.equal(commit, "");
+	assert.deepEqual(readdirSync(sandbox.repo), [".git"]);
+	assert.equal(git(sandbox.repo, ["cat-file", "--batch-all-objects", "--batch-check"]), "");
+	await github.commit(repo, { branch: "other", files: small() });
+	const missing = await cloned(driver, repo);
+	assert.deepEqual([missing.outcome, missing.text], ["no-branch", `There is no branch main in ${repo}.`]);
+});
+
+// A branch with commits of its own, beside a default branch that went on.
+async function parted(repo, { own = 3, since = 3 } = {}) {
+	await github.git(repo, "branch", "feature", "main");
+	for (let i = 0; i < own; i++) await github.commit(repo, { branch: "feature", files: { mine: `${i}\n` } });
+	for (let i = 0; i < since; i++) await github.commit(repo, { files: { theirs: `${i}\n` } });
+}
+
+test("a feature branch: the default branch is there, down to where the two parted", options, async () => {
+	const repo = await repository();
+	for (let i = 0; i < 3; i++) await github.commit(repo, { files: { before: `${i}\n` } });
+	await parted(repo, { own: 60, since: 3 });
+	for (const round of ["not cached", "cached", "default branch moved", "again"]) {
+		if (round === "default branch moved") await github.commit(repo, { files: { later: "later\n" } });
+		const result = await expectOk(driver, repo, "feature");
+		await expectWhole(result, repo, "feature");
+		const { sandbox } = result, trunk = await tip(repo);
+		const refs = ["main", "origin/main", "origin/HEAD"];
+		assert.deepEqual(inside(sandbox, "rev-parse", ...refs).split("\n"), refs.map(() => trunk), round);
+		for (const base of refs) assert.equal(inside(sandbox, "diff", "--name-only", `${base}...HEAD`), "mine", round);
+		assert.equal(inside(sandbox, "log", "--oneline", "main..HEAD").split("\n").length, 60);
+		assert.equal(inside(sandbox, "fsck", "--full"), "");
+		assert.equal(inside(sandbox, "rev-parse", "main@{upstream}"), trunk);
+		const { ok, patch, notes } = await sandbox.diff();
+		assert.ok(ok, notes);
+		assert.equal(patch.length, 0);
+	}
+	// The default branch itself, from the same cache.
+	const main = await expectOk(driver, repo);
+	await expectWhole(main, repo);
+	assert.equal(inside(main.sandbox, "rev-parse", "origin/HEAD"), main.commit);
+	// A new branch without a commit of its own, and one that has nothing in common with the default branch.
+	await github.git(repo, "branch", "fresh", "main");
+	await expectWhole(await expectOk(driver, repo, "fresh"), repo, "fresh");
+	const alone = await github.git(repo, "-c", "user.name=x", "-c", "user.email=x@example.com", "commit-tree", "-m", "Alone",
+		await tree(repo, "feature"));
+	await github.git(repo, "branch", "alone", alone);
+	await expectWhole(await expectOk(driver, repo, "alone"), repo, "alone");
 });
 
 test("many states of a branch stay a few packs", options, async () => {
@@ -196,22 +267,46 @@ test("many states of a branch stay a few packs", options, async () => {
 test("a broken cache is thrown away and fetched anew", options, async () => {
 	const repo = await repository();
 	const { commit } = await expectOk(driver, repo);
-	const file = (dir, name) => path.join(dir, "objects/pack", name);
+	// Its own packs and the one to hand over.
+	const all = (dir, end) => [path.join(dir, "objects/pack"), ...handed(dir)]
+		.flatMap((of) => readdirSync(of).filter((name) => name.endsWith(end)).map((name) => path.join(of, name)));
+	const nothingHanded = (dir) => handed(dir).forEach((name) => rmSync(name, { recursive: true }));
 	const damage = {
-		"a truncated pack": (dir) => packs(dir).forEach((name) => truncateSync(file(dir, name), 40)),
-		"flipped bytes": (dir) => packs(dir).forEach((name) => {
-			const bytes = readFileSync(file(dir, name));
+		"a truncated pack": (dir) => all(dir, ".pack").forEach((name) => truncateSync(name, 40)),
+		"flipped bytes": (dir) => all(dir, ".pack").forEach((name) => {
+			const bytes = readFileSync(name);
 			for (let i = 200; i < bytes.length - 20; i += 50) bytes[i] ^= 0xff;
-			chmodSync(file(dir, name), 0o644);
-			writeFileSync(file(dir, name), bytes);
+			chmodSync(name, 0o644);
+			writeFileSync(name, bytes);
 		}),
-		"no packs": (dir) => readdirSync(file(dir, ".")).forEach((name) => rmSync(file(dir, name))),
-		"no index": (dir) => packs(dir).forEach((name) => rmSync(file(dir, name.replace(/pack$/, "idx")))),
-		"an empty ref": (dir) => readdirSync(path.join(dir, "refs/craft"))
-			.forEach((name) => writeFileSync(path.join(dir, "refs/craft", name), "")),
-		"garbage in shallow": (dir) => writeFileSync(path.join(dir, "shallow"), "what?\n"),
-		"no HEAD": (dir) => rmSync(path.join(dir, "HEAD")),
-		"garbage in config": (dir) => writeFileSync(path.join(dir, "config"), "[["),
+		"flipped bytes, not handed over yet": (dir) => {
+			damage["flipped bytes"](dir);
+			nothingHanded(dir);
+		},
+		"no packs": (dir) => all(dir, "").filter((name) => /\.(pack|idx)$/.test(name)).forEach((name) => rmSync(name)),
+		"no index": (dir) => all(dir, ".idx").forEach((name) => rmSync(name)),
+		"half of what is handed over": (dir) => all(dir, "state").forEach((name) => rmSync(name)),
+		"a state that is none": (dir) => all(dir, "state").forEach((name) => writeFileSync(name, "what?\n")),
+		"no packs, and nothing handed over": (dir) => {
+			damage["no packs"](dir);
+			nothingHanded(dir);
+		},
+		"garbage in shallow": (dir) => {
+			writeFileSync(path.join(dir, "shallow"), "what?\n");
+			nothingHanded(dir);
+		},
+		"no HEAD": (dir) => {
+			rmSync(path.join(dir, "HEAD"));
+			nothingHanded(dir);
+		},
+		"garbage in config": (dir) => {
+			writeFileSync(path.join(dir, "config"), "[[");
+			nothingHanded(dir);
+		},
+		"an empty ref": (dir) => {
+			for (const ref of readdirSync(path.join(dir, "refs/craft"))) writeFileSync(path.join(dir, "refs/craft", ref), "");
+			nothingHanded(dir);
+		},
 	};
 	for (const [what, spoil] of Object.entries(damage)) {
 		spoil(cacheOf(driver, commit));
@@ -336,7 +431,7 @@ test("many clones at once: one fetch for all of one repository", options, async 
 	const results = await Promise.all(Array.from({ length: 12 }, (_, i) => expectOk(driver, repos[i % 3])));
 	for (const [i, result] of results.entries()) await expectWhole(result, repos[i % 3]);
 	for (const repo of repos)
-		assert.equal(posts(repo, before).length, 2 + 3, "two for the fetch, one for each of the others");
+		assert.equal(posts(repo, before).length, 3 + 3, "three for the first, one for each of the others");
 });
 
 test("a slow repository holds nobody up but its own", options, async () => {
@@ -409,9 +504,10 @@ test("the cache has a bound: what wasn't used for longest goes", options, async 
 	for (let i = 0; i < 26; i++) {
 		repos.push(await repository({ blob: randomBytes(450_000) }, { private: false }));
 		await use(repos[i]);
-		if (i === 15) await use(repos[0]);
+		if (i === 20) await use(repos[0]);
 	}
-	const sizes = (dir) => packs(dir).map((name) => statSync(path.join(dir, "objects/pack", name)).size);
+	const sizes = (dir) => [path.join(dir, "objects/pack"), ...existsSync(path.join(dir, "handed")) ? handed(dir) : []]
+		.flatMap((of) => readdirSync(of).filter((name) => name.endsWith(".pack")).map((name) => statSync(path.join(of, name)).size));
 	const size = () => caches(tight).flatMap(sizes).reduce((sum, n) => sum + n, 0);
 	await waitFor(() => size() <= 10 << 20, { what: "the cache to shrink" });
 	assert.ok(size() > 8 << 20);
@@ -419,7 +515,7 @@ test("the cache has a bound: what wasn't used for longest goes", options, async 
 	await use(repos[0]);
 	assert.equal(posts(repos[0], before).length, 1, "the one that was used again is there");
 	await use(repos[1]);
-	assert.equal(posts(repos[1], before).length, 2, "an old one is not");
+	assert.equal(posts(repos[1], before).length, 3, "an old one is not");
 	assert.equal(await tight.stop(), 0);
 });
 
@@ -451,12 +547,10 @@ test("the token is in no command line, no environment and no file", options, asy
 	const repo = await repository({ ...small(), blob: randomBytes(400_000) });
 	const found = new Set();
 	let looks = 0;
-	github.behave("git", { drip: 1 });
+	github.behave("git", { delay: 1500 });
 	const sandbox = await driver.sandbox();
 	let done = false;
 	const result = sandbox.clone(repo, "main", alice).finally(() => { done = true; });
-	await waitFor(() => posts(repo).length > 0, { what: "the refs" });
-	github.behave("git", { delay: 1500 });
 	while (!done) {
 		findSecret(alice, found);
 		looks++;

@@ -304,30 +304,6 @@ test(".git gone, a file, a link, a FIFO, a huge index", options, async () => {
 	}
 });
 
-test("nested repositories: the commit is in the diff, and a note says so", options, async () => {
-	const where = await checkout();
-	const { sandbox, at } = where;
-	for (const name of ["vendor/lib", "tools \"x\""]) {
-		mkdirSync(at(name), { recursive: true });
-		git(at(name), ["init", "-q"]);
-		writeFileSync(at(`${name}/file`), "nested\n");
-		git(at(name), ["add", "-A"]);
-		git(at(name), ["commit", "-q", "-m", "Nested"]);
-	}
-	mkdirSync(at("unborn"));
-	git(at("unborn"), ["init", "-q"]);
-	writeFileSync(at("beside"), "beside\n");
-	own(sandbox.repo, sandbox.uid);
-	const { patch, notes } = await diffOf(where);
-	assert.match(notes, /^Only the commit, not the files, of these nested repositories is in the diff: .*vendor\/lib.*\.$/m);
-	assert.match(notes, /tools/);
-	assert.match(notes, /^Not all files are in the diff: 'unborn\/' does not have a commit checked out/m);
-	assert.match(String(patch), /^\+beside$/m);
-	const { dir } = applied(where.server, where.commit, patch);
-	assert.equal(git(dir, ["ls-files", "-s", "vendor/lib"]).slice(0, 6), "160000");
-	rmSync(dir, { recursive: true });
-});
-
 test("submodules: one that the agent has filled is left alone, and no git runs in there", options, async () => {
 	const outside = workDirectory("git-sub-");
 	git(outside, ["init", "-q"]);

@@ -100,21 +100,38 @@ test("ping and heartbeat are answered and keep the sandbox alive", async (t) => 
 	assert.ok(client.messages.length < 40);
 });
 
-test("execute, tool, cancel and diff reach the host as they were sent", async (t) => {
+const SEALED = Buffer.alloc(60, 7).toString("base64");
+
+test("of execute, tool, cancel and diff what is known reaches the host, as it was sent", async (t) => {
 	const { session, open } = place(t, host);
 	const client = await open({ client: "me" });
 	const cases = [
-		["execute", String.raw`{"type":"execute","task":"do it","context":"Human: x","attachments":[{"name":"a","type":"t","content":"AA==","more":1}],"anthropicApiKey":"e","tokenType":"oauth"}`, "", ""],
-		["tool", String.raw`{ "type":"tool", "id":"\u0000\ud800", "name":"\u0042ash","input":{"command":"echo \u0000 \udfff é","deep":[[[[{}]]]]} }`, String.raw`"\u0000\ud800"`, "Bash"],
+		["execute", `{"type":"execute","task":"do it","context":"Human: x","attachments":[{"name":"a","type":"t","content":"AA=="}],"anthropicApiKey":"${SEALED}","tokenType":"oauth"}`, "", ""],
+		["execute", String.raw`{"type":"execute","task":"a\u0000\ud800 é","attachments":[]}`, "", ""],
+		["tool", String.raw`{"type":"tool","id":"\u0000\ud800","name":"\u0042ash","input":{"command":"echo \u0000 \udfff é",  "deep":[[[[{}]]]]}}`, String.raw`"\u0000\ud800"`, "Bash"],
 		["tool", '{"type":"tool","id":1e3,"name":"Read","input":{}}', "1e3", "Read"],
 		["cancel", '{"type":"cancel"}', "", ""],
 		["cancel", '{"type":"cancel","id":"t1"}', '"t1"', ""],
-		["diff", '{"type":"diff","id":{"ignored":1}}', "", ""],
+		["diff", '{"type":"diff"}', "", ""],
 	];
 	for (const [kind, text, id, name] of cases) {
 		client.send(text);
 		const job = await waitFor(() => host.jobs().find((j) => j.session === session), { what: text });
 		assert.deepEqual({ ...job, job: 0 }, { job: 0, session, client: "me", kind, tool_id: id, name, payload: text });
+		host.ended(job);
+	}
+	// The last of equal members counts, white space between them goes, and whatever isn't known.
+	const odd = [
+		['{ "input": {}, "type":"x", "type" : "tool", "id":1 ,"\\u006eame":"Read","more":"sk-ant-x","anthropicApiKey":"sk-ant-api03-tool" }', '{"type":"tool","id":1,"name":"Read","input":{}}'],
+		['{"type":"execute","task":null,"prompt":"p","apiKey":"sk-ant-oat01-x","env":{"TOKEN":"ghp_x"},"attachments":[{"content":"AA==","token":"ghp_y","name":"n","type":""},{"name":"","content":"","type":"t"}]}',
+			'{"type":"execute","prompt":"p","attachments":[{"name":"n","type":"","content":"AA=="},{"name":"","type":"t","content":""}]}'],
+		['{"type":"cancel","anthropicApiKey":"sk-ant-x"}', '{"type":"cancel"}'],
+		['{"type":"diff","id":{"ignored":1}}', '{"type":"diff"}'],
+	];
+	for (const [text, payload] of odd) {
+		client.send(text);
+		const job = await waitFor(() => host.jobs().find((j) => j.session === session), { what: text });
+		assert.equal(job.payload, payload);
 		host.ended(job);
 	}
 	// The same with prompt; and the host is told of it at once.
@@ -175,6 +192,10 @@ test("a second execute, too many requests", async (t) => {
 	assert.deepEqual(client.messages, []);
 });
 
+// Keys in plain, and what else can't have been encrypted.
+const plainKeys = ["sk-ant-api03-in-plain_AA", `sk-ant-oat01-${"x".repeat(90)}AA`, "ghp_0123456789abcdefghijABCDEFGHIJ012345", "github_pat_11AAAAAAA0_x", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
+	"x", Buffer.alloc(28).toString("base64"), `${SEALED} `, SEALED.slice(0, -1), "A".repeat(20000), "\u0000"];
+
 test("messages that can't be done", async (t) => {
 	const { session, open } = place(t, host);
 	const client = await open();
@@ -199,6 +220,7 @@ test("messages that can't be done", async (t) => {
 		[execute({ attachments: {} }), error("Invalid attachments: must be an array")],
 		...[[1], [{}], [{ name: "a", type: "b" }], [{ name: "a", type: "b", content: 1 }], [{ name: 1, type: "b", content: "c" }], [{ name: "a", type: null, content: "c" }]].map((a) => [execute({ attachments: a }), error(attachment)]),
 		[execute({ anthropicApiKey: {} }), error("Invalid anthropicApiKey: must be a string")],
+		...plainKeys.map((anthropicApiKey) => [execute({ anthropicApiKey }), error("Failed to decrypt anthropicApiKey. Ensure it is encrypted with the correct key.")]),
 		...["x", "", 1, "API_KEY"].map((tokenType) => [execute({ tokenType }), error('Invalid tokenType: must be "api_key" or "oauth"')]),
 		[{ type: "tool" }, result("unknown", missing)],
 		[{ type: "tool", id: "t" }, result("t", missing)],

@@ -124,10 +124,10 @@ test("PUBLIC_URL, or the Host that the client used, is in wsUrl", async (t) => {
 	const other = await post({ workspaceSlug: slug, repoKey: REPO, branch: "main" }, { headers: { Host: "craft.example:444" } });
 	assert.equal(other.json.wsUrl, `wss://craft.example:444/workspace/${encodeURIComponent(slug)}/sandbox/ws/${other.json.sessionId}`);
 	t.after(() => rig.reconfigure({ PUBLIC_URL: null }).then(again));
-	await rig.reconfigure({ PUBLIC_URL: "http://box.example" });
+	await rig.reconfigure({ PUBLIC_URL: "http://box.example/below/it" });
 	await again();
 	const set = await create(slug);
-	assert.equal(set.json.wsUrl, `ws://box.example/workspace/${encodeURIComponent(slug)}/sandbox/ws/${set.json.sessionId}`);
+	assert.equal(set.json.wsUrl, `ws://box.example/below/it/workspace/${encodeURIComponent(slug)}/sandbox/ws/${set.json.sessionId}`);
 });
 
 // After a restart there is another host beside ours, which would take what we make.

@@ -5,12 +5,14 @@ import { createHash, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { ownMs } from "../harness/pace.mjs";
 import { startSandboxRig } from "../harness/sandbox.mjs";
+import { waitFor } from "../harness/server.mjs";
 
 const repoKey = "alice/notes";
 let rig, sandbox;
 
 before(async () => {
-	rig = await startSandboxRig();
+	// As much as that is sent in pieces.
+	rig = await startSandboxRig({ env: { SANDBOX_OUTPUT_MAX: "60M" } });
 	await rig.addRepo(repoKey, { "a.txt": "one\ntwo\nthree\n", "sub/b.js": "let x = 1;\n" });
 	sandbox = await rig.ready(repoKey);
 });
@@ -94,22 +96,55 @@ test("what a shell leaves in the background lives on, and the agent's tools shar
 	assert.equal(output, "served");
 });
 
-test("two clients see the same; one that comes back gets what it missed", async () => {
+const results = (client) => client.messages.filter((m) => m.type === "tool_result").map((m) => [m.id, m.output ?? m.error]);
+const running = (id) => waitFor(() => rig.server.psqlValue(`select count(*) from app.sandbox_job where tool_id = '"${id}"' and taken_at is not null and ended_at is null`) !== "0", { what: `${id} to run` });
+
+test("two clients with one id: each gets its own result, and cancels its own", async () => {
+	for (const params of [[{}, {}], [{ since: 0, client: "a" }, { since: 0, client: "b" }], [{ since: 0 }, {}]]) {
+		const [first, second] = await Promise.all(params.map((each) => rig.connect(sandbox.sessionId, { params: each })));
+		const from = [first, second].map((client) => client.messages.length);
+		const both = await Promise.all([first.bash("echo first", { id: "same" }), second.bash("echo second", { id: "same" })]);
+		assert.deepEqual(both.map((m) => m.output), ["first\n", "second\n"]);
+		const slow = [first, second].map((client, n) => client.tool("Bash", { command: `sleep ${500 + n}` }, { id: "slow" }));
+		await waitFor(() => rig.server.psqlValue(`select count(*) from app.sandbox_job where tool_id = '"slow"' and taken_at is not null and ended_at is null`) === "2", { what: "both to run" });
+		second.send({ type: "cancel", id: "slow" });
+		assert.equal((await slow[1]).error, "Cancelled");
+		assert.equal((await first.bash("pgrep -xf 'sleep 500'; true")).output.trim().split("\n").length, 1, "the other one goes on");
+		// A third one has none of that name.
+		const third = await rig.connect(sandbox.sessionId);
+		third.send({ type: "cancel", id: "slow" });
+		assert.match((await third.wait((m) => m.type === "error")).message, /No tool with that id/);
+		first.send({ type: "cancel", id: "slow" });
+		assert.equal((await slow[0]).error, "Cancelled");
+		// Errors, too.
+		const wrong = await Promise.all([first.tool("Read", { file_path: "none-1" }, { id: "wrong" }), second.tool("Bash", { command: "x", timeout: 0 }, { id: "wrong" })]);
+		assert.deepEqual(wrong.map((m) => /none-1|timeout must be/.exec(m.error)?.[0]), ["none-1", "timeout must be"]);
+		for (const [n, client] of [first, second].entries())
+			assert.deepEqual(client.messages.slice(from[n]).filter((m) => m.type === "tool_result" && ["same", "slow", "wrong"].includes(m.id)).length, 3);
+		assert.deepEqual(results(third), []);
+		for (const client of [first, second, third]) client.close();
+	}
+});
+
+test("one that comes back gets what it missed: what all get, and the results that it asked for", async () => {
 	const first = await rig.connect(sandbox.sessionId, { params: { since: 0 } });
-	const second = await rig.connect(sandbox.sessionId, { params: { since: 0 } });
-	await first.bash("echo shared");
-	const last = (client) => client.messages.at(-1)?.seq;
-	await second.wait((m) => m.type === "tool_result" && m.output === "shared\n");
-	assert.equal(last(first), last(second));
-	assert.deepEqual(first.messages, second.messages);
-	const seen = last(second);
-	second.close();
-	await first.bash("echo missed");
-	const back = await rig.connect(sandbox.sessionId, { params: { since: seen } });
-	await back.wait((m) => m.output === "missed\n");
-	assert.deepEqual(back.messages.map((m) => m.seq), [seen + 1]);
+	for (const params of [{ since: 0 }, { since: 0, client: "named" }]) {
+		const second = await rig.connect(sandbox.sessionId, { params });
+		await second.bash("true");
+		const seen = second.messages.at(-1).seq;
+		second.send({ type: "tool", id: "long", name: "Bash", input: { command: "sleep 1; echo missed" } });
+		await running("long");
+		second.close();
+		await waitFor(() => second.closed, { what: "the close" });
+		await first.bash("echo not for it");
+		const back = await rig.connect(sandbox.sessionId, { params: { ...params, since: seen } });
+		await back.wait((m) => m.output === "missed\n");
+		assert.deepEqual(results(back), [["long", "missed\n"]]);
+		assert.ok(!results(first).some(([id]) => id === "long"));
+		back.close();
+		await waitFor(() => back.closed, { what: "the close" });
+	}
 	first.close();
-	back.close();
 });
 
 test("branches that git wouldn't take are refused; odd ones that it takes are no commands", async () => {

@@ -442,6 +442,7 @@ declare
 	v_old   app.file;
 	v_at    timestamptz;
 begin
+	perform app.file_check(p_session, p_type, p_name, p_mime_type);
 	v_usage := app.files_lock(p_workspace);
 	if v_usage.workspace_id is null then
 		-- What is refused makes no workspace.
@@ -648,17 +649,39 @@ ALTER FUNCTION api.host_end(p_host uuid) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.host_end(p_host uuid) IS 'The host stops in good order.';
 
-CREATE FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean DEFAULT false) RETURNS TABLE(job bigint, session text, client text, kind text, tool_id text, name text, payload text, sealed_key text, request text)
+CREATE FUNCTION api.host_job_read(p_host uuid, p_job bigint) RETURNS boolean
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	update app.sandbox_job j set payload = null from app.sandbox_session s
+		where j.id = p_job and s.id = j.session_id and s.host_id = p_host and j.taken_at is not null and j.payload is not null;
+	return found;
+end
+$$;
+
+ALTER FUNCTION api.host_job_read(p_host uuid, p_job bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.host_job_read(p_host uuid, p_job bigint) IS 'The host has done with a job''s message, which isn''t kept any longer: it counts for no limit from now on.';
+
+CREATE FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean DEFAULT false, p_bytes bigint DEFAULT NULL::bigint) RETURNS TABLE(job bigint, session text, client text, kind text, tool_id text, name text, payload text, sealed_key text, request text)
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
 #variable_conflict use_column
 begin
 	return query
-	with wanted as (
-		select j.id from app.sandbox_job j join app.sandbox_session s on s.id = j.session_id
+	with waiting as (
+		-- A sandbox's jobs keep their order; among sandboxes the one with the fewest bytes, its own sandbox's before it too, is first.
+		select j.id, coalesce(octet_length(j.payload), 0) as size, sum(coalesce(octet_length(j.payload), 0)) over (partition by j.session_id order by j.id) as own
+		from app.sandbox_job j join app.sandbox_session s on s.id = j.session_id
 		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null and j.ended_at is null and (p_again or j.taken_at is null)
-		order by j.id limit p_limit for update of j skip locked
+	), ranked as (
+		select w.id, sum(w.size) over (order by w.own, w.id) - w.size as before from waiting w order by w.own, w.id limit p_limit
+	), wanted as (
+		select j.id from app.sandbox_job j
+		where j.id in (select r.id from ranked r where p_bytes is null or r.before < p_bytes) and j.ended_at is null and (p_again or j.taken_at is null)
+		order by j.id for update of j skip locked
 	), taken as (
 		update app.sandbox_job j set taken_at = coalesce(j.taken_at, clock_timestamp()) from wanted t where j.id = t.id
 		returning j.*
@@ -668,9 +691,9 @@ begin
 end
 $$;
 
-ALTER FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean) OWNER TO craft_owner;
+ALTER FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean) IS 'Takes the jobs that wait for sandboxes of the host, the oldest first, at most p_limit. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
+COMMENT ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) IS 'Takes the jobs that wait for sandboxes of the host, at most p_limit, and about p_bytes of them (null: however many) unless one alone is bigger: a sandbox''s in their order, and first of all those that with what is before them in their own sandbox have the fewest bytes. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
 
 CREATE FUNCTION api.host_sandboxes(p_host uuid) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint, status text, request text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1466,24 +1489,28 @@ ALTER FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_e
 
 COMMENT ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) IS 'A sandbox is cloning, ready or idle now; p_commit (null: as before) is what is checked out. False: it isn''t this host''s or has ended.';
 
-CREATE FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text DEFAULT NULL::text, p_request text DEFAULT NULL::text, OUT status text, OUT host text) RETURNS record
+CREATE FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text DEFAULT NULL::text, p_request text DEFAULT NULL::text, p_max bigint DEFAULT 134217728, p_all bigint DEFAULT 536870912, OUT status text, OUT host text) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
 declare
 	v_renewed record := app.sandbox_renew(p_workspace, p_session, p_idle_seconds);
 	v_open    bigint;
+	v_room    text;
 begin
 	status := v_renewed.status;
 	if status <> 'ok' then
 		return;
 	end if;
 	select count(*) into v_open from app.sandbox_job j where j.session_id = v_renewed.id and j.ended_at is null;
+	v_room := app.sandbox_has_room(v_renewed.id, coalesce(octet_length(p_payload), 0), p_max, p_all);
 	if p_kind = 'execute' and exists (select from app.sandbox_job j where j.session_id = v_renewed.id and j.kind = 'execute' and j.ended_at is null) then
 		status := 'busy';
 	-- Who has too much under way must still be able to cancel it.
 	elsif v_open >= (case p_kind when 'cancel' then 200 else 100 end) then
 		status := 'too_many';
+	elsif v_room <> 'ok' then
+		status := v_room;
 	else
 		insert into app.sandbox_job (session_id, client, kind, tool_id, name, payload, bytes_in, key_id, request_id)
 			values (v_renewed.id, p_client, p_kind, p_tool_id, p_name, p_payload, coalesce(octet_length(p_payload), 0), p_key, app.log_id(p_request));
@@ -1492,9 +1519,9 @@ begin
 end
 $$;
 
-ALTER FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, OUT status text, OUT host text) OWNER TO craft_owner;
+ALTER FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, p_max bigint, p_all bigint, OUT status text, OUT host text) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, OUT status text, OUT host text) IS 'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way). Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY. p_request: the id of the request by which the client connected, for the logs; null: none.';
+COMMENT ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, p_max bigint, p_all bigint, OUT status text, OUT host text) IS 'Gives a sandbox a job: ok, with its host (null: not claimed yet), for which api.sandbox_announce() is called then. Or there is no new job: unknown, expired, busy (an execute while one is under way), too_many (100 are under way), or what app.sandbox_has_room() says of its bytes, p_max and p_all. Counts as a heartbeat. p_key: the id of the workspace''s key that the client came with; null: API_KEY. p_request: the id of the request by which the client connected, for the logs; null: none.';
 
 CREATE FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2383,20 +2410,15 @@ COMMENT ON FUNCTION api.workspace_import_end(p_id bigint, p_existed boolean) IS 
 CREATE FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
-    AS $_$
+    AS $$
 begin
+	perform app.file_check(p_line ->> 'session', p_line ->> 'type', p_line ->> 'name', p_line ->> 'mimeType');
 	insert into app.file (workspace_id, session_id, type, name, blob, size, mime_type, sha256, created_at, uploaded_at)
 		select p_id, x.session, x.type, x.name, p_blob, x.size, x."mimeType", decode(x.sha256, 'hex'), x."createdAt", x."uploadedAt"
 		from json_to_record(p_line) as x (session text, type text, name text, size bigint, "mimeType" text, sha256 text, "createdAt" timestamptz,
-			"uploadedAt" timestamptz)
-		-- As the server takes names: no request could reach another one.
-		where (x.session || x.name) !~ '[\x01-\x1f\x7f]' and x.session not in ('.', '..') and x.session !~ '/' and x.name !~ '(^|/)(\.\.?)?(/|$)'
-			and (x.type = 'assets' or x.name !~ '/');
-	if not found then
-		raise exception 'a file has a name that can''t be' using errcode = '22023';
-	end if;
+			"uploadedAt" timestamptz);
 end
-$_$;
+$$;
 
 ALTER FUNCTION api.workspace_import_file(p_id bigint, p_line json, p_blob uuid) OWNER TO craft_owner;
 
@@ -2591,6 +2613,26 @@ $$;
 ALTER FUNCTION app.epoch_text() OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.epoch_text() IS 'Identifies this life of the database: changes when it is restored (other cluster, other database or new tables), after a failover or point-in-time recovery (new timeline), and by api.epoch_renew().';
+
+CREATE FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE
+    AS $_$
+begin
+	-- As the server takes names: no request could reach another one.
+	if (p_session || p_name) ~ '[\x01-\x1f\x7f]' or p_session in ('.', '..') or p_session ~ '/' or (p_name <> '' and p_name ~ '(^|/)(\.\.?)?(/|$)')
+		or (p_type <> 'assets' and p_name ~ '/') then
+		raise exception 'a file has a name that can''t be' using errcode = '22023';
+	end if;
+	-- It becomes a header.
+	if p_mime_type ~ '[\x01-\x1f\x7f]' then
+		raise exception 'a file has a media type that can''t be: it holds a control character' using errcode = '22023';
+	end if;
+end
+$_$;
+
+ALTER FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) IS 'Refuses names that no request can name, and media types that can''t be sent in a header, whoever makes the file.';
 
 CREATE TABLE app.file_usage (
     workspace_id bigint NOT NULL,
@@ -3147,6 +3189,43 @@ ALTER FUNCTION app.sandbox_forget(p_keep_seconds bigint, p_limit integer, OUT me
 
 COMMENT ON FUNCTION app.sandbox_forget(p_keep_seconds bigint, p_limit integer, OUT messages bigint, OUT sessions bigint) IS 'Removes the messages, at most p_limit, of sandboxes that ended more than p_keep_seconds ago; those that have none left are gone for clients. Not yet those that a living host has still to clean.';
 
+CREATE FUNCTION app.sandbox_has_room(p_session uuid, p_bytes bigint, p_max bigint, p_all bigint) RETURNS text
+    LANGUAGE plpgsql STABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	-- Beyond that many (64 KiB) it would be a hundred small ones.
+	if p_bytes <= 65536 then
+		return 'ok';
+	elsif app.sandbox_held(p_session, null) + p_bytes > p_max then
+		return 'sandbox_bytes';
+	-- Nobody may have all of what is there for all.
+	elsif app.sandbox_held(null, (select s.workspace_id from app.sandbox_session s where s.id = p_session)) + p_bytes > greatest(p_max, p_all / 2) then
+		return 'workspace_bytes';
+	elsif app.sandbox_held(null, null) + p_bytes > p_all then
+		return 'all_bytes';
+	end if;
+	return 'ok';
+end
+$$;
+
+ALTER FUNCTION app.sandbox_has_room(p_session uuid, p_bytes bigint, p_max bigint, p_all bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_has_room(p_session uuid, p_bytes bigint, p_max bigint, p_all bigint) IS 'May a sandbox''s request of so many bytes wait? ok; sandbox_bytes: those of the sandbox would be more than p_max; workspace_bytes: those of its workspace more than half of p_all (or p_max, if that is more); all_bytes: all together more than p_all.';
+
+CREATE FUNCTION app.sandbox_held(p_session uuid, p_workspace bigint) RETURNS bigint
+    LANGUAGE sql STABLE
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select coalesce(sum(octet_length(j.payload)), 0)::bigint from app.sandbox_job j
+	where j.ended_at is null and j.payload is not null and (p_session is null or j.session_id = p_session)
+		and (p_workspace is null or j.session_id in (select s.id from app.sandbox_session s where s.workspace_id = p_workspace and s.ended_at is null));
+$$;
+
+ALTER FUNCTION app.sandbox_held(p_session uuid, p_workspace bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.sandbox_held(p_session uuid, p_workspace bigint) IS 'Bytes of the requests that hosts haven''t read yet: of one sandbox, of one workspace, or of all (both null).';
+
 CREATE FUNCTION app.sandbox_json(s app.sandbox_session) RETURNS json
     LANGUAGE sql STABLE
     SET search_path TO 'app', 'pg_temp'
@@ -3262,7 +3341,7 @@ COMMENT ON COLUMN app.sandbox_job.tool_id IS 'The id that the client gave a tool
 
 COMMENT ON COLUMN app.sandbox_job.name IS 'The tool''s name.';
 
-COMMENT ON COLUMN app.sandbox_job.payload IS 'The client''s whole message, until the job ends.';
+COMMENT ON COLUMN app.sandbox_job.payload IS 'What is needed of the client''s message, until its host has read it.';
 
 COMMENT ON COLUMN app.sandbox_job.queued_at IS 'When it came.';
 
@@ -3312,7 +3391,7 @@ begin
 	), over as (
 		update app.sandbox_job j set ended_at = clock_timestamp(), outcome = p_outcome, payload = null
 		from mine m where j.id = m.id
-		returning j.id, case when j.kind <> 'tool' and j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
+		returning j.id, case when j.kind <> 'execute' or j.taken_at is null then j.client end as target, app.sandbox_refusal(j, p_message) as body
 	)
 	select array_agg(o.target order by o.id), array_agg(o.body order by o.id) into v_targets, v_bodies from over o where o.body is not null;
 	if p_last is not null then
@@ -4986,8 +5065,11 @@ GRANT ALL ON FUNCTION api.host_claim(p_host uuid, p_limit integer) TO craft_daem
 REVOKE ALL ON FUNCTION api.host_end(p_host uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.host_end(p_host uuid) TO craft_daemon;
 
-REVOKE ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean) FROM PUBLIC;
-GRANT ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean) TO craft_daemon;
+REVOKE ALL ON FUNCTION api.host_job_read(p_host uuid, p_job bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_job_read(p_host uuid, p_job bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.host_sandboxes(p_host uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.host_sandboxes(p_host uuid) TO craft_daemon;
@@ -5109,8 +5191,8 @@ GRANT ALL ON FUNCTION api.sandbox_open(p_workspace text, p_session text, OUT sta
 REVOKE ALL ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_state(p_host uuid, p_session text, p_status text, p_error text, p_commit text) TO craft_daemon;
 
-REVOKE ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, OUT status text, OUT host text) FROM PUBLIC;
-GRANT ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, OUT status text, OUT host text) TO craft_daemon;
+REVOKE ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, p_max bigint, p_all bigint, OUT status text, OUT host text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_submit(p_workspace text, p_session text, p_client text, p_kind text, p_tool_id text, p_name text, p_payload text, p_idle_seconds bigint, p_key text, p_request text, p_max bigint, p_all bigint, OUT status text, OUT host text) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_sweep(p_stream_keep_seconds bigint, p_row_keep_seconds bigint, OUT messages bigint, OUT sessions bigint, OUT lost bigint) TO craft_daemon;
@@ -5243,6 +5325,8 @@ REVOKE ALL ON FUNCTION app.database_id() FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.epoch_text() FROM PUBLIC;
 
+REVOKE ALL ON FUNCTION app.file_check(p_session text, p_type text, p_name text, p_mime_type text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION app.files_begin(p_workspace text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.files_end(p_usage app.file_usage, p_files bigint, p_bytes bigint) FROM PUBLIC;
@@ -5282,6 +5366,10 @@ REVOKE ALL ON FUNCTION app.sandbox_find(p_workspace text, p_session text) FROM P
 REVOKE ALL ON FUNCTION app.sandbox_finish(p_id uuid, p_reason text, p_error text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.sandbox_forget(p_keep_seconds bigint, p_limit integer, OUT messages bigint, OUT sessions bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_has_room(p_session uuid, p_bytes bigint, p_max bigint, p_all bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.sandbox_held(p_session uuid, p_workspace bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.sandbox_json(s app.sandbox_session) FROM PUBLIC;
 

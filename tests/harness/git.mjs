@@ -71,8 +71,9 @@ class Sandbox {
 		return Object.assign(this, { uid: Number(uid), dir });
 	}
 
-	async clone(repo, branch, token = "") {
-		const [kind, , outcome, commit, ms, text] = await this.#ask("cloned", "clone", repo, branch, token);
+	/** workspace: whose cache is used. */
+	async clone(repo, branch, token = "", workspace = "team") {
+		const [kind, , outcome, commit, ms, text] = await this.#ask("cloned", "clone", repo, branch, token, workspace);
 		return kind === "cancelled" ? { outcome: kind } : { outcome, commit, ms: Number(ms), text };
 	}
 

@@ -192,7 +192,7 @@ static bool load_pair(struct fixture *f, const char *key, const char *value)
 	return load(f, buf_cstr(&text));
 }
 
-static void public_urls_are_origins(void **state)
+static void public_urls_may_have_a_path(void **state)
 {
 	static const char *const good[][2] = {
 		{ "http://h", "http://h" },
@@ -201,6 +201,8 @@ static void public_urls_are_origins(void **state)
 		{ "http://127.0.0.1:1/", "http://127.0.0.1:1" },
 		{ "https://[2001:DB8::1]:65535/", "https://[2001:DB8::1]:65535" },
 		{ "https://[::ffff:1.2.3.4]", "https://[::ffff:1.2.3.4]" },
+		{ "https://h.example/craft", "https://h.example/craft" },
+		{ "https://h.example:1/a/b-c_d.e~f/", "https://h.example:1/a/b-c_d.e~f" },
 	};
 	static const char *const bad[] = {
 		"h.example.org",
@@ -209,7 +211,11 @@ static void public_urls_are_origins(void **state)
 		"https://",
 		"https:///",
 		"https://h.example//",
-		"https://h.example/x",
+		"https://h.example/x//y",
+		"https://h.example/x//",
+		"https://h.example/x?y",
+		"https://h.example/%41",
+		"https://h.example/x y",
 		"https://h.example?x",
 		"https://h.example#x",
 		"https://u@h.example",
@@ -239,7 +245,7 @@ static void public_urls_are_origins(void **state)
 	}
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		if (load_pair(f, "PUBLIC_URL", bad[i]) || !strstr(buf_cstr(&f->error), ":3: PUBLIC_URL must be") ||
-		    !strstr(buf_cstr(&f->error), "http://host[:port] or https://host[:port]"))
+		    !strstr(buf_cstr(&f->error), "http://host[:port][/path] or https://host[:port][/path]"))
 			fail_msg("%s: %s", bad[i], buf_cstr(&f->error));
 	}
 }
@@ -392,7 +398,7 @@ int main(void)
 		TEST(secrets_come_from_files_too),
 		TEST(refuses_with_file_and_line),
 		TEST(reads_the_keys_of_files),
-		TEST(public_urls_are_origins),
+		TEST(public_urls_may_have_a_path),
 		TEST(blob_dirs_fit_into_nginx),
 		TEST(errors_and_prints_never_show_secrets),
 		TEST(reads_the_keys_of_github),

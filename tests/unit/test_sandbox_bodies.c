@@ -9,6 +9,7 @@
 #include "lib/json.h"
 #include "sandbox/mask.h"
 #include "sandbox/message.h"
+#include "sandbox/output.h"
 #include "sandbox/prompt.h"
 
 static void assert_text(struct buf *got, const char *want)
@@ -18,16 +19,27 @@ static void assert_text(struct buf *got, const char *want)
 	buf_clear(got);
 }
 
+static void assert_draft(struct draft *d, const char *want)
+{
+	while (!draft_done(d))
+		(void)draft_step(d);
+	assert_text(&d->out, want);
+	if (d->instead.len)
+		assert_true(json_check(buf_slice(&d->instead), NULL));
+	draft_free(d);
+}
+
 static void test_messages(void **state)
 {
 	(void)state;
 	autobuf b = { 0 };
-	message_stream(&b, SLICE_LIT("{\"a\":\"\\u0000\"}"));
-	assert_text(&b, "{\"type\":\"stream\",\"data\":\"{\\\"a\\\":\\\"\\\\u0000\\\"}\"}");
-	message_result(&b, true, SLICE_LIT("ok"), SLICE_LIT("diff\n"), slice_make(NULL, 0));
-	assert_text(&b, "{\"type\":\"result\",\"success\":true,\"output\":\"ok\",\"diff\":\"diff\\n\"}");
-	message_result(&b, false, slice_make("", 0), slice_make("", 0), SLICE_LIT("n"));
-	assert_text(&b, "{\"type\":\"result\",\"success\":false,\"output\":\"\",\"diff\":\"\",\"notes\":\"n\"}");
+	struct draft d = { 0 };
+	message_stream(&d, SLICE_LIT("{\"a\":\"\\u0000\"}"));
+	assert_draft(&d, "{\"type\":\"stream\",\"data\":\"{\\\"a\\\":\\\"\\\\u0000\\\"}\"}");
+	message_result(&d, true, SLICE_LIT("ok"), SLICE_LIT("diff\n"), slice_make(NULL, 0));
+	assert_draft(&d, "{\"type\":\"result\",\"success\":true,\"output\":\"ok\",\"diff\":\"diff\\n\"}");
+	message_result(&d, false, slice_make("", 0), slice_make("", 0), SLICE_LIT("n"));
+	assert_draft(&d, "{\"type\":\"result\",\"success\":false,\"output\":\"\",\"diff\":\"\",\"notes\":\"n\"}");
 	message_complete(&b, 137);
 	assert_text(&b, "{\"type\":\"complete\",\"exitCode\":137}");
 	message_error(&b, "no");
@@ -39,31 +51,33 @@ static void test_messages(void **state)
 	message_egress(&b, "ready", SLICE_LIT("egress"), SLICE_LIT("h:1"), SLICE_LIT("r"));
 	assert_text(&b, "{\"type\":\"status\",\"status\":\"ready\",\"egress\":{\"allowed\":false,\"kind\":\"egress\","
 			"\"host\":\"h:1\",\"reason\":\"r\"}}");
-	message_diff(&b, SLICE_LIT("d"), SLICE_LIT("n"));
-	assert_text(&b, "{\"type\":\"diff\",\"diff\":\"d\",\"notes\":\"n\"}");
+	message_diff(&d, SLICE_LIT("d"), SLICE_LIT("n"));
+	assert_draft(&d, "{\"type\":\"diff\",\"diff\":\"d\",\"notes\":\"n\"}");
+	message_left_out(&b, 7);
+	assert_true(json_check(buf_slice(&b), NULL));
 }
 
 static void test_tool_results(void **state)
 {
 	(void)state;
-	autobuf b = { 0 };
-	message_tool_result(&b, &(struct tool_result){ .id = SLICE_LIT("\"\\ud83d\""),
+	struct draft d = { 0 };
+	message_tool_result(&d, &(struct tool_result){ .id = SLICE_LIT("\"\\ud83d\""),
 						       .success = true,
 						       .output = SLICE_LIT("a"),
 						       .error = SLICE_LIT("never"),
 						       .exit_code = 0 });
-	assert_text(&b,
-		    "{\"type\":\"tool_result\",\"id\":\"\\ud83d\",\"success\":true,\"output\":\"a\",\"exitCode\":0}");
-	message_tool_result(&b,
+	assert_draft(&d,
+		     "{\"type\":\"tool_result\",\"id\":\"\\ud83d\",\"success\":true,\"output\":\"a\",\"exitCode\":0}");
+	message_tool_result(&d,
 			    &(struct tool_result){ .id = SLICE_LIT("7"), .error = SLICE_LIT("e"), .exit_code = -1 });
-	assert_text(&b, "{\"type\":\"tool_result\",\"id\":7,\"success\":false,\"output\":\"\",\"error\":\"e\"}");
+	assert_draft(&d, "{\"type\":\"tool_result\",\"id\":7,\"success\":false,\"output\":\"\",\"error\":\"e\"}");
 }
 
 static void assert_cleaned(const char *bytes, size_t n, const char *want)
 {
-	autobuf b = { 0 };
-	message_text(&b, slice_make(bytes, n));
-	assert_text(&b, want);
+	struct draft d = { 0 };
+	draft_text(&d, slice_make(bytes, n));
+	assert_draft(&d, want);
 }
 
 static void test_bytes_become_text(void **state)
@@ -76,6 +90,77 @@ static void test_bytes_become_text(void **state)
 	assert_cleaned("a\xc3", 2, "\"a\xef\xbf\xbd\"");
 	assert_cleaned("\xf0\x9f\x98", 3, "\"\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\"");
 	assert_cleaned(NULL, 0, "\"\"");
+}
+
+/* A text of several pieces, in which characters lie across their ends, becomes what it becomes in one. */
+static void test_big_text_in_pieces(void **state)
+{
+	(void)state;
+	static const char *const patterns[] = { "\xf0\x9f\x98\x80z", "\xc3\xa4", "\"\n\\", "\xa4", "\xf0\x9f\x98", "a\xe2\x82\xacm" };
+	for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
+		autobuf text = { 0 }, want = { 0 };
+		struct draft d = { 0 };
+		unsigned steps = 0;
+		while (text.len < 3 * DRAFT_PIECE)
+			buf_add_str(&text, patterns[i]);
+		buf_add_str(&want, "[\"");
+		draft_clean(&want, buf_slice(&text));
+		buf_add_str(&want, "\",\"x\"]");
+		draft_json(&d, SLICE_LIT("["));
+		draft_text(&d, buf_slice(&text));
+		draft_json(&d, SLICE_LIT(","));
+		draft_text(&d, SLICE_LIT("x"));
+		draft_json(&d, SLICE_LIT("]"));
+		assert_true(draft_size(&d) >= text.len);
+		while (!draft_step(&d))
+			steps++;
+		assert_true(steps >= 3);
+		assert_int_equal(d.out.len, want.len);
+		assert_memory_equal(d.out.data, want.data, want.len);
+		draft_free(&d);
+	}
+}
+
+static void test_what_fits(void **state)
+{
+	(void)state;
+	assert_int_equal(draft_fits(SLICE_LIT("abc"), 100), 3);
+	assert_int_equal(draft_fits(SLICE_LIT("abc"), 2), 2);
+	assert_int_equal(draft_fits(SLICE_LIT("\0\0\0"), 12), 2);
+	assert_int_equal(draft_fits(SLICE_LIT("a\xf0\x9f\x98\x80"), 4), 1);
+	assert_int_equal(draft_fits(SLICE_LIT("\xff\xff"), 5), 1);
+	assert_int_equal(draft_fits_end(SLICE_LIT("abc"), 2), 2);
+	assert_int_equal(draft_fits_end(SLICE_LIT("\xf0\x9f\x98\x80z"), 4), 1);
+	assert_int_equal(draft_fits_end(SLICE_LIT("a\n\n"), 4), 2);
+	assert_int_equal(draft_fits_end(SLICE_LIT("abc"), 9), 3);
+}
+
+/* What is sent of an output is never more than max (and the note), and has both ends. */
+static void test_outputs(void **state)
+{
+	(void)state;
+	for (size_t n = 0; n < 6000; n += 997) {
+		struct output o = { 0 };
+		autobuf text = { 0 }, json = { 0 };
+		for (size_t i = 0; i < n; i++) {
+			char byte = i % 50 ? (char)('a' + i % 26) : '\0';
+			output_add(&o, slice_make(&byte, 1), 1024);
+		}
+		assert_int_equal(output_size(&o), n);
+		output_text(&o, 1024, "KEY", &text);
+		draft_clean(&json, buf_slice(&text));
+		assert_true(json.len <= 1024 + 300);
+		if (n < 900) {
+			assert_int_equal(text.len, n);
+		} else {
+			assert_true(json.len > 900);
+			assert_non_null(strstr(buf_cstr(&json), "left out here: a result has at most 1024 bytes"));
+			assert_int_equal(text.data[text.len - 1], (n - 1) % 50 ? (int)('a' + (n - 1) % 26) : 0);
+			assert_int_equal(text.data[1], 'b');
+			assert_true(o.head.len + o.tail.len <= 3 * 1024);
+		}
+		output_free(&o);
+	}
 }
 
 static void assert_prompt(const char *message, const char *notes, const char *want)
@@ -102,7 +187,8 @@ static void assert_attachment(const char *name, const char *want)
 	autobuf message = { 0 };
 	__attribute__((cleanup(attachment_free))) struct attachment a;
 	buf_addf(&message, "{\"attachments\":[{\"name\":\"%s\",\"type\":\"image/png\",\"content\":\"AAEC\"}]}", name);
-	assert_true(prompt_attachment(buf_slice(&message), 0, &a));
+	struct json_iter it = prompt_attachments(buf_slice(&message));
+	assert_true(prompt_attachment(&it, &a));
 	assert_string_equal(buf_cstr(&a.name), want);
 	assert_string_equal(buf_cstr(&a.type), "image/png");
 	assert_false(a.malformed);
@@ -133,7 +219,8 @@ static void test_long_attachment_name(void **state)
 	for (int i = 0; i < 300; i++)
 		buf_add_str(&message, "\xc3\xa4");
 	buf_add_str(&message, "\",\"content\":\"\"}]}");
-	assert_true(prompt_attachment(buf_slice(&message), 0, &a));
+	struct json_iter it = prompt_attachments(buf_slice(&message));
+	assert_true(prompt_attachment(&it, &a));
 	/* Not half of a character. */
 	assert_int_equal(a.name.len, 199);
 }
@@ -144,15 +231,18 @@ static void test_malformed_attachments(void **state)
 	struct slice message = SLICE_LIT("{\"attachments\":[{\"name\":\"a\",\"content\":\"!\"},{\"name\":\"b\"},"
 					 "{\"content\":\"AA==\"}]}");
 	struct attachment a;
+	struct json_iter it = prompt_attachments(message);
 	for (size_t i = 0; i < 3; i++) {
-		assert_true(prompt_attachment(message, i, &a));
+		assert_true(prompt_attachment(&it, &a));
 		assert_int_equal(a.malformed, i < 2);
 		attachment_free(&a);
 	}
-	assert_false(prompt_attachment(message, 3, &a));
-	assert_false(prompt_attachment(SLICE_LIT("{\"attachments\":{}}"), 0, &a));
-	assert_false(prompt_attachment(SLICE_LIT("{\"attachments\":[1]}"), 0, &a));
-	assert_false(prompt_attachment(SLICE_LIT("{}"), 0, &a));
+	assert_false(prompt_attachment(&it, &a));
+	static const char *const none[] = { "{\"attachments\":{}}", "{\"attachments\":[1]}", "{}" };
+	for (size_t i = 0; i < sizeof(none) / sizeof(*none); i++) {
+		it = prompt_attachments(slice_of(none[i]));
+		assert_false(prompt_attachment(&it, &a));
+	}
 }
 
 static void assert_masked(const char *text, const char *want)
@@ -177,6 +267,9 @@ int main(void)
 		cmocka_unit_test(test_messages),
 		cmocka_unit_test(test_tool_results),
 		cmocka_unit_test(test_bytes_become_text),
+		cmocka_unit_test(test_big_text_in_pieces),
+		cmocka_unit_test(test_what_fits),
+		cmocka_unit_test(test_outputs),
 		cmocka_unit_test(test_prompts),
 		cmocka_unit_test(test_attachment_names),
 		cmocka_unit_test(test_long_attachment_name),

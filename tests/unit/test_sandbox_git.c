@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "sandbox/git_diff_look.h"
+#include "sandbox/git_diff_settle.h"
 #include "sandbox/git_error.h"
 #include "sandbox/git_run.h"
 #include "sandbox/git_steps.h"
@@ -142,32 +143,43 @@ static void other_sentences(void **state)
 #define ID "0123456789abcdef0123456789abcdef01234567"
 #define OTHER "89abcdef0123456789abcdef0123456789abcdef"
 
-static bool tip(const char *output, const char *wanted, char *commit, struct buf *branch)
+static void expect_tips(const char *output, const char *wanted, const char *commit, const char *trunk,
+			const char *trunk_commit)
 {
-	commit[0] = '\0';
-	buf_clear(branch);
-	return git_step_read_tip(slice_of(output), wanted, commit, branch);
+	struct git_tips tips;
+	assert_true(git_step_read_tips(slice_of(output), wanted, &tips));
+	assert_string_equal(tips.commit, commit);
+	assert_string_equal(tips.trunk, trunk);
+	assert_string_equal(tips.trunk_commit, trunk_commit);
 }
 
-static void the_tip_is_read(void **state)
+static void expect_no_tips(const char *output, const char *wanted)
 {
-	char commit[GIT_ID_SIZE];
-	autobuf branch = { 0 };
+	struct git_tips tips;
+	assert_false(git_step_read_tips(slice_of(output), wanted, &tips));
+}
+
+#define HEAD(id) "ref: refs/heads/trunk\tHEAD\n" id "\tHEAD\n"
+
+static void the_tips_are_read(void **state)
+{
 	(void)state;
-	assert_true(tip(ID "\trefs/heads/main\n", "main", commit, &branch));
-	assert_string_equal(commit, ID);
+	expect_tips(ID "\trefs/heads/main\n", "main", ID, "", "");
 	/* The pattern also matches the end of other names. */
-	assert_true(tip(OTHER "\trefs/heads/x/refs/heads/main\n" ID "\trefs/heads/main\n", "main", commit, &branch));
-	assert_string_equal(commit, ID);
-	assert_true(tip("ref: refs/heads/trunk\tHEAD\n" ID "\tHEAD\n", "", commit, &branch));
-	assert_string_equal(buf_cstr(&branch), "trunk");
-	assert_false(tip("", "main", commit, &branch));
-	assert_false(tip("", "", commit, &branch));
-	assert_false(tip(ID "\tHEAD\n", "", commit, &branch));
-	assert_false(tip("ref: refs/tags/x\tHEAD\n" ID "\tHEAD\n", "", commit, &branch));
-	assert_false(tip(OTHER "\trefs/heads/x/refs/heads/main\n", "main", commit, &branch));
-	assert_false(tip(ID ID "\trefs/heads/main\n", "main", commit, &branch));
-	assert_false(tip("no tab\n\n\t\n", "main", commit, &branch));
+	expect_tips(OTHER "\trefs/heads/x/refs/heads/main\n" ID "\trefs/heads/main\n", "main", ID, "", "");
+	expect_tips(HEAD(ID), "", ID, "trunk", "");
+	expect_tips(HEAD(ID) ID "\trefs/heads/trunk\n", "trunk", ID, "trunk", "");
+	expect_tips(HEAD(OTHER) ID "\trefs/heads/main\n", "main", ID, "trunk", OTHER);
+	expect_tips(OTHER "\tHEAD\n" ID "\trefs/heads/main\n", "main", ID, "", "");
+	expect_no_tips("", "main");
+	expect_no_tips("", "");
+	expect_no_tips(ID "\tHEAD\n", "");
+	expect_no_tips(HEAD(ID), "main");
+	expect_no_tips("ref: refs/tags/x\tHEAD\n" ID "\tHEAD\n", "");
+	expect_no_tips(OTHER "\trefs/heads/x/refs/heads/main\n", "main");
+	expect_no_tips(ID ID "\trefs/heads/main\n", "main");
+	expect_no_tips("no tab\n\n\t\n", "main");
+	expect_no_tips("ref: refs/heads/\tHEAD\nref:\tHEAD\n" ID "\tHEAD\n", "");
 }
 
 /* ---- the look at a working tree ---- */
@@ -201,14 +213,93 @@ static void find_is_read(void **state)
 				      "160"),
 			    false);
 	assert_true(excluded(&look, "sub") && !excluded(&look, "other") && !excluded(&look, "a/b"));
-	git_diff_look_links(&look, SLICE_LIT("160000 " ID " 0\tother\0"), true);
-	assert_true(excluded(&look, "other"));
+	assert_false(look.attributes);
 	git_diff_look_free(&look);
-	struct git_diff_look none = { 0 };
-	git_diff_look_found(&none, slice_make(NULL, 0));
-	git_diff_look_found(&none, SLICE_LIT("\0g\0f\0f 12\0f 12 \0p\0"));
-	assert_int_equal(none.excluded.len + none.large.len + none.fifo.len + none.nested.count, 0);
-	git_diff_look_free(&none);
+	struct git_diff_look every = { 0 };
+	git_diff_look_found(&every, SLICE_LIT("a \0"));
+	git_diff_look_links(&every, SLICE_LIT("160000 " ID " 0\tother\0"), true);
+	assert_true(excluded(&every, "other") && every.attributes);
+	git_diff_look_free(&every);
+	static const char *const nothing[] = { "", "\0g\0w\0f\0f 12\0f 12 \0p\0" };
+	for (size_t i = 0; i < 2; i++) {
+		struct git_diff_look none = { 0 };
+		git_diff_look_found(&none, slice_make(nothing[i], i ? 22 : 0));
+		assert_int_equal(none.excluded.len + none.large.len + none.fifo.len + none.nested.count, 0);
+		git_diff_look_free(&none);
+	}
+}
+
+#define ENTRY(dir) "100644 e69de29bb2d1d6434b8b29ae775ad8c2e48c5391 0\t" dir "/.craft-nested\0"
+
+/* Of what may be a repository inside: submodules and linked worktrees stay apart, with all below them. */
+static void nested_repositories_are_told_apart(void **state)
+{
+	struct git_diff_look look = { 0 };
+	autobuf files = { 0 }, entries = { 0 }, notes = { 0 };
+	(void)state;
+	git_diff_look_found(&look, SLICE_LIT("g new/.git\0g new/deep/.git\0g sub/inner/.git\0w tree/.git\0w rel/.git\0"
+					     "w mod/.git\0w other/.git\0g tree/x/.git\0"));
+	git_diff_look_files(&look, &files);
+	assert_true(slice_eq(buf_slice(&files), SLICE_LIT("./mod/.git\0./other/.git\0./rel/.git\0./tree/.git\0")));
+	git_diff_look_targets(&look,
+			      SLICE_LIT("./tree/.git\0gitdir: /workspace/.git/worktrees/tree\n"
+					"./rel/.git\0gitdir: ../.git/worktrees/rel\n"
+					"./mod/.git\0gitdir: ../.git/modules/mod\n"
+					"./new/.git\0gitdir: /workspace/.git/worktrees/no-file\n"
+					"./.git\0gitdir: ../.git/worktrees/x\nx\0\n\0\n./other/.git\0gitdir: "
+					"/elsewhere/.git/worktrees/other\n./other/.git\0gitdir: ../.git/worktr"));
+	git_diff_look_links(&look, SLICE_LIT("160000 " ID " 0\tsub\0"), false);
+	assert_true(excluded(&look, "tree") && excluded(&look, "rel") && !excluded(&look, "mod") &&
+		    !excluded(&look, "new") && !excluded(&look, "other") && !excluded(&look, "sub"));
+	git_diff_look_entries(&look, &entries);
+	assert_true(slice_eq(buf_slice(&entries), SLICE_LIT(ENTRY("new") ENTRY("new/deep") ENTRY("other"))));
+	git_diff_look_notes(&look,
+			    SLICE_LIT("diff --git a/new/f b/new/f\n--- /dev/null\n+++ b/new/f\n@@ -0,0 +1 @@\n+x\n"
+				      "diff --git a/mod/f b/mod/f\n--- /dev/null\n+++ b/mod/f\n@@ -0,0 +1 @@\n+x\n"),
+			    &notes);
+	assert_string_equal(
+		buf_cstr(&notes),
+		"In the diff as plain files, without their own history, are these nested repositories: new.\n"
+		"Not in the diff, being linked worktrees of this repository, are: tree, rel.\n");
+	git_diff_look_free(&look);
+}
+
+/* ---- attributes ---- */
+
+#define THIRD "fedcba9876543210fedcba9876543210fedcba98"
+#define RAW(mode, id, path) ":100644 " mode " " id " " THIRD " M\0" path "\0"
+
+static void only_what_was_touched_stays_in_the_diff(void **state)
+{
+	struct git_diff_settle s = { 0 };
+	autobuf out = { 0 }, notes = { 0 };
+	(void)state;
+	git_diff_settle_raw(&s, SLICE_LIT(RAW("100755", ID, "d/untouched") RAW("100644", ID, "d/\"crlf") RAW(
+					"100644", ID, "e") ":100644 120000 " ID " " OTHER " T\0link\0"
+							   ":000000 100644 " ID " " OTHER " A\0added\0" RAW(
+								   "120000", ID, "no") ":100644 100755 " ID " " ID
+										       " M\0mode\0:100644 100644 cut"));
+	assert_int_equal(s.count, 3);
+	git_diff_settle_checkout(&s, &out);
+	assert_true(
+		slice_eq(buf_slice(&out), SLICE_LIT(".gitattributes\0d/.gitattributes\0d/untouched\0d/\"crlf\0e\0")));
+	buf_clear(&out);
+	git_diff_settle_paths(&s, &out);
+	assert_string_equal(buf_cstr(&out), "\"d/untouched\"\n\"d/\\042crlf\"\n\"e\"\n");
+	buf_clear(&out);
+	assert_false(git_diff_settle_hashed(&s, GIT_DIFF_FRESH, SLICE_LIT(ID "\n" ID "\n")));
+	assert_false(git_diff_settle_hashed(&s, GIT_DIFF_FRESH, SLICE_LIT("fatal\n" ID "\n" ID "\n")));
+	assert_true(git_diff_settle_hashed(&s, GIT_DIFF_FRESH, SLICE_LIT(ID "\n" ID "\n" ID "\n")));
+	assert_true(git_diff_settle_hashed(&s, GIT_DIFF_NOW, SLICE_LIT(ID "\n" OTHER "\n" OTHER "\n")));
+	assert_true(git_diff_settle_touched(&s));
+	assert_true(git_diff_settle_hashed(&s, GIT_DIFF_CLEAN, SLICE_LIT(OTHER "\n" OTHER "\n" ID "\n")));
+	git_diff_settle_entries(&s, &out, &notes);
+	assert_true(slice_eq(buf_slice(&out), SLICE_LIT("100755 " ID " 0\td/untouched\0"
+							"100644 " OTHER " 0\td/\"crlf\0")));
+	assert_string_equal(buf_cstr(&notes),
+			    "The line ends of these files are not as .gitattributes says, in the repository as "
+			    "well; git apply takes their diff, git apply --index doesn't: d/\"crlf.\n");
+	git_diff_settle_free(&s);
 }
 
 /* ---- command lines ---- */
@@ -289,10 +380,13 @@ static void names_in_the_cache(void **state)
 	char dir[] = "/srv/sbx", one[] = GITHUB "/o/r.git", two[] = GITHUB "/o/R.git";
 	(void)state;
 	conf.sandbox_dir = dir;
-	char *a = git_cache_path(&conf, one), *b = git_cache_path(&conf, two), *ref = git_cache_ref("feat/../x");
-	/* printf %s https://github.test/o/r.git | sha256sum */
-	assert_string_equal(a, "/srv/sbx/cache/484caa291417ae5f682957f19d4b543f7c578cb9045b5ca18afab019975bec73.git");
+	char *a = git_cache_path(&conf, "team", one), *b = git_cache_path(&conf, "team", two);
+	char *c = git_cache_path(&conf, "other", one), *ref = git_cache_ref("feat/../x");
+	/* printf 'team\0https://github.test/o/r.git' | sha256sum */
+	assert_string_equal(a, "/srv/sbx/cache/w-5df81bd24a6f8da1cbf2a1412fb353a6b746c2d7660abd4cdf5d9bdd72db1123.git");
 	assert_string_not_equal(a, b);
+	assert_string_not_equal(a, c);
+	free(c);
 	assert_int_equal(strlen(ref), strlen("refs/craft/") + 40);
 	assert_null(strstr(ref, ".."));
 	free(a);
@@ -303,10 +397,15 @@ static void names_in_the_cache(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(git_is_understood),  cmocka_unit_test(other_sentences),
-		cmocka_unit_test(the_tip_is_read),    cmocka_unit_test(find_is_read),
-		cmocka_unit_test(git_is_hardened),    cmocka_unit_test(the_token_cant_be_changed),
+		cmocka_unit_test(git_is_understood),
+		cmocka_unit_test(other_sentences),
+		cmocka_unit_test(the_tips_are_read),
+		cmocka_unit_test(find_is_read),
+		cmocka_unit_test(git_is_hardened),
+		cmocka_unit_test(the_token_cant_be_changed),
 		cmocka_unit_test(names_in_the_cache),
+		cmocka_unit_test(nested_repositories_are_told_apart),
+		cmocka_unit_test(only_what_was_touched_stays_in_the_diff),
 	};
 	return cmocka_run_group_tests_name("sandbox/git", tests, NULL, NULL);
 }

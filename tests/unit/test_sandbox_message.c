@@ -13,6 +13,7 @@
 #define MISSING "Missing required fields: id, name, input"
 #define BAD_ID "Invalid id: must be a string or a number of at most 4096 bytes"
 #define BAD_ATTACHMENT "Invalid attachments: each must be an object with the strings name, type and content"
+#define UNDECRYPTABLE "Failed to decrypt anthropicApiKey. Ensure it is encrypted with the correct key."
 #define BAD_TOKEN_TYPE "Invalid tokenType: must be \"api_key\" or \"oauth\""
 
 struct good {
@@ -71,6 +72,31 @@ static void takes_requests_apart(void **state)
 	}
 }
 
+static void assert_stored(const char *text, const char *want)
+{
+	struct sandbox_message m = sandbox_message_parse(slice_of(text));
+	autobuf stored = { 0 };
+	assert_null(m.error);
+	sandbox_message_store(&m, &stored);
+	assert_true(json_check(buf_slice(&stored), NULL));
+	assert_string_equal(buf_cstr(&stored), want);
+}
+
+static void stores_what_is_known(void **state)
+{
+	(void)state;
+	assert_stored("{\"type\":\"diff\",\"x\":1}", "{\"type\":\"diff\"}");
+	assert_stored("{\"x\":1, \"task\" : \"a\",\"type\":\"execute\",\"attachments\":[ ]}",
+		      "{\"type\":\"execute\",\"task\":\"a\",\"attachments\":[]}");
+	assert_stored("{\"type\":\"execute\",\"t\\u0061sk\":\"a\",\"anthropicApiKey\":\"\",\"attachments\":"
+		      "[{\"content\":\"\",\"y\":{},\"type\":\"\",\"name\":\"n\"},{\"name\":\"\",\"type\":\"\","
+		      "\"content\":\"x\"}]}",
+		      "{\"type\":\"execute\",\"task\":\"a\",\"attachments\":[{\"name\":\"n\",\"type\":\"\","
+		      "\"content\":\"\"},{\"name\":\"\",\"type\":\"\",\"content\":\"x\"}],\"anthropicApiKey\":\"\"}");
+	assert_stored("{\"anthropicApiKey\":\"sk-ant\",\"input\":{\"a\": 1},\"name\":\"Bash\",\"id\":1,\"type\":\"tool\"}",
+		      "{\"type\":\"tool\",\"id\":1,\"name\":\"Bash\",\"input\":{\"a\": 1}}");
+}
+
 struct bad {
 	const char *text, *error;
 	const char *id; /* of a tool: as it is told; NULL: it is an error */
@@ -104,6 +130,9 @@ static const struct bad bad[] = {
 	  BAD_ATTACHMENT, NULL },
 	{ "{\"type\":\"execute\",\"task\":\"x\",\"anthropicApiKey\":1}", "Invalid anthropicApiKey: must be a string",
 	  NULL },
+	{ "{\"type\":\"execute\",\"task\":\"x\",\"anthropicApiKey\":\"sk-ant-api03-x\"}", UNDECRYPTABLE, NULL },
+	{ "{\"type\":\"execute\",\"task\":\"x\",\"anthropicApiKey\":\"AAAA\"}", UNDECRYPTABLE, NULL },
+	{ "{\"type\":\"execute\",\"task\":\"x\",\"anthropicApiKey\":\"\\u0000\"}", UNDECRYPTABLE, NULL },
 	{ "{\"type\":\"execute\",\"task\":\"x\",\"tokenType\":\"key\"}", BAD_TOKEN_TYPE, NULL },
 	{ "{\"type\":\"execute\",\"task\":\"x\",\"tokenType\":1}", BAD_TOKEN_TYPE, NULL },
 	{ "{\"type\":\"tool\"}", MISSING, UNNAMED },
@@ -168,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(takes_requests_apart),
+		cmocka_unit_test(stores_what_is_known),
 		cmocka_unit_test(says_what_is_wrong),
 		cmocka_unit_test(bounds_ids),
 		cmocka_unit_test(names_requests),
