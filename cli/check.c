@@ -14,6 +14,7 @@
 #include "cleanup.h"
 #include "cli.h"
 #include "json.h"
+#include "known_holes.h"
 #include "report.h"
 #include "schema.h"
 
@@ -198,6 +199,21 @@ static void check_nginx(struct check *c)
 			       "clients don't reach the service at %s: %s", url, buf_cstr(&error));
 }
 
+/* ---- what all of it stands on ---- */
+
+static void warn_of_hole(void *user, const struct hole_found *hole)
+{
+	struct check *c = user;
+	report_warning(&c->report, "%s %s has a known hole (%s): %s; %s", hole->part, hole->version, hole->ids,
+		       hole->what, hole->mended);
+}
+
+static void check_holes(struct check *c)
+{
+	known_holes_find(HOLES_BUBBLEWRAP | HOLES_NGINX | HOLES_GIT | HOLES_LIBFCGI | HOLES_AGENT,
+			 c->conf->sandbox_agent, warn_of_hole, c);
+}
+
 enum cli_exit cli_check(const struct conf *conf, const struct cli_options *options)
 {
 	struct check c = { .conf = conf, .options = options, .report.json = options->json };
@@ -211,9 +227,14 @@ enum cli_exit cli_check(const struct conf *conf, const struct cli_options *optio
 	check_socket(&c, "craft-fcgi", "FCGI_GITHUB_LISTEN", conf->fcgi_github_listen);
 	check_socket(&c, "craft-ws-bridge", "WS_LISTEN", conf->ws_listen);
 	check_nginx(&c);
+	check_holes(&c);
 	autobuf all = { 0 };
 	buf_addf(&all, "[%s]", buf_cstr(&c.good));
 	report_json(&c.report, NULL, NULL, "ok", buf_cstr(&all));
+	autobuf warnings = { 0 };
+	buf_addf(&warnings, "[%s]", buf_cstr(&c.report.warnings));
+	report_json(&c.report, NULL, NULL, "warnings", buf_cstr(&warnings));
+	buf_free(&c.report.warnings);
 	buf_free(&c.good);
 	return report_end(&c.report);
 }

@@ -31,6 +31,7 @@ static const char sql_list_json[] =
 	"'revokedAt', " SHOWN_TIME("revoked_at") ") order by workspace, created_at, id), '[]') from api.keys($1)";
 /* clang-format on */
 enum column { ID, WORKSPACE, NAME, STATE, MAY, RATE, CREATED, EXPIRES, LAST_USED };
+static const char sql_form[] = "select api.seal_form()";
 static const char sql_revoke[] = "select api.key_revoke($1, $2)";
 
 static enum cli_exit usage(const char *text)
@@ -100,10 +101,11 @@ static void add_hex(struct buf *out, const unsigned char *bytes, size_t n)
 		buf_addf(out, "%02x", bytes[i]);
 }
 
-static bool seal_with(const char *hex, struct slice key, struct buf *sealed)
+static bool seal_with(const char *hex, enum seal_form form, const char *workspace, struct slice key, struct buf *sealed)
 {
 	struct seal_key seal_key;
-	bool ok = seal_key_parse(hex, &seal_key) && seal(&seal_key, key, sealed);
+	const struct seal_place place = { .purpose = SEAL_API_KEY, .workspace = slice_of(workspace) };
+	bool ok = seal_key_parse(hex, &seal_key) && seal_at(&seal_key, form, &place, key, sealed);
 	OPENSSL_cleanse(&seal_key, sizeof(seal_key));
 	return ok;
 }
@@ -113,14 +115,19 @@ static enum cli_exit store(const struct conf *conf, const struct cli_options *o,
 	unsigned char raw[API_KEY_HASH];
 	autobuf sealed = { 0 }, hash = { 0 }, error = { 0 };
 	struct slice id;
-	if (!api_key_id(key, &id) || !api_key_hash(key, raw) || !seal_with(conf->encryption_key, key, &sealed))
+	autoconn *conn = cli_connect(conf->database_url);
+	if (!conn)
+		return CLI_FAILED;
+	autoresult *form = cli_query(conn, sql_form, 0, NULL, &error);
+	if (!form)
+		return cli_fail("%s", buf_cstr(&error));
+	bool bound = PQgetvalue(form, 0, 0)[0] == '2';
+	if (!api_key_id(key, &id) || !api_key_hash(key, raw) ||
+	    !seal_with(conf->encryption_key, bound ? SEAL_BOUND : SEAL_UNBOUND, o->workspace, key, &sealed))
 		return cli_fail("OpenSSL could not encrypt");
 	add_hex(&hash, raw, sizeof(raw));
 	autobuf id_text = { 0 };
 	buf_add_slice(&id_text, id);
-	autoconn *conn = cli_connect(conf->database_url);
-	if (!conn)
-		return CLI_FAILED;
 	const char *const values[] = {
 		buf_cstr(&id_text),	  o->workspace, o->name, buf_cstr(&hash), buf_cstr(&sealed),
 		o->read_only ? "t" : "f", o->rate,	expires

@@ -1,5 +1,5 @@
 /* rekey.c: brings the credentials and workspaces' keys under ENCRYPTION_KEY that were sealed with
- * ENCRYPTION_KEY_PREVIOUS. */
+ * ENCRYPTION_KEY_PREVIOUS, and all of them into the form that is bound to its place (lib/seal.h). */
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -12,12 +12,13 @@
 
 #define PAGE "500"
 
-static const char sql_page[] = "select workspace_id::text, repo_key, sealed, workspace "
+static const char sql_page[] = "select workspace_id::text, repo_key, sealed, workspace, lower(repo_key collate \"C\") "
 			       "from api.credentials_to_rekey($1::bigint, $2, $3::integer)";
-enum column { WORKSPACE_ID, REPO, SEALED, WORKSPACE };
+enum column { WORKSPACE_ID, REPO, SEALED, WORKSPACE, REPO_ID };
 static const char sql_replace[] = "select api.credential_rekey($1::bigint, $2, $3, $4)";
 static const char sql_keys[] = "select id, sealed, workspace, name from api.keys_to_rekey($1, $2::integer)";
 enum key_column { KEY_ID, KEY_SEALED, KEY_WORKSPACE, KEY_NAME };
+static const char sql_bound[] = "select api.seal_form_bound()";
 static const char sql_replace_key[] = "select api.key_rekey($1, $2, $3)";
 
 struct rekey {
@@ -51,18 +52,20 @@ static bool load_keys(struct rekey *r, const struct conf *conf)
 
 enum verdict { ALREADY, RESEALED, LOST, BROKEN };
 
-static enum verdict reseal(struct rekey *r, const char *old, struct buf *sealed, struct buf *error)
+static enum verdict reseal(struct rekey *r, const struct seal_place *place, const char *old, struct buf *sealed,
+			   struct buf *error)
 {
 	autowiped plain = { 0 };
-	if (unseal(&r->current, slice_of(old), &plain)) {
+	bool current = unseal_at(&r->current, place, slice_of(old), &plain);
+	if (current && seal_is_bound(slice_of(old))) {
 		r->already++;
 		return ALREADY;
 	}
-	if (!r->has_previous || !unseal(&r->previous, slice_of(old), &plain)) {
+	if (!current && (!r->has_previous || !unseal_at(&r->previous, place, slice_of(old), &plain))) {
 		r->lost++;
 		return LOST;
 	}
-	if (seal(&r->current, buf_slice(&plain), sealed))
+	if (seal_at(&r->current, SEAL_BOUND, place, buf_slice(&plain), sealed))
 		return RESEALED;
 	buf_add_str(error, "OpenSSL could not encrypt");
 	return BROKEN;
@@ -107,7 +110,9 @@ static void tell_lost(struct rekey *r, const char *what, const char *workspace, 
 static bool rekey_row(struct rekey *r, const PGresult *page, int row, struct buf *error)
 {
 	autobuf sealed = { 0 };
-	enum verdict verdict = reseal(r, PQgetvalue(page, row, SEALED), &sealed, error);
+	const struct seal_place place = { SEAL_CREDENTIAL, slice_of(PQgetvalue(page, row, WORKSPACE)),
+					  slice_of(PQgetvalue(page, row, REPO_ID)) };
+	enum verdict verdict = reseal(r, &place, PQgetvalue(page, row, SEALED), &sealed, error);
 	if (verdict == LOST)
 		tell_lost(r, "repository", PQgetvalue(page, row, WORKSPACE), PQgetvalue(page, row, REPO));
 	if (verdict != RESEALED)
@@ -120,7 +125,9 @@ static bool rekey_row(struct rekey *r, const PGresult *page, int row, struct buf
 static bool rekey_key(struct rekey *r, const PGresult *page, int row, struct buf *error)
 {
 	autobuf sealed = { 0 };
-	enum verdict verdict = reseal(r, PQgetvalue(page, row, KEY_SEALED), &sealed, error);
+	const struct seal_place place = { .purpose = SEAL_API_KEY,
+					  .workspace = slice_of(PQgetvalue(page, row, KEY_WORKSPACE)) };
+	enum verdict verdict = reseal(r, &place, PQgetvalue(page, row, KEY_SEALED), &sealed, error);
 	if (verdict == LOST)
 		tell_lost(r, "key", PQgetvalue(page, row, KEY_WORKSPACE), PQgetvalue(page, row, KEY_NAME));
 	if (verdict != RESEALED)
@@ -199,7 +206,9 @@ enum cli_exit cli_rekey(const struct conf *conf, const struct cli_options *optio
 	if (!conn)
 		return CLI_FAILED;
 	r.conn = conn;
-	bool ok = rekey_credentials(&r, &error) && rekey_keys(&r, &error);
+	/* First, so that nothing is written in the older form behind us. */
+	autoresult *bound = cli_query(conn, sql_bound, 0, NULL, &error);
+	bool ok = bound && rekey_credentials(&r, &error) && rekey_keys(&r, &error);
 	print_counts(&r);
 	if (!ok)
 		return cli_fail("%s; what was done stays done, run it again", buf_cstr(&error));

@@ -62,6 +62,22 @@ void report_problem(struct report *r, const char *mend, const char *fmt, ...)
 	buf_add_char(&r->problems, '}');
 }
 
+void report_warning(struct report *r, const char *fmt, ...)
+{
+	va_list ap;
+	char what[1024];
+	va_start(ap, fmt);
+	(void)vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	if (!r->json) {
+		(void)fprintf(stderr, "craft-cloud: warning: %s\n", what);
+		return;
+	}
+	if (r->warnings.len)
+		buf_add_char(&r->warnings, ',');
+	json_encode(&r->warnings, slice_of(what));
+}
+
 enum cli_exit report_end(struct report *r)
 {
 	if (r->json) {

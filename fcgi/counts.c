@@ -47,7 +47,7 @@ static const struct metric metrics[] = {
 	[M_ANSWER_EVICTIONS] = { "craft_fcgi_answer_cache_evictions_total", METRIC_COUNTER, "Answers that were dropped to make room; many: raise FCGI_ANSWER_CACHE" },
 	[M_ANSWERS_KEPT] = { "craft_fcgi_answer_cache_answers", METRIC_GAUGE, "Answers that all workers together keep" },
 	[M_ANSWER_BYTES] = { "craft_fcgi_answer_cache_bytes", METRIC_GAUGE, "Bytes of them; FCGI_ANSWER_CACHE bounds each worker's" },
-	[M_GITHUB_CALLS] = { "craft_fcgi_github_calls_total", METRIC_COUNTER, "Calls of GitHub by kind and outcome; unreachable: no answer in time, or one that makes no sense" },
+	[M_GITHUB_CALLS] = { "craft_fcgi_github_calls_total", METRIC_COUNTER, "Calls of GitHub by kind and outcome; limited: too many requests; sso: single sign-on is wanted; no_access: another answer than 2xx; unreachable: no answer in time, or one that makes no sense" },
 	[M_GITHUB_SECONDS] = { "craft_fcgi_github_call_seconds", METRIC_HISTOGRAM, "How long GitHub took" },
 	[M_SWEEPS] = { "craft_fcgi_sweeps_total", METRIC_COUNTER, "Runs of housekeeping in BLOB_DIR" },
 	[M_SWEPT_FILES] = { "craft_fcgi_swept_files_total", METRIC_COUNTER, "Files that it removed: contents of deleted files, strays of broken uploads, orphans" },
@@ -264,14 +264,12 @@ static void print_answers(const struct counts_all *all, struct buf *out)
 
 static void print_github_calls(const struct counts_all *all, size_t call, struct buf *out)
 {
-	static const char *const names[GITHUB_RESULTS] = { [GITHUB_OK] = "ok",
-							   [GITHUB_REFUSED] = "refused",
-							   [GITHUB_NO_ACCESS] = "no_access",
-							   [GITHUB_UNREACHABLE] = "unreachable" };
 	for (size_t i = 0; i < GITHUB_RESULTS; i++) {
+		if (!github_result_names[i])
+			continue;
 		autobuf labels = { 0 };
 		metrics_label(&labels, "call", slice_of(github_call_names[call]));
-		metrics_label(&labels, "outcome", slice_of(names[i]));
+		metrics_label(&labels, "outcome", slice_of(github_result_names[i]));
 		metrics_value(out, &metrics[M_GITHUB_CALLS], &labels,
 			      sum(all, offsetof(struct counts, github.results) +
 					       (call * GITHUB_RESULTS + i) * sizeof(struct counter)));

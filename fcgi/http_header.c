@@ -34,6 +34,13 @@ static const struct {
 	[HEADER_FORWARDED] = { "Forwarded", "HTTP_FORWARDED", 0 },
 	[HEADER_X_FORWARDED_FOR] = { "X-Forwarded-For", "HTTP_X_FORWARDED_FOR", 0 },
 	[HEADER_SEC_FETCH_DEST] = { "Sec-Fetch-Dest", "HTTP_SEC_FETCH_DEST", 0 },
+	[HEADER_SEC_FETCH_MODE] = { "Sec-Fetch-Mode", "HTTP_SEC_FETCH_MODE", 0 },
+	/* Browsers of all times for what nobody has opened yet; no page sends them. */
+	[HEADER_SEC_PURPOSE] = { "Sec-Purpose", "HTTP_SEC_PURPOSE", 0 },
+	[HEADER_PURPOSE] = { "Purpose", "HTTP_PURPOSE", 0 },
+	[HEADER_X_PURPOSE] = { "X-Purpose", "HTTP_X_PURPOSE", 0 },
+	[HEADER_X_MOZ] = { "X-Moz", "HTTP_X_MOZ", 0 },
+	[HEADER_COOKIE] = { "Cookie", "HTTP_COOKIE", 0 },
 	/* Libraries send these by themselves: harmless, and a page that sends them must not fail for it. */
 	[HEADER_CACHE_CONTROL] = { "Cache-Control", "HTTP_CACHE_CONTROL", ALLOW },
 	[HEADER_X_REQUESTED_WITH] = { "X-Requested-With", "HTTP_X_REQUESTED_WITH", ALLOW },
@@ -47,8 +54,10 @@ static const struct {
 	[HEADER_LINK] = { "Link", NULL, EXPOSE },
 	[HEADER_LOCATION] = { "Location", NULL, EXPOSE },
 	[HEADER_REFERRER_POLICY] = { "Referrer-Policy", NULL, 0 },
+	[HEADER_SET_COOKIE] = { "Set-Cookie", NULL, 0 },
 	[HEADER_RETRY_AFTER] = { "Retry-After", NULL, EXPOSE },
 	[HEADER_VARY] = { "Vary", NULL, 0 },
+	[HEADER_X_FRAME_OPTIONS] = { "X-Frame-Options", NULL, 0 },
 	[HEADER_WWW_AUTHENTICATE] = { "WWW-Authenticate", NULL, EXPOSE },
 	[HEADER_X_REQUEST_ID] = { "X-Request-Id", NULL, EXPOSE },
 

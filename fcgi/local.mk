@@ -10,6 +10,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/conditional.c fcgi/conditional.h \
 	fcgi/counts.c fcgi/counts.h \
 	fcgi/credential.c fcgi/credential.h \
+	fcgi/credential_renew.c \
 	fcgi/cursor.c fcgi/cursor.h \
 	fcgi/database.c fcgi/database.h \
 	fcgi/digest.c fcgi/digest.h \
@@ -23,7 +24,6 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/files.c \
 	fcgi/files_list.c \
 	fcgi/files_sign.c \
-	fcgi/github.c fcgi/github.h \
 	fcgi/handlers.h \
 	fcgi/health.c \
 	fcgi/http_date.c fcgi/http_date.h \
@@ -32,7 +32,11 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/key_directory.c fcgi/key_directory.h \
 	fcgi/media_guess.c fcgi/media_guess.h \
 	fcgi/media_type.c fcgi/media_type.h \
-	fcgi/oauth.c \
+	fcgi/oauth.h \
+	fcgi/oauth_callback.c \
+	fcgi/oauth_consent.c fcgi/oauth_consent.h \
+	fcgi/oauth_page.c fcgi/oauth_page.h \
+	fcgi/oauth_start.c \
 	fcgi/oauth_token.c fcgi/oauth_token.h \
 	fcgi/origin.c fcgi/origin.h \
 	fcgi/plans.c \

@@ -3,9 +3,11 @@
 #include <stdlib.h>
 
 #include "blobs.h"
+#include "child.h"
 #include "cleanup.h"
 #include "conf.h"
 #include "http_header.h"
+#include "known_holes.h"
 #include "listen.h"
 #include "log.h"
 #include "master.h"
@@ -47,15 +49,26 @@ static void close_socket(struct listen_socket *s)
 	(void)close(s->fd);
 }
 
+/* In a process of its own, which the master reaps with the others: nothing waits for it. */
+static void tell_known_holes(void)
+{
+	if (child_start() != 0)
+		return;
+	known_holes_log(HOLES_LIBFCGI, NULL);
+	_exit(0);
+}
+
 static int serve(const struct conf *conf)
 {
 	struct listen_socket sockets[POOL_COUNT] = { { .fd = -1 }, { .fd = -1 }, { .fd = -1 } };
 	autobuf error = { 0 };
 	int status = 1;
-	if (check_blob_dir(conf, &error) && open_sockets(conf, sockets, &error))
+	if (check_blob_dir(conf, &error) && open_sockets(conf, sockets, &error)) {
+		tell_known_holes();
 		status = master_run(conf, sockets);
-	else
+	} else {
 		log_error(NULL, "%s", buf_cstr(&error));
+	}
 	for (int i = 0; i < POOL_COUNT; i++)
 		close_socket(&sockets[i]);
 	return status;

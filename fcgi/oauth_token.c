@@ -20,7 +20,11 @@ _Static_assert((STATE_MAX * 8 + 5) / 6 == OAUTH_STATE_MAX_LENGTH, "length of the
 
 /* Each purpose has a key of its own, so that a ticket is never a state. */
 static const char ticket_label[] = "oauth ticket";
-static const char state_label[] = "oauth state";
+static const char consent_label[] = "oauth consent";
+static const char proof_label[] = "oauth proof";
+static const char *const state_labels[] = {
+	[OAUTH_STATE_OWN] = "oauth state", [OAUTH_STATE_ASKED] = "oauth state asked"
+};
 
 static bool sign(const struct seal_key *k, const char *label, struct slice text, unsigned char mac[static MAC_SIZE])
 {
@@ -104,15 +108,23 @@ static bool take_grant(struct slice *in, struct oauth_grant *g)
 
 /* ---- tickets: expires ‖ MAC(expires ‖ grant) ---- */
 
-bool oauth_ticket_make(const struct seal_key *k, const struct oauth_grant *g, int64_t expires, struct buf *out)
+/* browser: empty in a ticket. */
+static void add_signed(struct buf *text, uint64_t expires, const struct oauth_grant *g, struct slice browser)
+{
+	add_number(text, expires, EXPIRES_SIZE);
+	add_grant(text, g);
+	buf_add_slice(text, browser);
+}
+
+static bool make(const struct seal_key *k, const char *label, const struct oauth_grant *g, struct slice browser,
+		 int64_t expires, struct buf *out)
 {
 	unsigned char mac[MAC_SIZE];
 	autobuf text = { 0 };
 	if (!grant_fits(g))
 		return false;
-	add_number(&text, (uint64_t)expires, EXPIRES_SIZE);
-	add_grant(&text, g);
-	if (!sign(k, ticket_label, buf_slice(&text), mac))
+	add_signed(&text, (uint64_t)expires, g, browser);
+	if (!sign(k, label, buf_slice(&text), mac))
 		return false;
 	text.len = EXPIRES_SIZE;
 	buf_add(&text, mac, sizeof(mac));
@@ -120,8 +132,8 @@ bool oauth_ticket_make(const struct seal_key *k, const struct oauth_grant *g, in
 	return true;
 }
 
-bool oauth_ticket_check(const struct seal_key *keys, size_t key_count, const struct oauth_grant *g, struct slice ticket,
-			int64_t now)
+static bool check(const struct seal_key *keys, size_t key_count, const char *label, const struct oauth_grant *g,
+		  struct slice browser, struct slice ticket, int64_t now)
 {
 	uint64_t expires;
 	autobuf raw = { 0 }, text = { 0 };
@@ -130,14 +142,55 @@ bool oauth_ticket_check(const struct seal_key *keys, size_t key_count, const str
 	struct slice in = buf_slice(&raw);
 	if (!take_number(&in, EXPIRES_SIZE, &expires) || in.len != MAC_SIZE)
 		return false;
-	add_number(&text, expires, EXPIRES_SIZE);
-	add_grant(&text, g);
-	return is_signed(keys, key_count, ticket_label, buf_slice(&text), in.ptr) && now <= (int64_t)expires;
+	add_signed(&text, expires, g, browser);
+	return is_signed(keys, key_count, label, buf_slice(&text), in.ptr) && now <= (int64_t)expires;
+}
+
+bool oauth_ticket_make(const struct seal_key *k, const struct oauth_grant *g, int64_t expires, struct buf *out)
+{
+	return make(k, ticket_label, g, slice_make(NULL, 0), expires, out);
+}
+
+bool oauth_ticket_check(const struct seal_key *keys, size_t key_count, const struct oauth_grant *g, struct slice ticket,
+			int64_t now)
+{
+	return check(keys, key_count, ticket_label, g, slice_make(NULL, 0), ticket, now);
+}
+
+/* ---- a user's consent, and the browser that it was given in ---- */
+
+bool oauth_consent_make(const struct seal_key *k, const struct oauth_grant *g, struct slice browser, int64_t expires,
+			struct buf *out)
+{
+	return browser.len > 0 && make(k, consent_label, g, browser, expires, out);
+}
+
+bool oauth_consent_check(const struct seal_key *keys, size_t key_count, const struct oauth_grant *g,
+			 struct slice browser, struct slice consent, int64_t now)
+{
+	return browser.len > 0 && check(keys, key_count, consent_label, g, browser, consent, now);
+}
+
+bool oauth_proof_make(const struct seal_key *k, struct slice state, struct buf *out)
+{
+	unsigned char mac[MAC_SIZE];
+	if (!sign(k, proof_label, state, mac))
+		return false;
+	base64_add(out, BASE64_URL, mac, sizeof(mac));
+	return true;
+}
+
+bool oauth_proof_check(const struct seal_key *keys, size_t key_count, struct slice state, struct slice proof)
+{
+	autobuf raw = { 0 };
+	return proof.len == (MAC_SIZE * 8 + 5) / 6 && base64_read(proof, BASE64_URL, &raw) && raw.len == MAC_SIZE &&
+	       is_signed(keys, key_count, proof_label, state, raw.data);
 }
 
 /* ---- states: expires ‖ nonce ‖ grant ‖ MAC(all before) ---- */
 
-bool oauth_state_make(const struct seal_key *k, const struct oauth_grant *g, int64_t expires, struct buf *out)
+bool oauth_state_make(const struct seal_key *k, enum oauth_state_kind kind, const struct oauth_grant *g,
+		      int64_t expires, struct buf *out)
 {
 	unsigned char nonce[OAUTH_NONCE_SIZE], mac[MAC_SIZE];
 	autobuf text = { 0 };
@@ -146,7 +199,7 @@ bool oauth_state_make(const struct seal_key *k, const struct oauth_grant *g, int
 	add_number(&text, (uint64_t)expires, EXPIRES_SIZE);
 	buf_add(&text, nonce, sizeof(nonce));
 	add_grant(&text, g);
-	if (!sign(k, state_label, buf_slice(&text), mac))
+	if (!sign(k, state_labels[kind], buf_slice(&text), mac))
 		return false;
 	buf_add(&text, mac, sizeof(mac));
 	base64_add(out, BASE64_URL, text.data, text.len);
@@ -160,8 +213,10 @@ static bool read_state(const struct seal_key *keys, size_t key_count, struct oau
 	if (s->text.len < MAC_SIZE)
 		return false;
 	struct slice in = slice_make(s->text.data, s->text.len - MAC_SIZE);
-	if (!is_signed(keys, key_count, state_label, in, in.ptr + in.len))
+	bool own = is_signed(keys, key_count, state_labels[OAUTH_STATE_OWN], in, in.ptr + in.len);
+	if (!own && !is_signed(keys, key_count, state_labels[OAUTH_STATE_ASKED], in, in.ptr + in.len))
 		return false;
+	s->kind = own ? OAUTH_STATE_OWN : OAUTH_STATE_ASKED;
 	if (!take_number(&in, EXPIRES_SIZE, &expires) || !take(&in, OAUTH_NONCE_SIZE, &nonce) ||
 	    !take_grant(&in, &s->grant) || in.len || !grant_fits(&s->grant))
 		return false;

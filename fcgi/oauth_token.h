@@ -27,10 +27,28 @@ bool oauth_ticket_make(const struct seal_key *k, const struct oauth_grant *g, in
 bool oauth_ticket_check(const struct seal_key *keys, size_t key_count, const struct oauth_grant *g, struct slice ticket,
 			int64_t now);
 
+/* Who began: somebody with API_KEY, who opens every workspace anyway; or anybody with a ticket or a workspace's key,
+ * who may have sent the link to somebody else: a browser that comes back with such a state has to show that its user
+ * knows for whom he grants access (oauth_consent.h). */
+enum oauth_state_kind { OAUTH_STATE_OWN, OAUTH_STATE_ASKED };
+
 /* Appends a state that carries the grant, with a random nonce. False as above. */
-bool oauth_state_make(const struct seal_key *k, const struct oauth_grant *g, int64_t expires, struct buf *out);
+bool oauth_state_make(const struct seal_key *k, enum oauth_state_kind kind, const struct oauth_grant *g,
+		      int64_t expires, struct buf *out);
+
+/* A user's consent to a grant, given on a page of ours: good in the one browser that has the cookie `browser`, and as a
+ * ticket otherwise. */
+bool oauth_consent_make(const struct seal_key *k, const struct oauth_grant *g, struct slice browser, int64_t expires,
+			struct buf *out);
+bool oauth_consent_check(const struct seal_key *keys, size_t key_count, const struct oauth_grant *g,
+			 struct slice browser, struct slice consent, int64_t now);
+
+/* The cookie of the browser that was sent to GitHub with this state after its user's consent. */
+bool oauth_proof_make(const struct seal_key *k, struct slice state, struct buf *out);
+bool oauth_proof_check(const struct seal_key *keys, size_t key_count, struct slice state, struct slice proof);
 
 struct oauth_state {
+	enum oauth_state_kind kind;
 	struct oauth_grant grant; /* lies in text */
 	unsigned char nonce[OAUTH_NONCE_SIZE];
 	int64_t expires;

@@ -144,11 +144,17 @@ static bool parse(struct slice s, struct parts *p)
 
 /* ---- what is allowed ---- */
 
+/* Programs on the user's machine take whatever port is free (RFC 8252 section 7.3). */
+static bool is_loopback(struct slice host)
+{
+	return same(host, "localhost") || same(host, "127.0.0.1") || same(host, "[::1]");
+}
+
 static bool is_built_in(const struct parts *p)
 {
 	if (same(p->scheme, "craft-agent"))
 		return true;
-	return same(p->scheme, "http") && (same(p->host, "localhost") || same(p->host, "127.0.0.1"));
+	return same(p->scheme, "http") && is_loopback(p->host);
 }
 
 static bool same_slice(struct slice a, struct slice b)
@@ -170,7 +176,7 @@ static bool matches(const struct parts *p, struct slice entry)
 {
 	struct parts e;
 	return parse(entry, &e) && !e.has_query && same_slice(p->scheme, e.scheme) && same_slice(p->host, e.host) &&
-	       p->port == e.port && is_below(p->path, e.path);
+	       (p->port == e.port || is_loopback(p->host)) && is_below(p->path, e.path);
 }
 
 static bool is_listed(const struct parts *p, const char *allow)

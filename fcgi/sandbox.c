@@ -43,7 +43,8 @@ static enum status read_wish(struct request *req, struct wish *w)
 static enum status need_credential(struct request *req, struct database *db, const struct wish *w)
 {
 	autocredential found = { 0 };
-	enum status status = credential_find(req, db, buf_slice(&w->workspace), buf_slice(&w->repo_key), &found);
+	const struct credential_place place = { buf_slice(&w->workspace), buf_slice(&w->repo_key) };
+	enum status status = credential_find(req, db, &place, &found);
 	return status == STATUS_OK && !found.usable ? STATUS_NO_CREDENTIAL : status;
 }
 

@@ -31,10 +31,17 @@ enum statement {
 	SQL_SESSION_DELETE, /* (status) */
 	/* Projects, GitHub's credentials for them, and OAuth states that were used. */
 	SQL_OAUTH_USE, /* (boolean): false, it was used before */
+	SQL_OAUTH_OUTCOME,
+	SQL_OAUTH_OUTCOME_OF, /* (text, or null) */
+	SQL_SEAL_FORM,	      /* (1 or 2) */
 	SQL_PROJECT_REMEMBER,
 	SQL_CREDENTIAL_PUT,
-	SQL_CREDENTIAL_GET, /* (sealed, invalid, checked_ms or null), or no row */
+	SQL_CREDENTIAL_FIND, /* (sealed, invalid, checked_ms or null, denied or null), or no row */
 	SQL_CREDENTIAL_CHECKED,
+	SQL_CREDENTIAL_DENIED,
+	SQL_CREDENTIAL_RENEW_BEGIN, /* (go, wait or changed) */
+	SQL_CREDENTIAL_RENEWED,	    /* (boolean): false, another one took its place */
+	SQL_CREDENTIAL_RENEW_FAILED,
 	SQL_CREDENTIAL_DELETE, /* (sealed, or null) */
 	/* Sandboxes. */
 	SQL_SANDBOX_CREATE, /* (status, session, in_use) */

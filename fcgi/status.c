@@ -24,6 +24,7 @@ static const struct {
 	[STATUS_READ_ONLY] = { 403, API_KEY_READ_ONLY },
 	[STATUS_KEY_RATE] = { 429, NULL },
 	[STATUS_TICKET_NEEDED] = { 403, "This link is not valid or has expired: get one from POST /api/sandbox/check" },
+	[STATUS_AHEAD] = { 503, "This link does something when it is opened, so it can't be fetched ahead of that" },
 	[STATUS_NOT_FOUND] = { 404, "Not found" },
 	[STATUS_FILE_NOT_FOUND] = { 404, "File not found" },
 	[STATUS_ASSET_NOT_FOUND] = { 404, "Asset not found" },

@@ -15,6 +15,7 @@ enum status {
 	STATUS_READ_ONLY,
 	STATUS_KEY_RATE, /* the text is the request's own `detail` */
 	STATUS_TICKET_NEEDED,
+	STATUS_AHEAD, /* fetched before anybody has opened it */
 	STATUS_NOT_FOUND,
 	STATUS_FILE_NOT_FOUND,
 	STATUS_ASSET_NOT_FOUND,

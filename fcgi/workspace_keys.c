@@ -226,23 +226,33 @@ enum status workspace_keys_find(struct workspace_keys *keys, struct database *db
 
 /* ---- by workspace ---- */
 
-static void add_signer(const struct workspace_keys *keys, struct signers *s, const PGresult *row, const char *request)
+/* A text that was put into another key's row isn't that key's. */
+static bool is_of(struct slice id, const struct buf *text)
 {
-	struct slice sealed = db_get(row, 0, SEALED_TEXT);
+	struct slice found;
+	return api_key_id(buf_slice(text), &found) && slice_eq(found, id);
+}
+
+static void add_signer(const struct workspace_keys *keys, struct signers *s, struct slice workspace,
+		       const PGresult *row, const char *request)
+{
+	const struct seal_place place = { .purpose = SEAL_API_KEY, .workspace = workspace };
+	struct slice sealed = db_get(row, 0, SEALED_TEXT), id = db_get(row, 0, SEALED_ID);
 	if (s->count == API_KEYS_MAX)
 		return;
 	s->keys[s->count].text = (struct buf){ 0 };
 	struct buf *text = &s->keys[s->count].text;
 	(void)buf_reserve(text, API_KEY_LENGTH + 1);
 	for (size_t i = 0; i < keys->seal_key_count; i++) {
-		if (!unseal(&keys->seal_keys[i], sealed, text))
+		if (!unseal_at(&keys->seal_keys[i], &place, sealed, text))
 			continue;
+		if (!is_of(id, text))
+			break;
 		s->keys[s->count++].expires_ms =
 			PQgetisnull(row, 0, SEALED_EXPIRES) ? 0 : db_get_i64(row, 0, SEALED_EXPIRES);
 		return;
 	}
 	buf_wipe(text);
-	struct slice id = db_get(row, 0, SEALED_ID);
 	log_warn(request, "the workspace's key %.*s doesn't open with ENCRYPTION_KEY: its signatures can't be checked",
 		 (int)id.len, id.ptr);
 }
@@ -277,7 +287,7 @@ static enum status ask_signers(struct workspace_keys *keys, struct database *db,
 	drop_signers(keys, workspace);
 	*found = row ? signers_put(keys, workspace) : NULL;
 	while (status == STATUS_OK && row) {
-		add_signer(keys, *found, row, db->request);
+		add_signer(keys, *found, workspace, row, db->request);
 		status = database_row(db, &row);
 	}
 	if (status == STATUS_OK && *found)

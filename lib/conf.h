@@ -39,9 +39,11 @@ struct conf {
 	char *github_client_secret;    /* NULL: none */
 	char *github_url;	       /* without a slash at its end, as the next one */
 	char *github_api_url;
-	char *github_ca_file;	    /* NULL: the system's */
-	int64_t github_revoke;	    /* 0 or 1 */
-	char *oauth_redirect_allow; /* NULL: none */
+	char *github_ca_file;  /* NULL: the system's */
+	int64_t github_revoke; /* 0 or 1 */
+	char *outgoing_proxy;  /* NULL: none, as the next two */
+	char *outgoing_proxy_except;
+	char *oauth_redirect_allow;
 	char *ws_listen;
 	char *ws_metrics_listen;
 	int64_t socket_mode;

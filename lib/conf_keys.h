@@ -6,7 +6,8 @@
 
 /* DIRECTORY: an absolute path that nginx's configuration can hold in quotes. REGULAR_FILE: an absolute path.
  * BASE_URL: http(s)://host[:port], with a path or without. LISTEN: a unix socket's path or ADDRESS:PORT. SECRET:
- * never shown. KEY: a secret of printable characters. HEX_KEY: a secret of 32 bytes in hex. */
+ * never shown. PROXY_URL: http(s)://[user[:password]@]host:port, a secret. KEY: a secret of printable characters.
+ * HEX_KEY: a secret of 32 bytes in hex. */
 enum conf_type {
 	TEXT,
 	DIRECTORY,
@@ -14,6 +15,7 @@ enum conf_type {
 	BASE_URL,
 	LISTEN,
 	SECRET,
+	PROXY_URL,
 	KEY,
 	HEX_KEY,
 	COUNT,

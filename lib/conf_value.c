@@ -26,7 +26,7 @@ bool conf_is_text(const struct conf_key *key)
 
 bool conf_is_secret(const struct conf_key *key)
 {
-	return key->type == SECRET || key->type == KEY || key->type == HEX_KEY;
+	return key->type == SECRET || key->type == PROXY_URL || key->type == KEY || key->type == HEX_KEY;
 }
 
 static bool size_suffix(const char *suffix, int64_t *factor)
@@ -151,6 +151,20 @@ static size_t listen_length(const char *s)
 	return port && s[host + port] == '\0' ? host + port : 0;
 }
 
+/* User and password percent-encoded, as RFC 3986 has them; the port has to be said. */
+static size_t proxy_length(const char *s)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~!$&'()*+,;=:%";
+	size_t scheme = strncmp(s, "https://", 8) == 0 ? 8 : strncmp(s, "http://", 7) == 0 ? 7 : 0;
+	const char *host = s + scheme;
+	size_t user = strspn(host, letters);
+	if (host[user] == '@')
+		host += user + 1;
+	size_t n = scheme ? host_length(host) : 0, port = n ? port_length(host + n) : 0;
+	const char *end = host + n + port;
+	return port && (*end == '\0' || strcmp(end, "/") == 0) ? (size_t)(end - s) : 0;
+}
+
 static size_t hex_length(const char *s)
 {
 	size_t n = strspn(s, "0123456789abcdefABCDEF");
@@ -169,6 +183,7 @@ static const struct {
 		       "characters of the form http://host[:port][/path] or https://host[:port][/path]" },
 	[LISTEN] = { listen_length, "characters, an absolute path or ADDRESS:PORT (127.0.0.1:9101, [::1]:9101)" },
 	[SECRET] = { NULL, "characters" },
+	[PROXY_URL] = { proxy_length, "characters of the form http://[user:password@]host:port" },
 	[KEY] = { printable_length, "printable characters" },
 	[HEX_KEY] = { hex_length, "hex digits" },
 };

@@ -15,12 +15,16 @@ lib_libcraft_a_SOURCES = \
 	lib/conf_value.c lib/conf_value.h \
 	lib/db.c lib/db.h \
 	lib/db_watch.c lib/db_watch.h \
+	lib/deb_version.c lib/deb_version.h \
 	lib/git_ref.c lib/git_ref.h \
+	lib/github.c lib/github.h \
+	lib/github_call.c lib/github_call.h \
 	lib/github_token.c lib/github_token.h \
 	lib/header.c lib/header.h \
 	lib/json.c lib/json.h lib/json_scan.h \
 	lib/json_check.c \
 	lib/json_merge.c \
+	lib/known_holes.c lib/known_holes.h \
 	lib/listen.c lib/listen.h \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
@@ -31,6 +35,8 @@ lib_libcraft_a_SOURCES = \
 	lib/orphans.c lib/orphans.h \
 	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \
+	lib/proxy.c lib/proxy.h \
+	lib/run_read.c lib/run_read.h \
 	lib/seal.c lib/seal.h \
 	lib/secrecy.c lib/secrecy.h \
 	lib/sha256.c lib/sha256.h \
@@ -43,4 +49,4 @@ lib_libcraft_a_SOURCES = \
 	lib/uuid.c lib/uuid.h \
 	lib/watch.c lib/watch.h \
 	lib/write_all.c lib/write_all.h
-lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(XXHASH_CFLAGS)
+lib_libcraft_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(UV_CFLAGS) $(SSL_CFLAGS) $(CURL_CFLAGS) $(XXHASH_CFLAGS)

@@ -28,6 +28,32 @@ bool seal_with_iv(const struct seal_key *k, const unsigned char iv[static SEAL_I
  * OpenSSL failed; nothing is appended. */
 bool unseal(const struct seal_key *k, struct slice base64, struct buf *plain);
 
+/* ---- bound to a place ----
+ * The newer form: "2:" before base64(IV ‖ ciphertext ‖ tag), with what the text is for and where it belongs as
+ * associated data (purpose, workspace and item, each behind its length in 4 bytes, most first). Who may write rows, but
+ * hasn't the key, can't have a secret used in another place than its own. The older form, without that, stays readable.
+ * Which one is written is the database's to say (api.seal_form()), because the daemons of the release before read the
+ * older one only. */
+
+#define SEAL_BOUND_PREFIX "2:"
+enum seal_form { SEAL_UNBOUND = 1, SEAL_BOUND = 2 };
+
+#define SEAL_CREDENTIAL "github credential" /* item: owner/repo in lower case */
+#define SEAL_API_KEY "api key"		    /* no item: the key's id is in its text */
+
+struct seal_place {
+	const char *purpose;
+	struct slice workspace; /* its slug */
+	struct slice item;	/* may be empty */
+};
+
+bool seal_is_bound(struct slice text);
+/* As seal(), in the form that is asked for. */
+bool seal_at(const struct seal_key *k, enum seal_form form, const struct seal_place *place, struct slice plain,
+	     struct buf *out);
+/* As unseal(), of either form. False also: it was sealed for another place. */
+bool unseal_at(const struct seal_key *k, const struct seal_place *place, struct slice text, struct buf *plain);
+
 /* A key for another purpose: HKDF-SHA256 (RFC 5869) of the key, empty salt, info = label. False: OpenSSL failed. */
 bool seal_derive(const struct seal_key *k, const char *label, unsigned char out[static SEAL_KEY_SIZE]);
 

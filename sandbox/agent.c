@@ -40,6 +40,7 @@ static void on_result_line(struct agent *agent, const struct agent_line *line)
 		json_decode_lossy(line->output, &output, SIZE_MAX);
 	struct agent_result result = { .success = line->success,
 				       .output = buf_slice(&output),
+				       .denials = line->denials,
 				       .exit_code = line->success ? 0 : 1 };
 	end_turn(agent, &result);
 }

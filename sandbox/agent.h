@@ -18,10 +18,11 @@
 struct agent;
 
 struct agent_result {
-	bool success;	     /* judged by is_error of the result line */
-	struct slice output; /* the final text in UTF-8; of a failure what is known about it; may be empty */
-	int exit_code;	     /* 0 for a turn that ended well, 1 for one that did not, else the process's */
-	bool interrupted;    /* agent_interrupt() was called */
+	bool success;	      /* judged by is_error of the result line */
+	struct slice output;  /* the final text in UTF-8; of a failure what is known about it; may be empty */
+	struct slice denials; /* as struct agent_line has them */
+	int exit_code;	      /* 0 for a turn that ended well, 1 for one that did not, else the process's */
+	bool interrupted;     /* agent_interrupt() was called */
 };
 
 struct agent_events {

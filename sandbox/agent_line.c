@@ -133,6 +133,8 @@ static void parse_object(struct slice object, struct agent_line *out)
 	out->success = json_get(object, "is_error", &value) && slice_eq_str(value, "false");
 	out->own = is_own(object);
 	out->output = output_of(object);
+	if (json_get(object, "permission_denials", &value) && json_kind_of(value) == JSON_ARRAY)
+		out->denials = value;
 }
 
 static bool starts_with(struct slice text, const char *s)
@@ -179,6 +181,40 @@ void agent_line_parse(struct slice head, size_t dropped, struct agent_line *out)
 }
 
 /* ---- what is written ---- */
+
+#define MAX_DENIED 10 /* tools that are named */
+#define MAX_TOOL_NAME 64
+
+/* Which of the names found so far, or a new one at the end. */
+static size_t place_of(char names[][MAX_TOOL_NAME + 1], size_t count, struct slice name)
+{
+	size_t i = 0;
+	while (i < count && !slice_eq_str(name, names[i]))
+		i++;
+	return i;
+}
+
+void agent_line_denied(struct buf *out, struct slice denials)
+{
+	char names[MAX_DENIED][MAX_TOOL_NAME + 1];
+	size_t times[MAX_DENIED] = { 0 }, count = 0;
+	struct json_iter it = json_iter(denials);
+	while (json_next(&it)) {
+		struct slice raw;
+		autobuf name = { 0 };
+		if (json_kind_of(it.value) != JSON_OBJECT || !json_get(it.value, "tool_name", &raw) || !is_text(raw))
+			continue;
+		json_decode_lossy(raw, &name, MAX_TOOL_NAME);
+		size_t i = place_of(names, count, buf_slice(&name));
+		if (i == MAX_DENIED || name.len > MAX_TOOL_NAME)
+			continue;
+		if (i == count)
+			(void)memcpy(names[count++], buf_cstr(&name), name.len + 1);
+		times[i]++;
+	}
+	for (size_t i = 0; i < count; i++)
+		buf_addf(out, times[i] > 1 ? "%s%s (%zu)" : "%s%s", i ? ", " : "", names[i], times[i]);
+}
 
 void agent_line_note(struct buf *out, size_t length)
 {

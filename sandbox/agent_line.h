@@ -42,14 +42,17 @@ struct agent_line {
 	enum agent_line_kind kind;
 	struct slice request_id; /* of a control request: JSON; empty: none */
 	/* Of a result: */
-	bool success;	     /* is_error is false */
-	bool own;	     /* of a turn that it began by itself (a command in the background has ended) */
-	struct slice output; /* the final text or the first error, a JSON string of valid UTF-8; empty: none */
+	bool success;	      /* is_error is false */
+	bool own;	      /* of a turn that it began by itself (a command in the background has ended) */
+	struct slice output;  /* the final text or the first error, a JSON string of valid UTF-8; empty: none */
+	struct slice denials; /* what it wasn't permitted to do: a JSON array; empty: nothing */
 };
 
 /* head: the line, or its beginning when bytes of it were dropped; then output is empty. */
 void agent_line_parse(struct slice head, size_t dropped, struct agent_line *out);
 
+/* Appends the names of the tools that denials speak of, with numbers: "Bash (3), Write". */
+void agent_line_denied(struct buf *out, struct slice denials);
 /* Appends the message that stands for a line of so many bytes that was too long. */
 void agent_line_note(struct buf *out, size_t length);
 /* Appends the line (with its newline) that begins a turn; text: UTF-8. */

@@ -87,6 +87,11 @@ void box_kill(struct box *box)
 		process_kill(box->process);
 }
 
+bool box_ended(const struct box *box)
+{
+	return box->gone;
+}
+
 pid_t box_pid(const struct box *box)
 {
 	return box->process ? process_pid(box->process) : 0;

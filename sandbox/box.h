@@ -29,6 +29,8 @@ struct box_options {
 struct box *box_start(uv_loop_t *loop, const struct box_options *options, struct buf *error);
 /* Kills everything in it; on_end still comes. */
 void box_kill(struct box *box);
+/* Has it ended? Then its runs' ends are told because of that. */
+bool box_ended(const struct box *box);
 /* Of the outer bwrap; 0 when it has ended. */
 pid_t box_pid(const struct box *box);
 

@@ -28,18 +28,6 @@ static const struct {
 	{ "hostname", "sandbox\n" },
 	{ "nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\nservices: files\nprotocols: files\n" },
 	{ "resolv.conf", "" },
-	/* Over the repository's own settings, which may name hooks and another model API. The servers of its .mcp.json
-	 * are kept out by the agent's command line. */
-	{ "claude-code/managed-settings.json",
-	  "{\"env\":{\"ANTHROPIC_BASE_URL\":\"http://127.0.0.1:3129\","
-	  "\"ANTHROPIC_CUSTOM_HEADERS\":\"\",\"CLAUDE_CODE_ENABLE_TELEMETRY\":\"\","
-	  "\"API_TIMEOUT_MS\":\"600000\",\"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS\":\"1\"},"
-	  "\"disableAllHooks\":true,\"allowManagedHooksOnly\":true,\"apiKeyHelper\":\"\","
-	  "\"awsAuthRefresh\":\"\",\"awsCredentialExport\":\"\",\"gcpAuthRefresh\":\"\","
-	  "\"otelHeadersHelper\":\"\",\"proxyAuthHelper\":\"\",\"allowedMcpServers\":[],"
-	  "\"allowManagedMcpServersOnly\":true,\"strictKnownMarketplaces\":[],"
-	  "\"disableSkillShellExecution\":true,\"sandbox\":{\"enabled\":false,"
-	  "\"failIfUnavailable\":false}}\n" },
 };
 
 static const char *const directories[] = { "claude-code", "ssl" };
@@ -75,6 +63,62 @@ static void add_quoted(struct buf *out, const char *value)
 			buf_add_char(out, *p);
 	}
 	buf_add_char(out, '"');
+}
+
+/* Over what a repository's settings would have in the agent's environment: another model API, a home or a proxy that
+ * isn't there, programs that each shell and interpreter is to load. */
+static const char *const managed_environment[][2] = {
+	{ "ANTHROPIC_BASE_URL", "http://127.0.0.1:3129" },
+	{ "ANTHROPIC_CUSTOM_HEADERS", "" },
+	{ "API_TIMEOUT_MS", "600000" },
+	{ "BASH_ENV", "" },
+	{ "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1" },
+	{ "CLAUDE_CODE_ENABLE_TELEMETRY", "" },
+	{ "CLAUDE_CODE_SHELL_PREFIX", "" },
+	{ "CLAUDE_CODE_SIMPLE", "" },
+	{ "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "" },
+	{ "CLAUDE_CONFIG_DIR", "/home/agent/.claude" },
+	{ "CLAUDE_ENV_FILE", "" },
+	{ "ENV", "" },
+	{ "HOME", "/home/agent" },
+	{ "HTTPS_PROXY", "http://127.0.0.1:3128" },
+	{ "HTTP_PROXY", "http://127.0.0.1:3128" },
+	{ "LD_PRELOAD", "" },
+	{ "NODE_OPTIONS", "" },
+	{ "NO_PROXY", "127.0.0.1,localhost" },
+	{ "PERL5OPT", "" },
+	{ "RUBYOPT", "" },
+	{ "SHELL", "/bin/bash" },
+	{ "TMPDIR", "/tmp" },
+	{ "http_proxy", "http://127.0.0.1:3128" },
+	{ "https_proxy", "http://127.0.0.1:3128" },
+	{ "no_proxy", "127.0.0.1,localhost" },
+};
+
+/* Over its hooks, and over rules that refuse what a task needs. The servers of its .mcp.json are kept out by the
+ * agent's command line. */
+static const char managed_rest[] =
+	"\"disableAllHooks\":true,\"allowManagedHooksOnly\":true,\"apiKeyHelper\":\"\",\"awsAuthRefresh\":\"\","
+	"\"awsCredentialExport\":\"\",\"gcpAuthRefresh\":\"\",\"otelHeadersHelper\":\"\",\"proxyAuthHelper\":\"\","
+	"\"allowedMcpServers\":[],\"allowManagedMcpServersOnly\":true,\"strictKnownMarketplaces\":[],"
+	"\"disableSkillShellExecution\":true,\"sandbox\":{\"enabled\":false,\"failIfUnavailable\":false},"
+	"\"allowManagedPermissionRulesOnly\":true";
+/* Everything is permitted also to one that the repository's settings keep from bypassing permissions. */
+static const char managed_allow_all[] =
+	",\"permissions\":{\"allow\":[\"Bash\",\"Edit\",\"Write\",\"MultiEdit\",\"NotebookEdit\",\"Read\",\"Glob\","
+	"\"Grep\",\"Skill\","
+	"\"Task\",\"WebFetch\",\"WebSearch\",\"EnterWorktree\",\"ExitWorktree\",\"Workflow\"]}";
+
+static void managed_settings(const struct conf *conf, struct buf *out)
+{
+	buf_add_str(out, "{\"env\":{");
+	for (size_t i = 0; i < sizeof(managed_environment) / sizeof(*managed_environment); i++)
+		buf_addf(out, "%s\"%s\":\"%s\"", i ? "," : "", managed_environment[i][0], managed_environment[i][1]);
+	buf_add_str(out, "},");
+	buf_add_str(out, managed_rest);
+	if (conf->sandbox_permission_mode && strcmp(conf->sandbox_permission_mode, "bypassPermissions") == 0)
+		buf_add_str(out, managed_allow_all);
+	buf_add_str(out, "}\n");
 }
 
 /* The repository keeps its plain URL; in the box it leads to the git gateway. */
@@ -115,7 +159,10 @@ bool etc_write(const char *dir, const struct conf *conf, struct buf *error)
 	for (size_t i = 0; i < sizeof(fixed_files) / sizeof(*fixed_files); i++)
 		if (!write_file(at, fixed_files[i].name, slice_of(fixed_files[i].text)))
 			return fail(error, dir, fixed_files[i].name);
-	autobuf text = { 0 };
+	autobuf text = { 0 }, managed = { 0 };
+	managed_settings(conf, &managed);
+	if (!write_file(at, "claude-code/managed-settings.json", buf_slice(&managed)))
+		return fail(error, dir, "claude-code/managed-settings.json");
 	gitconfig(conf, &text);
 	if (!write_file(at, "gitconfig", buf_slice(&text)))
 		return fail(error, dir, "gitconfig");

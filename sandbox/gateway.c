@@ -14,6 +14,7 @@
 #include "gateway_wire.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/proxy.h"
 #include "process.h"
 
 #define HEAD_TIMEOUT_MS 30000
@@ -131,6 +132,8 @@ static bool read_event(struct slice message, struct gateway_event *event)
 					 .host = texts[EVENT_HOST],
 					 .reason = texts[EVENT_REASON],
 					 .times = read_times(texts[EVENT_TIMES]) };
+	event->refused = event->allowed && slice_eq_str(event->kind, "git") &&
+			 slice_eq_str(event->reason, GATEWAY_GIT_REFUSED);
 	return true;
 }
 
@@ -253,6 +256,14 @@ void gateway_set_model_key(struct gateway *gateway, struct slice key, bool oauth
 	process_kill(gateway->process);
 }
 
+void gateway_set_git_token(struct gateway *gateway, struct slice token)
+{
+	if (!gateway->process || gateway->stopping || tell(gateway, GATEWAY_WIRE_GIT_TOKEN, &token, 1))
+		return;
+	log_about(LOG_ERROR, &gateway->ids, "cannot tell the gateway the git token: %s", strerror(errno));
+	process_kill(gateway->process);
+}
+
 static struct slice text_of(const char *text)
 {
 	return text ? slice_of(text) : SLICE_LIT("");
@@ -271,6 +282,8 @@ static bool tell_setup(const struct gateway *g, const struct gateway_options *o)
 		[SETUP_EGRESS] = text_of(o->conf->sandbox_egress),
 		[SETUP_GIT_TOKEN] = o->git_token,
 		[SETUP_HEAD_TIMEOUT] = slice_of(timeout),
+		[SETUP_MODEL_PROXY] = text_of(proxy_for(o->conf, o->conf->anthropic_base_url)),
+		[SETUP_GIT_PROXY] = text_of(proxy_for(o->conf, o->conf->github_url)),
 	};
 	return tell(g, GATEWAY_WIRE_SETUP, texts, SETUP_COUNT);
 }

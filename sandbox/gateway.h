@@ -17,6 +17,7 @@ struct gateway_event {
 	struct slice kind;   /* egress, api or git */
 	struct slice host;   /* host:port, or the path for api and git; printable, bounded */
 	struct slice reason; /* why it was refused, or what went wrong with it then; empty when nothing did */
+	bool refused;	     /* the git host takes the token no longer */
 	uint64_t times;	     /* how many such there were since the last such event; 1 or more */
 };
 
@@ -41,6 +42,8 @@ struct gateway *gateway_start(uv_loop_t *loop, const struct gateway_options *opt
 /* From now on the model API is called with this key (x-api-key) or OAuth token (Authorization: Bearer, anthropic-beta).
  * Empty: none, and api.sock answers 401 in Anthropic's error shape. */
 void gateway_set_model_key(struct gateway *gateway, struct slice key, bool oauth);
+/* From now on the repository is fetched with this token. */
+void gateway_set_git_token(struct gateway *gateway, struct slice token);
 pid_t gateway_pid(const struct gateway *gateway);
 /* Ends it; on_end still comes. Its sockets are removed. */
 void gateway_stop(struct gateway *gateway);

@@ -7,7 +7,7 @@
 
 /* Longest packet; what a socket pair takes at once by default. */
 #define GATEWAY_WIRE_MAX 131072
-#define GATEWAY_WIRE_MAX_TEXTS 8
+#define GATEWAY_WIRE_MAX_TEXTS 10
 
 enum gateway_wire_type {
 	/* to the gateway, first; texts as in enum gateway_wire_setup */
@@ -15,8 +15,13 @@ enum gateway_wire_type {
 	/* to the gateway: key, "oauth" or "" */
 	GATEWAY_WIRE_MODEL_KEY = 2,
 	/* from the gateway: "1" allowed or "0", kind, host, reason, how many times */
-	GATEWAY_WIRE_EVENT = 3
+	GATEWAY_WIRE_EVENT = 3,
+	/* to the gateway: the git token, which was renewed */
+	GATEWAY_WIRE_GIT_TOKEN = 4
 };
+
+/* The reason of an event of kind git: the token is worth nothing (any more). */
+#define GATEWAY_GIT_REFUSED "the git host refuses this repository's credential"
 
 enum gateway_wire_setup {
 	SETUP_MODEL_URL,
@@ -27,6 +32,8 @@ enum gateway_wire_setup {
 	SETUP_EGRESS,
 	SETUP_GIT_TOKEN,
 	SETUP_HEAD_TIMEOUT, /* ms, decimal */
+	SETUP_MODEL_PROXY,  /* URL with its password, or empty, as the next */
+	SETUP_GIT_PROXY,
 	SETUP_COUNT
 };
 

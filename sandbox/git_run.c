@@ -8,6 +8,7 @@
 
 #include "box_spec.h"
 #include "lib/cleanup.h"
+#include "lib/proxy.h"
 
 #define ERRORS_MAX 65536
 /* Of a list of arguments that is put together here. */
@@ -114,6 +115,25 @@ static void add_settings(struct list *l, const char *const *settings)
 	}
 }
 
+/* The proxy's URL has a password in it, so git reads it from a descriptor, which stands behind the token's. */
+static const char *proxy_of(const struct git_run_options *o)
+{
+	return o->network ? proxy_for(o->conf, o->conf->github_url) : NULL;
+}
+
+static const char *proxy_setting(const struct git_run_options *o)
+{
+	return o->token_fd >= 0 ? "include.path=/proc/self/fd/4" : "include.path=/proc/self/fd/3";
+}
+
+static int proxy_config(const char *proxy)
+{
+	autowiped text = { 0 };
+	(void)buf_reserve(&text, strlen(proxy) + 64);
+	buf_addf(&text, "[http]\n\tproxy = \"%s\"\n", proxy);
+	return git_token(buf_slice(&text));
+}
+
 static void push_git(const struct git_run_options *o, struct list *command, struct buf *ca_file, struct buf *helper)
 {
 	push(command, "git");
@@ -124,6 +144,8 @@ static void push_git(const struct git_run_options *o, struct list *command, stru
 		buf_addf(ca_file, "http.sslCAInfo=%s", o->conf->github_ca_file);
 		add_settings(command, (const char *const[]){ buf_cstr(ca_file), NULL });
 	}
+	if (proxy_of(o))
+		add_settings(command, (const char *const[]){ proxy_setting(o), NULL });
 	if (o->token_fd >= 0) {
 		add_helper(o->conf, helper);
 		add_settings(command, (const char *const[]){ buf_cstr(helper), NULL });
@@ -174,6 +196,18 @@ void git_run_args(const struct git_run_options *o, struct buf *out)
 struct process *git_run(uv_loop_t *loop, const struct git_run_options *o, struct buf *error)
 {
 	autobuf args = { 0 }, launch = { 0 };
+	const char *proxy = proxy_of(o);
+	autoclose int proxy_fd = proxy ? proxy_config(proxy) : -1;
+	if (proxy && proxy_fd < 0) {
+		buf_add_str(error, "no memory for the proxy's address");
+		return NULL;
+	}
+	int fds[2];
+	size_t fd_count = 0;
+	if (o->token_fd >= 0)
+		fds[fd_count++] = o->token_fd;
+	if (proxy)
+		fds[fd_count++] = proxy_fd;
 	git_run_args(o, &args);
 	autofree const char **argv = box_spec_argv(&args);
 	buf_addf(&launch, "%s/craft-sandbox-launch", o->conf->sandbox_libexec);
@@ -184,8 +218,8 @@ struct process *git_run(uv_loop_t *loop, const struct git_run_options *o, struct
 						 .gid = o->user.gid,
 						 .cgroup = o->cgroup,
 						 .max_file_size = o->max_file_size,
-						 .fds = &o->token_fd,
-						 .fd_count = o->token_fd >= 0,
+						 .fds = fds,
+						 .fd_count = fd_count,
 						 .input = o->input,
 						 .output_max = o->output_max,
 						 .errors_max = ERRORS_MAX,

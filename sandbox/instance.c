@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "disk.h"
+#include "disk_reserve.h"
 #include "etc.h"
 #include "lib/cleanup.h"
 #include "lib/uuid.h"
@@ -120,6 +121,8 @@ static bool make_disk(struct instance *i, const struct conf *conf, struct buf *e
 		(void)rmdir(found);
 		if (!make_ours(i->disk, 0711, error))
 			return false;
+		/* Before the clone: that may fill it. */
+		(void)disk_reserve_keep(i->disk, disk_reserve_size(conf->sandbox_disk));
 	}
 	return make_dir(i->home, 0700, i->uid, i->gid, error) && make_dir(i->repo, 0700, i->uid, i->gid, error) &&
 	       make_dir(i->tmp, 0700, i->uid, i->gid, error);
@@ -147,6 +150,12 @@ bool instance_create(struct instance *i, const struct conf *conf, struct buf *er
 	autobuf ignored = { 0 };
 	(void)instance_remove(i, &ignored);
 	return false;
+}
+
+bool instance_is_whole(const struct instance *i)
+{
+	struct stat st;
+	return lstat(i->dir, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 0777) == WHOLE;
 }
 
 static bool is_whole(const char *dir, struct buf *error)

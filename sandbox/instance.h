@@ -33,6 +33,8 @@ bool instance_create(struct instance *i, const struct conf *conf, struct buf *er
 /* Brings back one that a daemon before has made (mounts its disk again, gives its files to uid). False: it isn't whole.
  */
 bool instance_adopt(struct instance *i, const struct conf *conf, struct buf *error);
+/* Was it made to the end? Then its files are there, whatever keeps it from being adopted at the moment. Quick. */
+bool instance_is_whole(const struct instance *i);
 /* Unmounts and removes everything; may be called at any state. False: *error says what is left. Follows no symbolic
  * link. */
 bool instance_remove(struct instance *i, struct buf *error);

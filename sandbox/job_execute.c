@@ -1,6 +1,7 @@
 /* job_execute.c: a task for the agent: key, attachments, the turn, the diff, the answer. */
 #include <stdlib.h>
 
+#include "agent_line.h"
 #include "job.h"
 #include "lib/json.h"
 #include "lib/log.h"
@@ -9,6 +10,7 @@
 #include "prompt.h"
 #include "sandbox.h"
 #include "sandbox_diff.h"
+#include "sandbox_disk.h"
 
 #define QUEUE_MAX ((size_t)8 << 20) /* bytes that wait for the database before the agent isn't read any more */
 #define ATTACHMENT_TIMEOUT 60000
@@ -26,10 +28,11 @@ static bool open_key(struct job *job, struct slice base64)
 {
 	struct daemon *d = job->sandbox->daemon;
 	struct slice slug = slice_of(job->sandbox->workspace);
+	const struct seal_place place = { .purpose = SEAL_API_KEY, .workspace = slug };
 	autowiped own = { 0 };
 	(void)buf_reserve(&own, job->sealed_key.len + 1);
 	for (size_t i = 0; job->sealed_key.len && i < d->seal_key_count; i++) {
-		if (unseal(&d->seal_keys[i], buf_slice(&job->sealed_key), &own))
+		if (unseal_at(&d->seal_keys[i], &place, buf_slice(&job->sealed_key), &own))
 			return client_keys_open_with(d->client_keys, buf_cstr(&own), slug, base64, &job->key);
 	}
 	return client_keys_open(d->client_keys, slug, base64, &job->key);
@@ -122,6 +125,7 @@ static void start_turn(struct job *job)
 	prompt_text(message_of(job), buf_slice(&job->notes), &text);
 	job_read(job);
 	job->turn = true;
+	job->line_at = uv_now(sb->daemon->loop);
 	agent_turn(sb->agent, buf_slice(&text));
 }
 
@@ -135,6 +139,14 @@ void job_execute_agent_gone(struct job *job)
 
 static void write_attachments(struct job *job);
 
+static void fail_attachment(struct job *job)
+{
+	autobuf text = { 0 };
+	buf_add_str(&text, "An attachment could not be written. ");
+	(void)sandbox_disk_for_task(job->sandbox, &text);
+	job_fail(job, "error", buf_cstr(&text));
+}
+
 static void on_written(void *user, int exit_code, bool timed_out)
 {
 	struct job *job = user;
@@ -146,7 +158,7 @@ static void on_written(void *user, int exit_code, bool timed_out)
 	if (job->cancelled)
 		job_fail(job, "cancelled", "Cancelled");
 	else if (exit_code != 0 || timed_out)
-		job_fail(job, "error", "An attachment could not be written: is the sandbox's disk full?");
+		fail_attachment(job);
 	else
 		write_attachments(job);
 }
@@ -206,8 +218,11 @@ void job_execute_start(struct job *job)
 {
 	struct sandbox *sb = job->sandbox;
 	const char *wrong = sb->task ? "A task is already running in this sandbox; wait for it or cancel it" : NULL;
+	autobuf full = { 0 };
 	if (!wrong)
 		wrong = read_key(job);
+	if (!wrong && !sandbox_disk_for_task(sb, &full))
+		wrong = buf_cstr(&full);
 	if (wrong) {
 		/* Nobody but its client has to do with it. */
 		job->started = false;
@@ -234,6 +249,7 @@ void job_execute_line(struct job *job, struct slice line)
 	struct sandbox *sb = job->sandbox;
 	struct draft draft = { 0 };
 	message_stream(&draft, line);
+	job->line_at = uv_now(sb->daemon->loop);
 	job->bytes += line.len;
 	sandbox_say_draft(sb, NULL, &draft);
 	if (stream_queued(&sb->stream) > QUEUE_MAX && sb->agent)
@@ -249,9 +265,28 @@ static void add_reason(const struct job *job, struct buf *output)
 			 (long long)conf->sandbox_task_timeout);
 	else if (job->cancelled)
 		buf_addf(output, "%sThe task was cancelled", gap);
-	else if (job_ran_out_of_memory(job))
+	else if (job->disk_full || job->sandbox->disk_full) {
+		buf_add_str(output, gap);
+		sandbox_disk_words(job->sandbox, output);
+	} else if (job_ran_out_of_memory(job)) {
 		buf_addf(output, "%sThe sandbox's memory limit of %lld bytes (SANDBOX_MEMORY) was reached", gap,
 			 (long long)conf->sandbox_memory);
+	} else if (job->sandbox->box && box_ended(job->sandbox->box)) {
+		buf_addf(output, "%s%s", gap, SANDBOX_BOX_ENDED);
+	}
+}
+
+/* A turn that may not do what it wanted still ends well. */
+static void add_denials(struct job *job, struct slice denials)
+{
+	autobuf names = { 0 };
+	if (denials.len)
+		agent_line_denied(&names, denials);
+	if (!names.len)
+		return;
+	buf_addf(&job->text, "%sNot permitted to it, and not done: %s. The server's SANDBOX_PERMISSION_MODE is %s",
+		 job->text.len ? "\n\n" : "", buf_cstr(&names), job->sandbox->daemon->conf.sandbox_permission_mode);
+	log_about(LOG_INFO, &job->ids, "task %lld: not permitted: %s", (long long)job->id, buf_cstr(&names));
 }
 
 static void log_failure(const struct job *job)
@@ -281,6 +316,7 @@ void job_execute_result(struct job *job, const struct agent_result *result)
 		log_failure(job);
 	output_add(&output, result->output, max);
 	output_text(&output, max, "SANDBOX_DIFF_MAX", &job->text);
+	add_denials(job, result->denials);
 	if (!job->success)
 		add_reason(job, &job->text);
 	sandbox_diff_want(job);

@@ -5,6 +5,7 @@
 #include "lib/json.h"
 #include "message.h"
 #include "sandbox.h"
+#include "tool_fields.h"
 
 #define BASH_TIMEOUT 120000 /* ms, as PROTOCOL has it */
 #define BASH_TIMEOUT_MAX 600000
@@ -43,6 +44,8 @@ static void say_why(struct job *job, int exit_code, struct buf *text)
 	else if (exit_code == 137 && job_ran_out_of_memory(job))
 		buf_addf(text, "Killed: the sandbox's memory limit of %lld bytes (SANDBOX_MEMORY) was reached",
 			 (long long)conf->sandbox_memory);
+	else if (job->sandbox->box && box_ended(job->sandbox->box))
+		buf_add_str(text, SANDBOX_BOX_ENDED);
 	else if (job->errors.len)
 		buf_add_slice(text, buf_slice(&job->errors));
 	else
@@ -144,8 +147,13 @@ void job_tool_start(struct job *job)
 {
 	static const char *const tools[] = { "Read", "Write", "Edit", "Glob", "Grep" };
 	struct slice input;
+	autobuf wrong = { 0 };
 	if (!json_get(json_trim(buf_slice(&job->payload)), "input", &input) || json_kind_of(input) != JSON_OBJECT) {
 		job_fail(job, "error", "Missing required fields: input");
+		return;
+	}
+	if (!tool_fields_check(job->name, input, &wrong)) {
+		job_fail(job, "error", buf_cstr(&wrong));
 		return;
 	}
 	if (strcmp(job->name, "Bash") == 0) {

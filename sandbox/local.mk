@@ -10,8 +10,10 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/cgroup.c sandbox/cgroup.h \
 	sandbox/cgroup_find.c sandbox/cgroup_find.h \
 	sandbox/counts.c sandbox/counts.h \
+	sandbox/credential.c sandbox/credential.h \
 	sandbox/daemon.h \
 	sandbox/disk.c sandbox/disk.h \
+	sandbox/disk_reserve.c sandbox/disk_reserve.h \
 	sandbox/draft.c sandbox/draft.h \
 	sandbox/etc.c sandbox/etc.h \
 	sandbox/etc_links.c sandbox/etc_links.h \
@@ -52,13 +54,16 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/process.c sandbox/process.h \
 	sandbox/prompt.c sandbox/prompt.h \
 	sandbox/reach.c sandbox/reach.h \
+	sandbox/retry.c sandbox/retry.h \
 	sandbox/sandbox.c sandbox/sandbox.h \
 	sandbox/sandbox_diff.c sandbox/sandbox_diff.h \
+	sandbox/sandbox_disk.c sandbox/sandbox_disk.h \
 	sandbox/sandbox_parts.c sandbox/sandbox_parts.h \
 	sandbox/seccomp.c sandbox/seccomp.h \
 	sandbox/statements.c sandbox/statements.h \
 	sandbox/store.c sandbox/store.h \
 	sandbox/stream.c sandbox/stream.h \
+	sandbox/tool_fields.c sandbox/tool_fields.h \
 	sandbox/tree.c sandbox/tree.h \
 	sandbox/watched.c sandbox/watched.h
 sandbox_libsandbox_a_CPPFLAGS = $(sandbox_cppflags)
@@ -119,4 +124,4 @@ sandbox_craft_box_LDADD = lib/libcraft.a
 sbin_PROGRAMS += sandbox/craft-sandboxd
 sandbox_craft_sandboxd_SOURCES = sandbox/main.c
 sandbox_craft_sandboxd_CPPFLAGS = $(sandbox_cppflags)
-sandbox_craft_sandboxd_LDADD = sandbox/libsandbox.a lib/libcraft.a $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS) -lpthread
+sandbox_craft_sandboxd_LDADD = sandbox/libsandbox.a lib/libcraft.a $(CURL_LIBS) $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS) -lpthread

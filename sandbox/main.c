@@ -16,6 +16,7 @@
 #include "home.h"
 #include "host.h"
 #include "lib/cleanup.h"
+#include "lib/known_holes.h"
 #include "lib/log.h"
 #include "lib/notify.h"
 #include "lib/startup.h"
@@ -256,8 +257,23 @@ static void free_parts(struct program *p)
 	(void)close(p->lock);
 }
 
+/* ---- what it stands on ---- */
+
+static void look_for_holes(uv_work_t *work)
+{
+	const struct daemon *d = work->data;
+	known_holes_log(HOLES_BUBBLEWRAP | HOLES_GIT | HOLES_AGENT, d->conf.sandbox_agent);
+}
+
+static void on_looked(uv_work_t *work, int status)
+{
+	(void)work;
+	(void)status;
+}
+
 static int run(struct program *p)
 {
+	static uv_work_t holes;
 	static const struct store_events state_events = { on_connected, on_notify }, stream_events = { NULL, NULL };
 	struct daemon *d = &p->daemon;
 	autobuf error = { 0 }, protection = { 0 };
@@ -283,6 +299,8 @@ static int run(struct program *p)
 	p->host = host_new(d, buf_cstr(&protection));
 	p->watch = watched_new(p->host);
 	start_handles(p);
+	holes.data = d;
+	(void)uv_queue_work(&loop, &holes, look_for_holes, on_looked);
 	notify_ready();
 	(void)uv_run(&loop, UV_RUN_DEFAULT);
 	if (p->hurried) {

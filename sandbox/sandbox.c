@@ -5,13 +5,15 @@
 
 #include "counts.h"
 #include "lib/git_ref.h"
-#include "lib/github_token.h"
 #include "lib/log.h"
 #include "message.h"
 #include "sandbox_diff.h"
 #include "sandbox_parts.h"
 #include "store.h"
 
+#define FILES_AWAY                                                                                                     \
+	"The sandbox's files can't be had at the moment; the server's log says why. They are kept, and it is tried "   \
+	"again"
 #define LEAVING "The sandbox server is restarting; what ran was ended, the files stay. Try again"
 
 /* ---- telling ---- */
@@ -132,28 +134,13 @@ static void start_waiting_jobs(struct sandbox *sb)
 
 static void become_ready(struct sandbox *sb, const char *commit)
 {
-	autobuf error = { 0 };
-	if (!parts_start(sb, &error)) {
-		log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&error));
-		sandbox_end(sb, "crash", "The sandbox could not be started; the server's log says why", false);
-		return;
-	}
+	parts_start(sb);
 	log_about(LOG_INFO, &sb->ids, "ready%s%s", commit ? " at commit " : "", commit ? commit : "");
 	enter(sb, SANDBOX_READY, commit);
 	start_waiting_jobs(sb);
 }
 
 /* ---- the clone ---- */
-
-static void note_refused_credential(struct sandbox *sb)
-{
-	struct store_op *op = store_op_new(STMT_CREDENTIAL_CHECKED, NULL, NULL);
-	store_op_text(op, slice_of(sb->workspace));
-	store_op_text(op, slice_of(sb->repo_key));
-	store_op_text(op, slice_of(sb->sealed));
-	store_op_bool(op, false);
-	store_send(sb->daemon->state, op, true);
-}
 
 static void on_cloned(void *user, enum git_outcome outcome, const char *text, const char *commit)
 {
@@ -167,9 +154,14 @@ static void on_cloned(void *user, enum git_outcome outcome, const char *text, co
 		become_ready(sb, commit);
 		return;
 	}
+	/* Another process may have renewed the token since it was read. */
+	if (outcome == GIT_UNAUTHORIZED && !sb->cloned_again && credential_ask_other(&sb->credential)) {
+		sb->cloned_again = true;
+		return;
+	}
 	log_about(LOG_WARN, &sb->ids, "cloning %s failed: %s", sb->repo_key, text);
 	if (outcome == GIT_UNAUTHORIZED)
-		note_refused_credential(sb);
+		credential_note_refused(&sb->credential);
 	sandbox_end(sb, "clone", text, false);
 }
 
@@ -180,7 +172,7 @@ static void start_clone(struct sandbox *sb)
 					     .workspace = sb->workspace,
 					     .repo_key = sb->repo_key,
 					     .branch = sb->branch,
-					     .token = buf_slice(&sb->token),
+					     .token = buf_slice(&sb->credential.token.access),
 					     .on_done = on_cloned,
 					     .user = sb };
 	enter(sb, SANDBOX_CLONING, NULL);
@@ -194,21 +186,13 @@ static void start_clone(struct sandbox *sb)
 
 /* ---- the credential ---- */
 
-static void on_credential(void *user, const PGresult *r)
+static void on_credential(void *user, bool usable)
 {
 	struct sandbox *sb = user;
-	sb->asking = false;
 	if (sb->state == SANDBOX_ENDING)
-		return;
-	buf_wipe(&sb->token);
-	bool usable = r && PQntuples(r) == 1 && !db_get_bool(r, 0, 1) &&
-		      github_token_open(sb->daemon->seal_keys, sb->daemon->seal_key_count, db_get(r, 0, 0), &sb->token);
-	if (usable) {
-		free(sb->sealed);
-		sb->sealed = slice_dup(db_get(r, 0, 0));
-	}
-	if (sb->state == SANDBOX_READY)
-		parts_restart_gateway(sb);
+		github_token_free(&sb->credential.token);
+	else if (sb->state == SANDBOX_READY)
+		parts_renew_token(sb, usable);
 	else if (sb->adopted)
 		become_ready(sb, NULL);
 	else if (usable)
@@ -219,16 +203,44 @@ static void on_credential(void *user, const PGresult *r)
 
 void sandbox_ask_credential(struct sandbox *sb)
 {
-	if (sb->asking)
-		return;
-	sb->asking = true;
-	struct store_op *op = store_op_new(STMT_CREDENTIAL_GET, on_credential, sb);
-	store_op_text(op, slice_of(sb->workspace));
-	store_op_text(op, slice_of(sb->repo_key));
-	store_send(sb->daemon->state, op, true);
+	credential_ask(&sb->credential);
 }
 
 /* ---- making ---- */
+
+static void drop_jobs(struct sandbox *sb, const char *outcome, const char *text)
+{
+	struct job *job, *next;
+	for (job = TAILQ_FIRST(&sb->jobs); job; job = next) {
+		next = TAILQ_NEXT(job, link);
+		job_drop(job, outcome, text);
+	}
+}
+
+/* Files that a user has are kept, whatever keeps them from being used: it is tried again, until the sandbox expires. */
+static void not_made(struct sandbox *sb, const char *error)
+{
+	log_about(LOG_ERROR, &sb->ids, "%s", error);
+	if (!sb->adopted || !instance_is_whole(&sb->instance)) {
+		sandbox_end(sb, "crash",
+			    sb->adopted ? "The sandbox's files were lost"
+					: "The sandbox could not be made; the server's log says why",
+			    false);
+		return;
+	}
+	retry_failed(&sb->files_retry, uv_now(sb->daemon->loop));
+	drop_jobs(sb, "host", FILES_AWAY);
+	if (sb->files_retry.failures == 1)
+		say_status(sb, FILES_AWAY);
+}
+
+static bool make_cgroup(struct sandbox *sb, struct buf *error)
+{
+	const struct conf *conf = &sb->daemon->conf;
+	const struct cgroup_limits limits = { conf->sandbox_memory, conf->sandbox_pids, conf->sandbox_cpu };
+	sb->has_cgroup = cgroup_make(sb->daemon->cgroup_parent, sb->session, &limits, &sb->cgroup, error);
+	return sb->has_cgroup;
+}
 
 void sandbox_made(struct sandbox *sb, bool ok, const char *error)
 {
@@ -236,22 +248,13 @@ void sandbox_made(struct sandbox *sb, bool ok, const char *error)
 	if (sb->state == SANDBOX_ENDING)
 		return;
 	if (!ok) {
-		log_about(LOG_ERROR, &sb->ids, "%s", error);
-		sandbox_end(sb, "crash",
-			    sb->adopted ? "The sandbox's files were lost"
-					: "The sandbox could not be made; the server's log says why",
-			    false);
-		return;
+		not_made(sb, error);
+	} else if (!make_cgroup(sb, &text)) {
+		not_made(sb, buf_cstr(&text));
+	} else {
+		retry_worked(&sb->files_retry);
+		sandbox_ask_credential(sb);
 	}
-	const struct conf *conf = &sb->daemon->conf;
-	const struct cgroup_limits limits = { conf->sandbox_memory, conf->sandbox_pids, conf->sandbox_cpu };
-	sb->has_cgroup = cgroup_make(sb->daemon->cgroup_parent, sb->session, &limits, &sb->cgroup, &text);
-	if (!sb->has_cgroup) {
-		log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&text));
-		sandbox_end(sb, "crash", "The sandbox could not be made; the server's log says why", false);
-		return;
-	}
-	sandbox_ask_credential(sb);
 }
 
 static bool take_slot(struct sandbox *sb)
@@ -293,6 +296,7 @@ bool sandbox_begin(struct daemon *d, const struct sandbox_row *row, bool adopt)
 	sb->branch = slice_dup(row->branch);
 	sb->request = slice_dup(row->request);
 	sb->ids = (struct log_ids){ .req = sb->request, .sandbox = sb->session };
+	credential_init(&sb->credential, d, &sb->ids, sb->workspace, sb->repo_key, on_credential, sb);
 	sb->adopted = adopt;
 	sb->worked_at = uv_now(d->loop);
 	TAILQ_INIT(&sb->jobs);
@@ -326,7 +330,8 @@ struct sandbox *sandbox_find(struct daemon *d, struct slice session)
 
 bool sandbox_busy(const struct sandbox *sb)
 {
-	return sb->state != SANDBOX_READY || !TAILQ_EMPTY(&sb->jobs);
+	/* One whose files can't be had isn't kept alive by that. */
+	return (sb->state != SANDBOX_READY && !sb->files_retry.failures) || !TAILQ_EMPTY(&sb->jobs);
 }
 
 static void wake(struct sandbox *sb)
@@ -343,6 +348,10 @@ void sandbox_take(struct sandbox *sb, struct job *job)
 	TAILQ_INSERT_TAIL(&sb->jobs, job, link);
 	if (sb->state == SANDBOX_ENDING) {
 		job_drop(job, sb->reason ? "expired" : "host", sb->reason ? "Sandbox session expired" : LEAVING);
+		return;
+	}
+	if (sb->state == SANDBOX_MAKING && sb->files_retry.failures) {
+		job_drop(job, "host", FILES_AWAY);
 		return;
 	}
 	if (sb->state == SANDBOX_READY)
@@ -364,10 +373,11 @@ static void limit_task(struct sandbox *sb, uint64_t now)
 
 void sandbox_tick(struct sandbox *sb, uint64_t now)
 {
+	credential_tick(&sb->credential, sb->state == SANDBOX_READY);
+	parts_tick(sb);
 	if (sb->state != SANDBOX_READY)
 		return;
 	limit_task(sb, now);
-	parts_watch(sb);
 	if (sandbox_busy(sb)) {
 		sb->worked_at = now;
 	} else if (!sb->idle && now - sb->worked_at >= (uint64_t)sb->daemon->conf.sandbox_agent_idle * 1000) {
@@ -383,21 +393,13 @@ void sandbox_tick(struct sandbox *sb, uint64_t now)
 
 /* ---- the end ---- */
 
-static void drop_jobs(struct sandbox *sb, const char *outcome, const char *text)
-{
-	struct job *job, *next;
-	for (job = TAILQ_FIRST(&sb->jobs); job; job = next) {
-		next = TAILQ_NEXT(job, link);
-		job_drop(job, outcome, text);
-	}
-}
-
 static void stop(struct sandbox *sb, const char *outcome, const char *text)
 {
 	sb->state = SANDBOX_ENDING;
 	drop_jobs(sb, outcome, text);
 	parts_stop(sb);
-	buf_wipe(&sb->token);
+	if (!sb->credential.renewing)
+		github_token_free(&sb->credential.token);
 }
 
 /* What clients are told. */
@@ -454,8 +456,7 @@ static void sandbox_free(struct sandbox *sb)
 	d->sandbox_count--;
 	TAILQ_REMOVE(&d->sandboxes, sb, link);
 	instance_free(&sb->instance);
-	buf_wipe(&sb->token);
-	free(sb->sealed);
+	credential_end(&sb->credential);
 	free(sb->end_text);
 	free(sb->session);
 	free(sb->workspace);
@@ -467,8 +468,8 @@ static void sandbox_free(struct sandbox *sb)
 
 static bool all_stopped(const struct sandbox *sb)
 {
-	return !sb->working && !sb->clone && !sb->gateway && !sb->box && !sb->agent && !sb->diff &&
-	       TAILQ_EMPTY(&sb->jobs);
+	return !sb->working && !sb->credential.renewing && !sb->clone && !sb->gateway && !sb->box && !sb->agent &&
+	       !sb->diff && TAILQ_EMPTY(&sb->jobs);
 }
 
 bool sandbox_turn(struct sandbox *sb)

@@ -8,12 +8,14 @@
 #include "agent.h"
 #include "box.h"
 #include "cgroup.h"
+#include "credential.h"
 #include "daemon.h"
 #include "gateway.h"
 #include "git_clone.h"
 #include "git_diff.h"
 #include "instance.h"
 #include "job.h"
+#include "retry.h"
 #include "stream.h"
 
 enum sandbox_state { SANDBOX_MAKING, SANDBOX_CLONING, SANDBOX_READY, SANDBOX_ENDING };
@@ -39,12 +41,11 @@ struct sandbox {
 	struct gateway *gateway;
 	struct box *box;
 	struct agent *agent;
-	bool agent_oauth;      /* which placeholder the agent has */
-	bool agent_stopping;   /* it is being replaced */
-	unsigned box_failures; /* boxes that ended before they were ready, one after the other */
-	bool asking;	       /* the database, for the credential */
-	char *sealed;	       /* the credential, to note that GitHub refused it */
-	struct buf token;      /* only until git and the gateway have it */
+	bool agent_oauth;    /* which placeholder the agent has */
+	bool agent_stopping; /* it is being replaced */
+	struct retry files_retry, gateway_retry, box_retry;
+	struct credential credential; /* its token only until git and the gateway have it */
+	bool cloned_again;	      /* the first token was refused */
 
 	struct job_list jobs;  /* all that aren't freed yet: waiting for the clone, running, or ending */
 	struct job *task;      /* the execute under way */
@@ -54,8 +55,11 @@ struct sandbox {
 	int64_t ended_jobs[SANDBOX_ENDED_JOBS]; /* the last ones, a ring */
 	size_t ended_count;
 
+	bool disk_full;	      /* as clients were told */
+	bool reserve_kept;    /* of its disk; see disk_reserve.h */
 	bool adopted;	      /* its files are a daemon's before */
 	bool idle;	      /* as clients were told */
+	int64_t measured;     /* bytes, then */
 	uint64_t measured_at; /* when its disk use was last looked at, ms of the loop's clock */
 	uint64_t worked_at;   /* when it last had work, ms of the loop's clock */
 	const char *reason;   /* why it ends; NULL: the daemon stops, and its files stay */
@@ -84,6 +88,10 @@ void sandbox_leave(struct sandbox *sandbox);
 void sandbox_take(struct sandbox *sandbox, struct job *job);
 /* The box that runs, started if it doesn't. NULL: *error says why, for the user. */
 struct box *sandbox_box(struct sandbox *sandbox, struct buf *error);
+#define SANDBOX_BOX_ENDED                                                                                              \
+	"The sandbox's box has ended, with all that ran in it. Its files are kept; it is started again when "          \
+	"something "                                                                                                   \
+	"is asked"
 /* Goes on with what can go on, and sends what is to be told. Call it once a turn of the loop: sandboxes go only here.
  * True: there is more to do, call it again soon. */
 bool sandbox_turn(struct sandbox *sandbox);

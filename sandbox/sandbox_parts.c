@@ -6,8 +6,8 @@
 #include "counts.h"
 #include "lib/log.h"
 #include "message.h"
+#include "sandbox_disk.h"
 
-#define BOX_FAILURES_MAX 3
 #define WATCH_EVERY 5000 /* ms */
 
 /* ---- work on files, in a thread ---- */
@@ -46,10 +46,28 @@ static void in_thread(uv_work_t *request)
 		work->ok = remove_all(sb, &work->error);
 }
 
+/* Without a file system of its own nothing stops what writes, but its end. What is there stays, so that some of it can
+ * be removed, unless it goes on. */
 static void on_measured(struct sandbox *sb, int64_t used)
 {
-	if (sb->state == SANDBOX_READY && used > sb->daemon->conf.sandbox_disk)
+	int64_t limit = sb->daemon->conf.sandbox_disk;
+	autobuf body = { 0 }, text = { 0 };
+	if (sb->state != SANDBOX_READY || used <= limit)
+		return;
+	if (used / 2 > limit) {
 		sandbox_end(sb, "disk", NULL, false);
+		return;
+	}
+	buf_addf(&text,
+		 "The sandbox's disk is full: %lld of %lld MiB are used (SANDBOX_DISK). What ran was ended; remove "
+		 "files with "
+		 "the tool Bash. At twice the limit the sandbox ends",
+		 (long long)(used >> 20), (long long)(limit >> 20));
+	message_status(&body, sandbox_status(sb), buf_cstr(&text));
+	sandbox_say(sb, NULL, &body);
+	if (used > sb->measured && sb->box)
+		box_kill(sb->box);
+	sb->measured = used;
 }
 
 static void after(uv_work_t *request, int status)
@@ -93,7 +111,7 @@ void parts_remove(struct sandbox *sb)
 	begin(sb, TASK_REMOVE);
 }
 
-void parts_watch(struct sandbox *sb)
+static void watch_disk(struct sandbox *sb)
 {
 	const struct conf *conf = &sb->daemon->conf;
 	if (sb->instance.limited || !conf->sandbox_disk || sb->working ||
@@ -109,12 +127,21 @@ static void on_gateway_event(void *user, const struct gateway_event *event)
 {
 	struct sandbox *sb = user;
 	autobuf body = { 0 };
+	if (event->refused)
+		(void)credential_ask_other(&sb->credential);
 	if (!event->allowed)
 		counter_add(&sb->daemon->counts->egress_refused, event->times);
 	if (event->allowed || sb->state != SANDBOX_READY)
 		return;
 	message_egress(&body, sandbox_status(sb), event->kind, event->host, event->reason);
 	sandbox_say(sb, NULL, &body);
+}
+
+/* The credential comes first: it is kept nowhere. */
+static void try_gateway(struct sandbox *sb)
+{
+	if (!sb->gateway && !retry_wait(&sb->gateway_retry, uv_now(sb->daemon->loop)))
+		sandbox_ask_credential(sb);
 }
 
 static void on_gateway_end(void *user, int exit_code)
@@ -124,31 +151,44 @@ static void on_gateway_end(void *user, int exit_code)
 	if (sb->state != SANDBOX_READY)
 		return;
 	log_about(LOG_ERROR, &sb->ids, "the gateway ended by itself: %d", exit_code);
-	sandbox_ask_credential(sb);
+	retry_failed(&sb->gateway_retry, uv_now(sb->daemon->loop));
+	try_gateway(sb);
 }
 
-static bool start_gateway(struct sandbox *sb, struct buf *error)
+static struct slice text_of(const struct buf *b)
 {
+	return b->len ? buf_slice(b) : SLICE_LIT("");
+}
+
+/* What can't be started is tried again by parts_tick(). */
+static void start_gateway(struct sandbox *sb)
+{
+	autobuf error = { 0 };
 	struct gateway_options options = { .conf = &sb->daemon->conf,
 					   .instance = &sb->instance,
 					   .request = sb->request,
 					   .repo_key = sb->repo_key,
-					   .git_token = buf_slice(&sb->token),
+					   .git_token = text_of(&sb->credential.token.access),
 					   .on_event = on_gateway_event,
 					   .on_end = on_gateway_end,
 					   .user = sb };
-	sb->gateway = gateway_start(sb->daemon->loop, &options, error);
-	buf_wipe(&sb->token);
-	return sb->gateway != NULL;
-}
-
-void parts_restart_gateway(struct sandbox *sb)
-{
-	autobuf error = { 0 };
-	if (sb->gateway || start_gateway(sb, &error))
+	sb->gateway = gateway_start(sb->daemon->loop, &options, &error);
+	github_token_free(&sb->credential.token);
+	retry_began(&sb->gateway_retry, uv_now(sb->daemon->loop));
+	if (sb->gateway)
 		return;
 	log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&error));
-	sandbox_end(sb, "crash", NULL, false);
+	retry_failed(&sb->gateway_retry, uv_now(sb->daemon->loop));
+}
+
+void parts_renew_token(struct sandbox *sb, bool usable)
+{
+	if (sb->gateway && usable)
+		gateway_set_git_token(sb->gateway, text_of(&sb->credential.token.access));
+	if (sb->gateway)
+		github_token_free(&sb->credential.token);
+	else
+		start_gateway(sb);
 }
 
 /* ---- the box ---- */
@@ -156,23 +196,25 @@ void parts_restart_gateway(struct sandbox *sb)
 static void on_box_ready(void *user)
 {
 	struct sandbox *sb = user;
-	sb->box_failures = 0;
+	retry_worked(&sb->box_retry);
 }
 
+/* Its files stay, whatever is wrong with it: it is started again when something is asked. */
 static void on_box_end(void *user, int exit_code, struct slice text)
 {
 	struct sandbox *sb = user;
+	autobuf body = { 0 };
 	sb->box = NULL;
 	if (sb->state != SANDBOX_READY)
 		return;
-	sb->box_failures++;
+	retry_failed(&sb->box_retry, uv_now(sb->daemon->loop));
 	log_about(LOG_ERROR, &sb->ids, "the box ended by itself: %d %.*s", exit_code,
 		  (int)(text.len < 500 ? text.len : 500), text.ptr ? text.ptr : "");
-	if (sb->box_failures >= BOX_FAILURES_MAX)
-		sandbox_end(sb, cgroup_oom_kills(&sb->cgroup) > 0 ? "oom" : "crash", NULL, false);
+	message_status(&body, sandbox_status(sb), SANDBOX_BOX_ENDED);
+	sandbox_say(sb, NULL, &body);
 }
 
-struct box *sandbox_box(struct sandbox *sb, struct buf *error)
+static struct box *start_box(struct sandbox *sb, struct buf *error)
 {
 	struct box_options options = { .conf = &sb->daemon->conf,
 				       .instance = &sb->instance,
@@ -181,14 +223,45 @@ struct box *sandbox_box(struct sandbox *sb, struct buf *error)
 				       .on_ready = on_box_ready,
 				       .on_end = on_box_end,
 				       .user = sb };
-	if (!sb->box)
-		sb->box = box_start(sb->daemon->loop, &options, error);
+	struct box *box = box_start(sb->daemon->loop, &options, error);
+	retry_began(&sb->box_retry, uv_now(sb->daemon->loop));
+	if (!box)
+		retry_failed(&sb->box_retry, uv_now(sb->daemon->loop));
+	return box;
+}
+
+struct box *sandbox_box(struct sandbox *sb, struct buf *error)
+{
+	uint64_t wait = retry_wait(&sb->box_retry, uv_now(sb->daemon->loop));
+	if (!sb->box && wait)
+		buf_addf(error,
+			 "The sandbox's box ended %u times right after its start. The files are kept; it is started "
+			 "again when something is asked in %llu seconds or later",
+			 sb->box_retry.failures, (unsigned long long)(wait + 999) / 1000);
+	else if (!sb->box)
+		sb->box = start_box(sb, error);
 	return sb->box;
 }
 
-bool parts_start(struct sandbox *sb, struct buf *error)
+void parts_start(struct sandbox *sb)
 {
-	return start_gateway(sb, error) && sandbox_box(sb, error) != NULL;
+	autobuf error = { 0 };
+	start_gateway(sb);
+	if (!sandbox_box(sb, &error))
+		log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&error));
+}
+
+void parts_tick(struct sandbox *sb)
+{
+	uint64_t now = uv_now(sb->daemon->loop);
+	if (sb->state == SANDBOX_READY) {
+		watch_disk(sb);
+		sandbox_disk_tick(sb, now);
+		try_gateway(sb);
+	} else if (sb->state == SANDBOX_MAKING && sb->files_retry.failures && !sb->working &&
+		   !retry_wait(&sb->files_retry, now)) {
+		parts_make(sb);
+	}
 }
 
 /* ---- stopping ---- */

@@ -9,13 +9,13 @@
 void parts_make(struct sandbox *sb);
 void sandbox_made(struct sandbox *sb, bool ok, const char *error);
 
-/* Starts gateway and box. */
-bool parts_start(struct sandbox *sb, struct buf *error);
-/* The credential was asked for again after the gateway's death. */
-void parts_restart_gateway(struct sandbox *sb);
+/* Starts gateway and box; what can't be started is tried again. */
+void parts_start(struct sandbox *sb);
+/* The credential was asked for again: it was renewed, or the gateway has died. */
+void parts_renew_token(struct sandbox *sb, bool usable);
 void sandbox_ask_credential(struct sandbox *sb);
-/* Once a second: the disk of a sandbox that has no file system of its own. */
-void parts_watch(struct sandbox *sb);
+/* Once a second: its disk, and what is to be tried again. */
+void parts_tick(struct sandbox *sb);
 
 /* Stops everything that runs; the parts become NULL one by one. */
 void parts_stop(struct sandbox *sb);

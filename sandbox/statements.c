@@ -20,7 +20,11 @@ const struct db_statement statements[STMT_COUNT] = {
 	[STMT_APPEND] = { "sandbox_append", "select api.sandbox_append($1::text::uuid,$2::text,$3::bigint,$4::text[],$5::text[])", 5 },
 	[STMT_ANNOUNCE] = { "stream_announce", "select api.stream_announce($1::text)", 1 },
 	[STMT_SWEEP] = { "sandbox_sweep", "select * from api.sandbox_sweep($1::bigint,$2::bigint)", 2 },
-	[STMT_CREDENTIAL_GET] = { "credential_get", "select sealed, invalid from api.credential_get($1::text,$2::text)", 2 },
+	[STMT_CREDENTIAL_FIND] = { "credential_find", "select sealed, invalid, api.seal_form()::bigint from api.credential_find($1::text,$2::text)", 2 },
+	[STMT_CREDENTIAL_RENEW_BEGIN] = { "credential_renew_begin",
+		"select api.credential_renew_begin($1::text,$2::text,$3::text,$4::text,$5::integer)", 5 },
+	[STMT_CREDENTIAL_RENEWED] = { "credential_renewed", "select api.credential_renewed($1::text,$2::text,$3::text,$4::text,$5::text)", 5 },
+	[STMT_CREDENTIAL_RENEW_FAILED] = { "credential_renew_failed", "select api.credential_renew_failed($1::text,$2::text,$3::text,$4::boolean)", 4 },
 	[STMT_CREDENTIAL_CHECKED] = { "credential_checked", "select api.credential_checked($1::text,$2::text,$3::text,$4::boolean)", 4 },
 };
 /* clang-format on */

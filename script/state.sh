@@ -107,7 +107,7 @@ load_configuration() {
 	value[FCGI_GITHUB_LISTEN]=$RUN/fcgi-github.sock
 	value[BLOB_DIR]=$DIR/blobs
 	value[SANDBOX_DIR]=$DIR/sandboxes
-	value[SANDBOX_LIBEXEC]=$BUILD/sandbox
+	value[SANDBOX_LIBEXEC]=${CRAFT_LIBEXEC:-$BUILD/sandbox}
 	value[SANDBOX_AGENT]=$(agent_program) || die "Claude Code is not installed: run script/bootstrap, or set SANDBOX_AGENT"
 	value[SOCKET_MODE]=0660
 	unset 'value[WS_LISTEN]' 'value[DATABASE_OWNER_URL]'

@@ -51,6 +51,8 @@ unit_tests = \
 	tests/unit/test_chosen_names \
 	tests/unit/test_client_key \
 	tests/unit/test_clock \
+	tests/unit/test_deb_version \
+	tests/unit/test_proxy \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
 	tests/unit/test_deflate \
@@ -99,7 +101,9 @@ unit_tests = \
 	tests/unit/test_sandbox_probe \
 	tests/unit/test_sandbox_process \
 	tests/unit/test_sandbox_request \
+	tests/unit/test_sandbox_retry \
 	tests/unit/test_sandbox_seccomp \
+	tests/unit/test_sandbox_tool_fields \
 	tests/unit/test_sandbox_tree \
 	tests/unit/test_seal \
 	tests/unit/test_uri \
@@ -143,6 +147,10 @@ tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_clock_LDADD = $(unit_ldadd)
+tests_unit_test_deb_version_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_deb_version_LDADD = $(unit_ldadd)
+tests_unit_test_proxy_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_proxy_LDADD = $(unit_ldadd)
 tests_unit_test_conf_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_conf_LDADD = $(unit_ldadd)
 tests_unit_test_conf_errors_CPPFLAGS = $(unit_cppflags)
@@ -199,7 +207,7 @@ tests_unit_test_fcgi_signature_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_signature_LDADD = $(unit_ldadd)
 
 sandbox_unit_cppflags = $(unit_cppflags) $(UV_CFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
-sandbox_unit_ldadd = sandbox/libsandbox.a lib/libcraft.a $(CMOCKA_LIBS) $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS)
+sandbox_unit_ldadd = sandbox/libsandbox.a lib/libcraft.a $(CMOCKA_LIBS) $(CURL_LIBS) $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS)
 tests_unit_test_sandbox_box_SOURCES = tests/unit/test_sandbox_box.c tests/unit/sandbox_box.h tests/unit/sandbox_temp.h
 tests_unit_test_sandbox_box_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_box_LDADD = $(sandbox_unit_ldadd)
@@ -240,8 +248,12 @@ tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_launch_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_retry_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_retry_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_seccomp_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_seccomp_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_tool_fields_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_tool_fields_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_tree_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_tree_LDADD = $(sandbox_unit_ldadd)
 

@@ -174,6 +174,7 @@ static void pass(struct exchange *x, struct slice key, bool oauth)
 		add_beta(&x->head, &fields[1]);
 	const struct upstream_request request = { .url = buf_cstr(&url),
 						  .ca_file = x->gate->model_ca,
+						  .proxy = x->gate->model_proxy,
 						  .post = slice_eq_str(x->head.method, "POST"),
 						  .drops = oauth ? drops_key_and_beta : drops_key,
 						  .fields = fields,

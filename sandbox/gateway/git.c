@@ -6,6 +6,7 @@
 
 #include "exchange.h"
 #include "lib/base64.h"
+#include "sandbox/gateway_wire.h"
 
 #define MAX_BODY (64ULL << 20)
 #define REFS "/info/refs?service=git-upload-pack"
@@ -86,7 +87,7 @@ static void finish(struct exchange *x, enum upstream_result result, long status,
 {
 	autobuf text = { 0 };
 	if (result == UPSTREAM_KEPT && status == 401)
-		buf_add_str(&text, "the git host refuses this repository's credential");
+		buf_add_str(&text, GATEWAY_GIT_REFUSED);
 	else if (result == UPSTREAM_KEPT)
 		buf_add_str(&text, "the git host redirects to another place, which is not followed; "
 				   "was the repository renamed?");
@@ -127,6 +128,7 @@ static void pass(struct exchange *x, const char *what)
 	buf_addf(&url, "%s/%s.git%s", x->gate->git_url, x->gate->repo_key, what);
 	const struct upstream_request request = { .url = buf_cstr(&url),
 						  .ca_file = x->gate->git_ca,
+						  .proxy = x->gate->git_proxy,
 						  .post = slice_eq_str(x->head.method, "POST"),
 						  .drops = drops_nothing,
 						  .fields = &field,

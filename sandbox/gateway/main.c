@@ -56,6 +56,23 @@ static void take_model_key(struct gate *gate, struct slice message)
 		log_warn(NULL, "the model key can't be used: it is too long, or has characters that no key has");
 }
 
+static void take_git_token(struct gate *gate, struct slice message)
+{
+	struct slice token;
+	if (!gateway_wire_read(message, GATEWAY_WIRE_GIT_TOKEN, &token, 1))
+		log_warn(NULL, "a message that isn't understood came from the daemon");
+	else if (!vault_set_git_token(gate->vault, token))
+		log_warn(NULL, "the git token can't be used: it is too long, or has characters that no token has");
+}
+
+static void take_message(struct gate *gate, struct slice message)
+{
+	if (message.ptr[0] == GATEWAY_WIRE_GIT_TOKEN)
+		take_git_token(gate, message);
+	else
+		take_model_key(gate, message);
+}
+
 static void follow_daemon(struct gate *gate)
 {
 	for (;;) {
@@ -69,7 +86,7 @@ static void follow_daemon(struct gate *gate)
 		struct slice message = receive();
 		if (message.len == 0)
 			return;
-		take_model_key(gate, message);
+		take_message(gate, message);
 		explicit_bzero(packet, sizeof(packet));
 	}
 }
@@ -98,6 +115,8 @@ static bool set_up(struct gate *gate, const struct slice *texts)
 			       .model_ca = text_or_null(texts[SETUP_MODEL_CA]),
 			       .git_url = slice_dup(texts[SETUP_GIT_URL]),
 			       .git_ca = text_or_null(texts[SETUP_GIT_CA]),
+			       .model_proxy = text_or_null(texts[SETUP_MODEL_PROXY]),
+			       .git_proxy = text_or_null(texts[SETUP_GIT_PROXY]),
 			       .repo_key = slice_dup(texts[SETUP_REPO_KEY]),
 			       .head_timeout = strtol(timeout, NULL, 10),
 			       .vault = vault_new(),
@@ -133,6 +152,13 @@ static void harden(void)
 	}
 }
 
+static void wipe(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
 static void free_gate(struct gate *gate)
 {
 	upstream_pool_free(&gate->model_pool);
@@ -143,6 +169,8 @@ static void free_gate(struct gate *gate)
 	free(gate->model_ca);
 	free(gate->git_url);
 	free(gate->git_ca);
+	wipe(gate->model_proxy);
+	wipe(gate->git_proxy);
 	free(gate->repo_key);
 }
 

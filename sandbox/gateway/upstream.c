@@ -242,7 +242,12 @@ static void set_security(CURL *easy, const struct upstream_request *request)
 	(void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
 	(void)curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	(void)curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	/* By CONNECT also where the URL is plain http, so that the proxy's password stays with the proxy. */
+	(void)curl_easy_setopt(easy, CURLOPT_PROXY, request->proxy ? request->proxy : "");
+	(void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+	(void)curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, request->proxy ? 1L : 0L);
+	(void)curl_easy_setopt(easy, CURLOPT_PROXYAUTH, (long)CURLAUTH_ANY);
+	(void)curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	(void)curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	if (request->ca_file)
 		(void)curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca_file);

@@ -23,6 +23,7 @@ void upstream_pool_free(struct upstream_pool *pool);
 struct upstream_request {
 	const char *url;
 	const char *ca_file; /* NULL: the system's */
+	const char *proxy;   /* NULL: none */
 	bool post;
 	/* Fields of the client's head for which this is true are not passed on; those of the connection, Host,
 	 * Content-Length, Cookie, Authorization and Expect never are. */

@@ -19,7 +19,7 @@ comment on function app.repo_id(text) is 'The repo_id that belongs to owner/repo
 
 create or replace function app.project_json(p app.project) returns json language sql stable set search_path = app, pg_temp as $$
 	select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
-		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null));
+		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null and c.denied is null));
 $$;
 comment on function app.project_json(app.project) is 'A project as clients see it.';
 
@@ -44,7 +44,7 @@ returns table (tag text, body json) language sql stable security definer set sea
 			'github', case when c.repo_id is not null then json_build_object('username', c.username, 'userId', c.user_id,
 				'scope', c.scope, 'authenticatedAt', app.ms(c.authenticated_at)) end) as body
 		from app.project p join app.workspace w on w.id = p.workspace_id
-		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null
+		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null and c.denied is null
 		where w.slug = p_workspace and p.repo_id = app.repo_id(p_repo_key)
 	) x;
 $$;

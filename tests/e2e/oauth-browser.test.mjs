@@ -59,6 +59,11 @@ async function openBrowser(t) {
 	return { page, seen, left };
 }
 
+// Presses the button of our own page.
+async function goOn(page) {
+	await Promise.all([page.waitForURL(`${rig.github.url}/**`), page.getByRole("link", { name: "Continue to GitHub" }).click()]);
+}
+
 function screenshot(page, name) {
 	const dir = process.env.CRAFT_TEST_ARTIFACTS ?? path.join(rig.server.dir, "artifacts");
 	mkdirSync(dir, { recursive: true });
@@ -70,8 +75,13 @@ test("from check to a clone: the link, GitHub's login, consent, the app, ready",
 	const { authUrl } = (await rig.check(slug, repoKey)).json;
 	const { page, seen, left } = await openBrowser(t);
 	await page.goto(authUrl);
+	assert.equal(page.url(), authUrl, "nobody is sent on without a word");
+	const said = await page.locator("main").innerText();
+	assert.ok(said.includes(slug) && said.includes(repoKey) && said.includes(APP_URI), said);
+	await screenshot(page, "oauth-ask.png");
+	await goOn(page);
 	assert.ok(page.url().startsWith(`${github.url}/login?`), page.url());
-	assert.ok(seen.some(({ url, status }) => url === authUrl && status === 302));
+	assert.ok(seen.some(({ url, status }) => url.startsWith(`${server.url}/oauth/github?`) && status === 302));
 	await page.getByLabel("Username or email address").fill("alice");
 	await page.getByLabel("Password").fill(github.users.get("alice").password);
 	await page.getByRole("button", { name: "Sign in" }).click();
@@ -109,16 +119,68 @@ test("to a program on this machine, whose query stays; nothing of the callback g
 	assert.equal(answer.status(), 400);
 	assert.match(await page.locator("body").innerText(), /used already/);
 	assert.equal(came.length, 1);
+	await page.getByRole("link", { name: "Back to the app" }).click();
+	await page.waitForURL(/\/cb\?/);
+	assert.equal(page.url(), rig.success(repoKey, "bob", `${redirectUri}&`), "the page leads where it went");
+	assert.deepEqual(came[1], came[0]);
 });
 
 test("who cancels comes back with access_denied", { skip }, async (t) => {
 	rig.github.addUser("carol");
 	const { page, left } = await openBrowser(t);
 	await page.goto(await rig.authUrl("cancelled", repoKey));
+	await goOn(page);
 	await rig.github.consentIn(page, "carol", { deny: true });
 	await waitFor(() => left.length > 0, { what: "the way back to the app" });
 	assert.deepEqual(left, [`${APP_URI}?error=access_denied&repo=alice%2Fnotes`]);
 	assert.equal(await rig.isReady("cancelled", repoKey), false);
+});
+
+test("who is lured past our page, to GitHub itself, is asked when he comes back", { skip }, async (t) => {
+	const { github } = rig;
+	const theirs = "attacker's";
+	// What their owner gets without a browser: GitHub's URL, with a state for his workspace.
+	const lure = (await rig.visit(await rig.authUrl(theirs, repoKey))).headers.location;
+	const { page, left } = await openBrowser(t);
+	await page.goto(lure);
+	// She has let the app in before, so that GitHub doesn't ask her any more.
+	await page.getByLabel("Username or email address").fill("alice");
+	await page.getByLabel("Password").fill(github.users.get("alice").password);
+	await page.getByRole("button", { name: "Sign in" }).click();
+	await page.getByRole("link", { name: "Yes, store the access" }).waitFor();
+	const said = await page.locator("main").innerText();
+	assert.ok(said.includes(theirs) && said.includes(repoKey), said);
+	assert.equal(rig.credential(theirs, repoKey), null, "nothing is stored");
+	// Loading it again changes nothing, and the button works after that.
+	await page.reload();
+	await page.getByRole("link", { name: "Yes, store the access" }).click();
+	await waitFor(() => left.length > 0, { what: "the way back to the app" });
+	assert.deepEqual(left, [rig.success(repoKey, "alice")]);
+	assert.equal(await rig.isReady(theirs, repoKey), true);
+});
+
+test("names that look like something else are shown as what they are, and our page isn't framed", { skip }, async (t) => {
+	const name = `<img src=x onerror=alert(1)> "quotes' & \u202Egnp.exe\u202C \u200B ${"long ".repeat(150)} مرحبا`;
+	const { page } = await openBrowser(t);
+	let dialogs = 0;
+	const complaints = [];
+	page.on("console", (message) => complaints.push(message.text()));
+	page.on("dialog", (dialog) => { dialogs++; return dialog.dismiss(); });
+	const answer = await page.goto(await rig.authUrl(name, repoKey));
+	const shown = name.replaceAll("\u202E", "[U+202E]").replaceAll("\u202C", "[U+202C]").replaceAll("\u200B", "[U+200B]");
+	assert.equal(await page.locator("dd bdi").first().textContent(), shown);
+	assert.equal(await page.locator("img, script, form, iframe").count(), 0);
+	assert.equal(dialogs, 0);
+	const policy = (await answer.allHeaders())["content-security-policy"];
+	assert.match(policy, /default-src 'none'/);
+	assert.match(policy, /frame-ancestors 'none'/);
+	assert.doesNotMatch(policy, /unsafe/);
+	assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing is beside the window");
+	const link = await page.getByRole("link", { name: "Continue to GitHub" }).evaluate((a) => getComputedStyle(a).backgroundColor);
+	assert.notEqual(link, "rgba(0, 0, 0, 0)", "its style is let in");
+	await page.goto(`http://localhost:${program.address().port}/frame`);
+	await page.setContent(`<iframe src="${await rig.authUrl("framed", repoKey)}"></iframe>`);
+	await waitFor(() => complaints.some((text) => /Refused to (display|frame)|frame-ancestors|X-Frame-Options/.test(text)), { what: "the frame to be refused" });
 });
 
 test("a link without a ticket shows in the browser what to do", { skip }, async (t) => {

@@ -52,7 +52,7 @@ const told = (how) => JSON.stringify(how).slice(0, 100);
 test("exchanging the code fails: token_exchange_failed", async () => {
 	const more = [{ body: '{"access_token":""}' }, { body: '{"access_token":null}' }, { body: '{"access_token":1}' }, { body: '{"access_token":["x"]}' },
 		{ body: '{"access_token":"a b"}' }, { body: '{"access_token":"a\\r\\nX-Evil: 1"}' }, { body: '{"access_token":"\\u0000"}' },
-		{ body: `{"access_token":"${"x".repeat(600)}"}` }, { body: '{"error":"a b"}' }, { body: '{"error":"x\\r\\nSet-Cookie: a=b"}' }, { body: '{"error":"","scope":""}' },
+		{ body: `{"access_token":"${"x".repeat(8193)}"}` }, { body: '{"error":"a b"}' }, { body: '{"error":"x\\r\\nSet-Cookie: a=b"}' }, { body: '{"error":"","scope":""}' },
 		{ body: `{"error":"${"x".repeat(100)}"}` }, { body: "access_token=gho_x&scope=repo" }];
 	for (const how of [...broken(), ...more])
 		assert.equal(await loginWhile("access_token", how), rig.failure("alice/notes", "token_exchange_failed"), told(how));
@@ -94,7 +94,7 @@ test("asking who it is fails: user_fetch_failed", async () => {
 });
 
 test("no access to the repository: no_repo_access", async () => {
-	for (const how of [403, 404, 451, "rateLimit", { status: 401, body: "{}" }, { redirect: true, status: 301 }])
+	for (const how of [403, 404, 451, { status: 401, body: "{}" }, { redirect: true, status: 301 }])
 		assert.equal(await loginWhile("repo", how), rig.failure("alice/notes", "no_repo_access"), told(how));
 	assert.equal(await loginWhile("repo", null, { login: "bob" }), rig.failure("alice/notes", "no_repo_access"), "a stranger");
 	assert.equal(await loginWhile("repo", null, { repoKey: "alice/nothing" }), rig.failure("alice/nothing", "no_repo_access"));
@@ -105,11 +105,54 @@ test("no access to the repository: no_repo_access", async () => {
 	github.revokeGrant("alice");
 });
 
+// A login that ends with an error about the repository, without a word on the state: that is loginWhile()'s.
+const codeOf = async (how) => new URL(await loginWhile("repo", how)).searchParams.get("error");
+
+test("too many requests, GitHub out of order: not no_repo_access", async () => {
+	for (const how of ["rateLimit", { rateLimit: "secondary" }, { status: 429, body: "{}" }, { status: 429, headers: { "Retry-After": "60" } },
+		{ status: 403, headers: { "X-RateLimit-Remaining": "0" } }, { status: 403, headers: { "Retry-After": "Wed, 21 Oct 2037 07:28:00 GMT" }, body: '{"message":"You have exceeded a secondary rate limit"}' }])
+		assert.equal(await codeOf(how), "rate_limited", told(how));
+	for (const how of [500, 502, 503, 504, { status: 503, headers: { "Retry-After": "120" } }]) assert.equal(await codeOf(how), "github_unavailable", told(how));
+});
+
+test("where GitHub says when to come again, and soon, it is asked once more", async () => {
+	for (const status of [429, 503, 403]) {
+		const slug = fresh();
+		const url = await rig.consent(slug, "alice/notes", "alice");
+		const before = github.requests({ route: "repo" }).length;
+		github.behave("repo", { status, headers: { "Retry-After": "1" }, body: "{}", times: 1 });
+		assert.equal(await rig.land(url), rig.success("alice/notes", "alice"), `${status}`);
+		assert.equal(github.requests({ route: "repo" }).length - before, 2);
+	}
+	const before = github.requests({ route: "repo" }).length;
+	assert.equal(await codeOf({ status: 503, headers: { "Retry-After": "1" } }), "github_unavailable");
+	assert.equal(github.requests({ route: "repo" }).length - before, 2, "once");
+});
+
+test("single sign-on: its link comes along, if it is GitHub's", async () => {
+	const link = `${github.url}/orgs/acme/sso?authorization_request=AB%2FC`;
+	const repo = github.repos.get("alice/notes");
+	repo.sso = link;
+	try {
+		const slug = fresh();
+		const location = new URL(await rig.land(await rig.consent(slug, "alice/notes", "alice")));
+		assert.deepEqual(Object.fromEntries(location.searchParams), { error: "sso_required", repo: "alice/notes", url: link });
+		assert.equal(rig.credential(slug, "alice/notes"), null);
+		for (const sso of ["https://evil.example/orgs/acme/sso", "javascript:alert(1)", `${github.url.replace("://", "://x@")}/sso`, `${github.elsewhere}/sso`]) {
+			repo.sso = sso;
+			const { searchParams } = new URL(await rig.land(await rig.consent(fresh(), "alice/notes", "alice")));
+			assert.deepEqual(Object.fromEntries(searchParams), { error: "sso_required", repo: "alice/notes" }, sso);
+		}
+	} finally {
+		repo.sso = null;
+	}
+});
+
 test("the repository can't be asked for: an error, and never another host", async () => {
 	// An empty object is a repository without a default branch.
 	for (const how of broken().filter(({ body, status }) => body !== "{}" || status)) {
 		const { searchParams } = new URL(await loginWhile("repo", how));
-		assert.match(searchParams.get("error"), /^(no_repo_access|internal_error)$/, told(how));
+		assert.match(searchParams.get("error"), /^(no_repo_access|rate_limited|github_unavailable|internal_error)$/, told(how));
 		assert.equal(searchParams.get("repo"), "alice/notes");
 	}
 });
@@ -195,6 +238,39 @@ test("GitHub away at a check: what was good is taken for good", async () => {
 	github.behave("repo", { status: 401, body: "{}" });
 	assert.equal(await rig.isReady(slug, "alice/notes"), false, "a refusal is clear");
 	github.behave("repo", null);
+});
+
+// How often a check asks GitHub again when it has said no, and a little more.
+const again = (slug) => server.psql(`update app.credential set checked_at = now() - interval '1 min'
+	where workspace_id = (select id from app.workspace where slug = ${quote(slug)})`);
+
+test("a repository that can't be seen any more, and can again: ready follows, for the rest of the API too", async () => {
+	const slug = fresh();
+	const link = `${github.url}/orgs/acme/sso?authorization_request=x`;
+	const repo = github.repos.get("alice/notes");
+	const create = () => server.request("/api/sandbox/create", { method: "POST", body: { workspaceSlug: slug, repoKey: "alice/notes", branch: "main" } });
+	const goesAway = [["no_repo_access", () => github.behave("repo", 404), () => github.behave("repo", null)],
+		["no_repo_access", () => github.behave("repo", { status: 403, body: '{"message":"Resource not accessible"}' }), () => github.behave("repo", null)],
+		["sso_required", () => { repo.sso = link; }, () => { repo.sso = null; }]];
+	await rig.authorize(slug, "alice/notes", "alice");
+	for (const [reason, close, open] of goesAway) {
+		close();
+		rig.age(slug);
+		const { json } = await rig.check(slug, "alice/notes");
+		assert.deepEqual([json.ready, json.needsAuth, json.reason, json.ssoUrl], [false, true, reason, reason === "sso_required" ? link : undefined]);
+		assert.match(json.authUrl, /\/oauth\/github\?/);
+		assert.equal((await create()).status, 403);
+		assert.equal((await rig.projects(slug))[0].hasGitHubAuth, false);
+		// GitHub away says nothing new.
+		open();
+		github.behave("repo", 503);
+		again(slug);
+		assert.equal(await rig.isReady(slug, "alice/notes"), false);
+		github.behave("repo", null);
+		again(slug);
+		assert.equal(await rig.isReady(slug, "alice/notes"), true, "without a new login");
+		assert.equal((await rig.projects(slug))[0].hasGitHubAuth, true);
+	}
 });
 
 // The slowest of some requests to everything that has nothing to do with GitHub: {ms, what}.

@@ -6,10 +6,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { statSync } from "node:fs";
-import net from "node:net";
 import path from "node:path";
 import { after, test } from "node:test";
 import { APP_URI, CALLBACK, quote, seconds, startRig } from "../harness/oauth.mjs";
+import { fastcgi } from "../harness/fastcgi.mjs";
 import { ROOT, alive, waitFor } from "../harness/server.mjs";
 
 const ALLOWED = "https://ok.example/app other.app://cb https://port.example:444/";
@@ -95,7 +95,7 @@ test("where a browser may be sent afterwards", async () => {
 		assert.equal(answer.headers.location, `${redirectUri}${expected}error=access_denied&repo=alice%2Fnotes`);
 	};
 	for (const uri of ["craft-agent://oauth/callback", "craft-agent://x", "craft-agent://", "CRAFT-AGENT://x", "http://localhost", "http://localhost/",
-		"http://LOCALHOST:65535/a%20b", "http://127.0.0.1", "http://127.0.0.1:9/a/b;c", "https://ok.example/app", "https://ok.example/app/below",
+		"http://LOCALHOST:65535/a%20b", "http://127.0.0.1", "http://127.0.0.1:9/a/b;c", "http://[::1]", "http://[::1]:49152/cb", "https://ok.example/app", "https://ok.example/app/below",
 		"https://ok.example:443/app/", "other.app://cb", "other.app://cb/x", "https://port.example:444/anything"])
 		await landing(uri, "?");
 	for (const uri of ["craft-agent://x?y=1", "http://localhost:1234/cb?x=1", "http://127.0.0.1?a=b&c=%26", "https://ok.example/app?x=/../y"])
@@ -110,7 +110,7 @@ test("where a browser may be sent afterwards", async () => {
 		"http://localhost\t/", "http://localhost\\@evil.com/", "http://localhost\\.evil.com", "http:\\\\localhost", "http:/localhost",
 		"http:localhost", "//localhost", "localhost", "http://localhost:0/", "http://localhost:65536/", "http://localhost:8080x/",
 		"http://localhost:/", "http://localhost%2eevil.com/", "http://localhost%00/", "http://localhost/%0", "http://127.0.0.1.evil.com",
-		"http://127.0.0.2/", "http://127.1/", "http://2130706433/", "http://0.0.0.0/", "http://[::1]/", "http://①27.0.0.1/",
+		"http://127.0.0.2/", "http://127.1/", "http://2130706433/", "http://0.0.0.0/", "http://[::2]/", "http://[::1].evil/", "http://[::1]@evil/", "http://①27.0.0.1/",
 		"http://localhost。/", "http://localhost./", "https://localhost/", "https://evil", "https://evil.example/?u=http://localhost/",
 		"javascript:alert(1)", "javascript://localhost/%0aalert(1)", "data:text/html,x", "file:///etc/passwd", "blob:http://localhost/",
 		"view-source:http://localhost/", "http://localhost/é", "http://localhost/<script>", "http://localhost/\"",
@@ -255,33 +255,6 @@ test("a state that another worker has in hand is used", async () => {
 });
 
 // ---- another machine with the same database ----
-
-// One request to a FastCGI server: the answer's head and body as a text.
-function fastcgi(socket, parameters) {
-	const record = (type, body) => {
-		const head = Buffer.from([1, type, 0, 1, 0, 0, 0, 0]);
-		head.writeUInt16BE(body.length, 4);
-		return Buffer.concat([head, body]);
-	};
-	const pair = ([name, value]) => {
-		const lengths = Buffer.alloc(8);
-		lengths.writeUInt32BE(0x80000000 + Buffer.byteLength(name));
-		lengths.writeUInt32BE(0x80000000 + Buffer.byteLength(value), 4);
-		return [lengths, Buffer.from(name), Buffer.from(value)];
-	};
-	return new Promise((resolve, reject) => {
-		const parts = [];
-		const connection = net.connect(socket).on("error", reject).on("data", (part) => parts.push(part));
-		connection.on("end", () => {
-			let rest = Buffer.concat(parts), out = "";
-			for (; rest.length >= 8; rest = rest.subarray(8 + rest.readUInt16BE(4) + rest[6]))
-				if (rest[1] === 6) out += rest.subarray(8, 8 + rest.readUInt16BE(4));
-			resolve(out);
-		});
-		connection.write(Buffer.concat([record(1, Buffer.from([0, 1, 0, 0, 0, 0, 0, 0])),
-			record(4, Buffer.concat(Object.entries(parameters).flatMap(pair))), record(4, Buffer.alloc(0)), record(5, Buffer.alloc(0))]));
-	});
-}
 
 test("a state works once on all machines that share a database", async () => {
 	const { uid, gid } = statSync(rig.confFile);

@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
 import { startGitHub } from "../fakes/github.mjs";
-import { APP_URI, CALLBACK, quote, startRig } from "../harness/oauth.mjs";
+import { APP_URI, CALLBACK, quote, seal, startRig } from "../harness/oauth.mjs";
 
 const [A, B] = [randomBytes(32).toString("hex"), randomBytes(32).toString("hex").toUpperCase()];
 const PUBLIC = "https://craft.example:8443";
@@ -82,11 +82,13 @@ test("with the old one as ENCRYPTION_KEY_PREVIOUS all goes on, links and logins 
 test("craft-cloud rekey makes the old key unnecessary, and may be run again", async () => {
 	// More than are read at once, with a damaged one and one that neither key opens in between.
 	await rig.authorize("one", "alice/other", "alice");
-	const { sealed } = rig.credential("one", "alice/notes");
+	const { sealed, plain } = rig.credential("one", "alice/notes", A);
+	// In the older form, which isn't bound to its place.
+	const unbound = seal(JSON.stringify(plain), A, null);
 	server.psql(`insert into app.workspace (slug) select 'many ' || n from generate_series(1, 1200) n;
 		insert into app.project (workspace_id, repo_key, repo_url) select id, 'alice/notes', 'x' from app.workspace where slug like 'many %';
 		insert into app.credential (workspace_id, repo_key, sealed, username, user_id, scope, authenticated_at)
-			select w.id, c.repo_key, case w.slug when 'many 7' then 'damaged' when 'many 1100' then overlay(c.sealed placing 'AAAA' from 20) else c.sealed end,
+			select w.id, c.repo_key, case w.slug when 'many 7' then 'damaged' when 'many 1100' then overlay(${quote(unbound)} placing 'AAAA' from 20) else ${quote(unbound)} end,
 				c.username, c.user_id, c.scope, now() from app.workspace w, app.credential c where w.slug like 'many %' and c.sealed = ${quote(sealed)}`);
 	const before = rig.credential("many 600", "alice/notes", A).plain;
 	const stop = server.psqlValue("select id from app.workspace where slug = 'many 700'");

@@ -107,7 +107,7 @@ test("at rest it is sealed as the contract says, and a real git clones a private
 	assert.deepEqual(who, { username: "bob", userId: github.idOf("bob"), scope: "repo" });
 	assert.equal(authenticatedAt, (await rig.project(slug, "alice/notes")).json.github.authenticatedAt);
 	assert.equal(accessToken, rig.tokens.at(-1));
-	assert.equal(unseal(sealed, "0".repeat(64)), null);
+	assert.equal(unseal(sealed, "0".repeat(64), { workspace: "x" }), null);
 
 	const cloned = await git(work, github.caFile, "clone", "-q", github.cloneUrl("alice/notes", accessToken), slug);
 	assert.ok(cloned.ok, cloned.err);

@@ -132,11 +132,11 @@ test("one that comes back gets what it missed: what all get, and the results tha
 		const second = await rig.connect(sandbox.sessionId, { params });
 		await second.bash("true");
 		const seen = second.messages.at(-1).seq;
-		second.send({ type: "tool", id: "long", name: "Bash", input: { command: "sleep 1; echo missed" } });
+		second.send({ type: "tool", id: "long", name: "Bash", input: { command: "until [ -e /tmp/go ]; do sleep 0.1; done; rm /tmp/go; echo missed" } });
 		await running("long");
 		second.close();
 		await waitFor(() => second.closed, { what: "the close" });
-		await first.bash("echo not for it");
+		await first.bash("echo not for it; touch /tmp/go");
 		const back = await rig.connect(sandbox.sessionId, { params: { ...params, since: seen } });
 		await back.wait((m) => m.output === "missed\n");
 		assert.deepEqual(results(back), [["long", "missed\n"]]);

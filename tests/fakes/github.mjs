@@ -64,6 +64,7 @@ export class GitHub {
 	#behaviours = new Map();
 	#renames = new Map();
 	#tokens = new Map();
+	#refreshTokens = new Map();
 	#lastId = 1000;
 	#ids = new Map();
 	#skew = 0;
@@ -71,7 +72,8 @@ export class GitHub {
 	/** url, apiUrl: of the two sites; elsewhere: a third origin that answers as both do, for redirects; caFile: PEM, null
 	 *  without TLS; dir: removed by stop(); users: by login; repos: by owner/name, both keys in lower case; apps: by
 	 *  client id; app: the first of them, {clientId, clientSecret, name, owner, callbackUrl, suspended,
-	 *  grantsOnly (scopes that users grant at most), grants (login -> scopes)}; log: a row per request;
+	 *  grantsOnly (scopes that users grant at most), grants (login -> scopes), expiring ({access, refresh}: seconds after
+	 *  which its tokens expire, as of GitHub Apps; null: never), tokenLength}; log: a row per request;
 	 *  tokenLimit: tokens per user, app and scopes, the oldest of more is revoked; rateLimit: requests an hour. */
 	constructor({ tls = true, callbackUrl = null, clientId = "Iv1.0123456789abcdef",
 		clientSecret = randomBytes(20).toString("hex"), appName = "Craft Agent Cloud", owner = "craft-agents", path: prefix = "", apiPath = "" } = {}) {
@@ -129,7 +131,7 @@ export class GitHub {
 
 	addApp({ clientId, clientSecret, name, owner, callbackUrl }) {
 		const app = { clientId, clientSecret, name, owner, callbackUrl, suspended: false, grantsOnly: null,
-			grants: new Map() };
+			expiring: null, tokenLength: 40, grants: new Map() };
 		this.apps.set(clientId, app);
 		return app;
 	}
@@ -149,12 +151,13 @@ export class GitHub {
 	}
 
 	/** Makes a repository with a first commit of `files`. An owner who is no user is an organization. collaborators:
-	 *  {login: "read" | "write" | "admin"}; files: see commit(), null for an empty repository. */
+	 *  {login: "read" | "write" | "admin"}; files: see commit(), null for an empty repository. The repository's sso: a URL of
+	 *  single sign-on without a session of which its API answers 403. */
 	async addRepo(fullName, { private: hidden = false, defaultBranch = "main", collaborators = {}, archived = false,
 		description = null, files = { "README.md": `# ${fullName}\n` } } = {}) {
 		const [owner, name] = fullName.split("/");
 		const repo = { id: ++this.#lastId, owner, name, fullName, private: hidden, defaultBranch, collaborators, archived,
-			description };
+			description, sso: null };
 		await this.repositories.create(repo.id, defaultBranch);
 		repo.dir = this.repositories.path(repo.id);
 		this.repos.set(fullName.toLowerCase(), repo);
@@ -215,24 +218,51 @@ export class GitHub {
 	issueToken(login, scopes = ["repo"], app = this.app) {
 		const user = this.users.get(login.toLowerCase());
 		if (!user) throw new Error(`no user ${login}`);
-		const token = `gho_${randomText(36)}`;
+		const token = this.#newToken(app);
 		const set = normalizeScopes(scopes.join(" "));
 		const same = [...this.#tokens].filter(([, other]) => !other.revoked && other.login === user.login &&
 			other.app === app && String([...other.scopes].sort()) === String([...set].sort()));
 		if (same.length >= this.tokenLimit) same[0][1].revoked = true;
-		this.#tokens.set(token, { login: user.login, scopes: set, app, revoked: false });
+		this.#tokens.set(token, { login: user.login, scopes: set, app, revoked: false, expires: null });
 		return token;
+	}
+
+	#newToken(app) { return (app.expiring ? "ghu_" : "gho_") + randomText(Math.max(36, app.tokenLength - 4)); }
+
+	/** What a grant of an app with expiring tokens has beside the token, which expires from now on; nothing of others. */
+	refreshable(token, app) {
+		if (!app.expiring) return {};
+		const found = this.#tokens.get(token);
+		const refresh = `ghr_${randomText(Math.max(76, app.tokenLength - 4))}`;
+		found.expires = this.now() + app.expiring.access * 1000;
+		this.#refreshTokens.set(refresh, { token, login: found.login, scopes: [...found.scopes], app,
+			expires: this.now() + app.expiring.refresh * 1000 });
+		this.onRefreshToken?.(refresh);
+		return { expires_in: app.expiring.access, refresh_token: refresh, refresh_token_expires_in: app.expiring.refresh };
+	}
+
+	/** Takes a refresh token, which is good once: it and the token that came with it are worth nothing after that. */
+	takeRefreshToken(refresh, app) {
+		const found = this.#refreshTokens.get(refresh);
+		if (!found || found.app !== app || this.now() > found.expires) return null;
+		this.#refreshTokens.delete(refresh);
+		this.revoke(found.token);
+		return found;
 	}
 
 	revoke(token) { this.#tokens.get(token).revoked = true; }
 
-	isValid(token) { return this.#tokens.get(token)?.revoked === false; }
+	isValid(token) { return this.#isGood(this.#tokens.get(token)); }
+
+	#isGood(found) { return found?.revoked === false && !(found.expires !== null && this.now() > found.expires); }
 
 	/** What the user can do under Settings: takes all of an app's access away. */
 	revokeGrant(login, app = this.app) {
 		app.grants.delete(this.users.get(login.toLowerCase()).login);
 		for (const token of this.#tokens.values())
 			if (token.app === app && token.login.toLowerCase() === login.toLowerCase()) token.revoked = true;
+		for (const [refresh, { app: of, login: whose }] of this.#refreshTokens)
+			if (of === app && whose.toLowerCase() === login.toLowerCase()) this.#refreshTokens.delete(refresh);
 	}
 
 	/** Whose token it is: {login, scopes, app}, null when it is none or revoked. Notes in the log that it was used. */
@@ -241,7 +271,7 @@ export class GitHub {
 		entry.token = tokenId(token);
 		const found = this.#tokens.get(token);
 		if (found) entry.user = found.login;
-		return found && !found.revoked ? found : null;
+		return this.#isGood(found) ? found : null;
 	}
 
 	// ---- time, faults ----

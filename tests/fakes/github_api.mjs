@@ -111,6 +111,10 @@ function showRepo(github, context, repo) {
 	const may = repo && github.permission(repo, context.identity);
 	const accepted = { "X-Accepted-OAuth-Scopes": "repo" };
 	if (!may) return apiError(404, "Not Found", "/repos/repos#get-a-repository", accepted);
+	if (repo.sso) {
+		return apiError(403, "Resource protected by organization SAML enforcement. You must grant your OAuth token access to this organization.",
+			"/articles/authenticating-to-a-github-organization-with-saml-single-sign-on/", { ...accepted, "X-GitHub-SSO": `required; url=${repo.sso}` });
+	}
 	return tagged(context, fullRepo(github, repo, may, Boolean(context.identity)), accepted);
 }
 

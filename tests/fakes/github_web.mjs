@@ -210,6 +210,7 @@ const ERRORS = {
 	incorrect_client_credentials: "The client_id and/or client_secret passed are incorrect.",
 	redirect_uri_mismatch: "The redirect_uri MUST match the registered callback URL for this application.",
 	bad_verification_code: "The code passed is incorrect or expired.",
+	bad_refresh_token: "The refresh token passed is incorrect or expired.",
 	unverified_user_email: "The user must have a verified primary email.",
 };
 
@@ -223,10 +224,19 @@ function encode(accept, value) {
 	return { status: 200, headers: { "Content-Type": `${type}; charset=utf-8`, "Cache-Control": "no-store" }, body };
 }
 
+// A refresh token for new ones of both kinds.
+function refresh(github, app, fields) {
+	const found = github.takeRefreshToken(fields.get("refresh_token"), app);
+	if (!found) throw "bad_refresh_token";
+	const token = github.issueToken(found.login, found.scopes, app);
+	return { access_token: token, ...github.refreshable(token, app), scope: "", token_type: "bearer" };
+}
+
 // A code for a token; throws the name of GitHub's error.
 function exchange(github, fields) {
 	const app = github.apps.get(fields.get("client_id"));
 	if (!app || app.clientSecret !== fields.get("client_secret")) throw "incorrect_client_credentials";
+	if (fields.get("grant_type") === "refresh_token") return refresh(github, app, fields);
 	const found = github.codes.get(fields.get("code"));
 	if (!found || found.app !== app || github.now() > found.expires) throw "bad_verification_code";
 	const uri = fields.get("redirect_uri");
@@ -234,7 +244,7 @@ function exchange(github, fields) {
 	if (github.users.get(found.login.toLowerCase()).unverified) throw "unverified_user_email";
 	github.codes.delete(fields.get("code"));
 	const token = github.issueToken(found.login, found.scopes, app);
-	return { access_token: token, scope: found.scopes.join(","), token_type: "bearer" };
+	return { access_token: token, ...github.refreshable(token, app), scope: found.scopes.join(","), token_type: "bearer" };
 }
 
 function accessToken(github, { fields, request }) {

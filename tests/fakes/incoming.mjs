@@ -1,7 +1,7 @@
 // incoming.mjs: reads what a request brings: its body, form fields, cookies and credentials.
 
 const BODY_LIMIT = 1 << 20;
-const SECRET = /^(access_token|authenticity_token|client_secret|code|code_verifier|password|return_to|state|ticket|token)$/;
+const SECRET = /^(access_token|authenticity_token|client_secret|code|code_verifier|password|refresh_token|return_to|state|ticket|token)$/;
 
 /** Names to values for the log, where the secret ones become "…". */
 export const masked = (parameters) =>

@@ -49,7 +49,7 @@ static void check_own(const struct oauth_grant *g, const struct oauth_grant *shi
 	assert(!fits(shifted) || same(g, shifted) || !oauth_ticket_check(keys, 2, shifted, buf_slice(&ticket), NOW));
 	change(&ticket, at);
 	assert(!oauth_ticket_check(keys, 2, g, buf_slice(&ticket), NOW));
-	assert(oauth_state_make(&keys[at % 2], g, NOW, &state) && state.len <= OAUTH_STATE_MAX_LENGTH);
+	assert(oauth_state_make(&keys[at % 2], OAUTH_STATE_OWN, g, NOW, &state) && state.len <= OAUTH_STATE_MAX_LENGTH);
 	assert(open_state(buf_slice(&state), g) == OAUTH_STATE_OK);
 	change(&state, at);
 	assert(open_state(buf_slice(&state), NULL) == OAUTH_STATE_BAD);
@@ -80,6 +80,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (fits(&g))
 		check_own(&g, &shifted, (size_t)data[3] * 19);
 	else
-		assert(!oauth_state_make(&keys[0], &g, NOW, &none) && !oauth_ticket_make(&keys[0], &g, NOW, &none));
+		assert(!oauth_state_make(&keys[0], OAUTH_STATE_OWN, &g, NOW, &none) && !oauth_ticket_make(&keys[0], &g, NOW, &none));
 	return 0;
 }

@@ -277,7 +277,8 @@ CREATE FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_seal
     LANGUAGE sql STRICT SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
-	update app.credential c set checked_at = statement_timestamp(), invalid_at = case when not p_valid then coalesce(c.invalid_at, statement_timestamp()) end
+	update app.credential c set checked_at = statement_timestamp(), invalid_at = case when not p_valid then coalesce(c.invalid_at, statement_timestamp()) end,
+		denied = case when not p_valid then c.denied end
 	from app.workspace w
 	where w.id = c.workspace_id and w.slug = p_workspace and c.repo_id = app.repo_id(p_repo_key) and c.sealed = p_sealed;
 $$;
@@ -297,6 +298,34 @@ $$;
 ALTER FUNCTION api.credential_delete(p_workspace text, p_repo_key text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) IS 'Forgets the GitHub credential of a project; returns it sealed, so that GitHub can be asked to revoke it, or null when there was none.';
+
+CREATE FUNCTION api.credential_denied(p_workspace text, p_repo_key text, p_sealed text, p_why text) RETURNS void
+    LANGUAGE sql STRICT SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	update app.credential c set checked_at = statement_timestamp(), denied = p_why
+	from app.workspace w
+	where w.id = c.workspace_id and w.slug = p_workspace and c.repo_id = app.repo_id(p_repo_key) and c.sealed = p_sealed;
+$$;
+
+ALTER FUNCTION api.credential_denied(p_workspace text, p_repo_key text, p_sealed text, p_why text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_denied(p_workspace text, p_repo_key text, p_sealed text, p_why text) IS 'Notes that GitHub knows the token but lets it not see the repository: no_access or sso, unless another credential took its place since. The next word of GitHub''s may change it.';
+
+CREATE FUNCTION api.credential_find(p_workspace text, p_repo_key text) RETURNS TABLE(sealed text, invalid boolean, checked_ms bigint, denied text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+#variable_conflict use_column
+begin
+	return query select c.sealed, c.invalid_at is not null, app.ms(c.checked_at), c.denied from app.credential c join app.workspace w on w.id = c.workspace_id
+		where w.slug = p_workspace and c.repo_id = app.repo_id(p_repo_key);
+end
+$$;
+
+ALTER FUNCTION api.credential_find(p_workspace text, p_repo_key text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_find(p_workspace text, p_repo_key text) IS 'As api.credential_get(), and last why GitHub lets it not see the repository (app.credential.denied; null: it does).';
 
 CREATE FUNCTION api.credential_get(p_workspace text, p_repo_key text) RETURNS TABLE(sealed text, invalid boolean, checked_ms bigint)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -327,7 +356,8 @@ begin
 		values (v_workspace, p_repo_key, p_sealed, p_username, p_user_id, p_scope,
 			coalesce(app.ms_time(p_authenticated_ms), clock_timestamp()), clock_timestamp())
 	on conflict (workspace_id, repo_id) do update set sealed = excluded.sealed, username = excluded.username, user_id = excluded.user_id,
-		scope = excluded.scope, authenticated_at = excluded.authenticated_at, checked_at = excluded.checked_at, invalid_at = null;
+		scope = excluded.scope, authenticated_at = excluded.authenticated_at, checked_at = excluded.checked_at, invalid_at = null,
+		denied = null, refresh_lease = null, refresh_until = null;
 end
 $$;
 
@@ -348,6 +378,70 @@ $$;
 ALTER FUNCTION api.credential_rekey(p_workspace_id bigint, p_repo_key text, p_old text, p_new text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.credential_rekey(p_workspace_id bigint, p_repo_key text, p_old text, p_new text) IS 'Replaces a sealed text by the same sealed under another key; false when it is no longer that text, and nothing changed.';
+
+CREATE FUNCTION api.credential_renew_begin(p_workspace text, p_repo_key text, p_sealed text, p_lease text, p_seconds integer) RETURNS text
+    LANGUAGE plpgsql STRICT SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_sealed text;
+	v_until  timestamptz;
+	v_lease  text;
+	v_now    timestamptz;
+	v_id     bigint;
+begin
+	select c.workspace_id, c.sealed, c.refresh_until, c.refresh_lease into v_id, v_sealed, v_until, v_lease
+		from app.credential c join app.workspace w on w.id = c.workspace_id
+		where w.slug = p_workspace and c.repo_id = app.repo_id(p_repo_key) for no key update of c;
+	v_now := clock_timestamp();
+	if not found or v_sealed <> p_sealed then
+		return 'changed';
+	end if;
+	-- Asked again after a lost answer, it is the same one's still.
+	if v_until > v_now and v_lease <> p_lease then
+		return 'wait';
+	end if;
+	update app.credential c set refresh_lease = p_lease, refresh_until = v_now + p_seconds * interval '1 s'
+		where c.workspace_id = v_id and c.repo_id = app.repo_id(p_repo_key);
+	return 'go';
+end
+$$;
+
+ALTER FUNCTION api.credential_renew_begin(p_workspace text, p_repo_key text, p_sealed text, p_lease text, p_seconds integer) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_renew_begin(p_workspace text, p_repo_key text, p_sealed text, p_lease text, p_seconds integer) IS 'Asks for the right to renew this token: go (nobody else may for p_seconds), wait (somebody else does just now), changed (it is another one by now, or gone).';
+
+CREATE FUNCTION api.credential_renew_failed(p_workspace text, p_repo_key text, p_lease text, p_refused boolean) RETURNS void
+    LANGUAGE sql STRICT SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	update app.credential c set refresh_lease = null, refresh_until = null,
+		invalid_at = case when p_refused then coalesce(c.invalid_at, clock_timestamp()) else c.invalid_at end
+	from app.workspace w
+	where w.id = c.workspace_id and w.slug = p_workspace and c.repo_id = app.repo_id(p_repo_key) and c.refresh_lease = p_lease;
+$$;
+
+ALTER FUNCTION api.credential_renew_failed(p_workspace text, p_repo_key text, p_lease text, p_refused boolean) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_renew_failed(p_workspace text, p_repo_key text, p_lease text, p_refused boolean) IS 'Ends the lease without a new token. p_refused: GitHub takes the old one no longer, access has to be granted anew.';
+
+CREATE FUNCTION api.credential_renewed(p_workspace text, p_repo_key text, p_old text, p_lease text, p_new text) RETURNS boolean
+    LANGUAGE plpgsql STRICT SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+begin
+	-- Also when the lease has run out, or craft-cloud rekey sealed the old one anew: what GitHub gave last is what is good.
+	update app.credential c set sealed = p_new, checked_at = clock_timestamp(), invalid_at = null, refresh_lease = null, refresh_until = null
+		from app.workspace w
+		where w.id = c.workspace_id and w.slug = p_workspace and c.repo_id = app.repo_id(p_repo_key)
+			and (c.refresh_lease = p_lease or c.sealed in (p_old, p_new));
+	return found;
+end
+$$;
+
+ALTER FUNCTION api.credential_renewed(p_workspace text, p_repo_key text, p_old text, p_lease text, p_new text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.credential_renewed(p_workspace text, p_repo_key text, p_old text, p_lease text, p_new text) IS 'Stores the renewed token and ends the lease; false: a user has granted access anew or taken it away meanwhile, and that stays.';
 
 CREATE FUNCTION api.credentials_to_rekey(p_after_workspace bigint, p_after_repo text, p_limit integer) RETURNS TABLE(workspace_id bigint, repo_key text, sealed text, workspace text)
     LANGUAGE sql STABLE SECURITY DEFINER
@@ -925,6 +1019,28 @@ ALTER FUNCTION api.log_usage(OUT change_bytes bigint, OUT change_limit bigint, O
 
 COMMENT ON FUNCTION api.log_usage(OUT change_bytes bigint, OUT change_limit bigint, OUT change_workspace text, OUT stream_bytes bigint, OUT stream_limit bigint, OUT stream_workspace text) IS 'How near the logs are to their bounds: bytes of the longest log of changes and of the most messages that a workspace''s sandboxes have, what they may be, and whose they are (null: nobody''s).';
 
+CREATE FUNCTION api.oauth_outcome(p_nonce bytea, p_outcome text) RETURNS void
+    LANGUAGE sql STRICT SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	update app.oauth_used u set outcome = p_outcome where u.nonce = p_nonce;
+$$;
+
+ALTER FUNCTION api.oauth_outcome(p_nonce bytea, p_outcome text) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.oauth_outcome(p_nonce bytea, p_outcome text) IS 'Notes where the browser was sent that came with this state.';
+
+CREATE FUNCTION api.oauth_outcome_of(p_nonce bytea) RETURNS text
+    LANGUAGE sql STABLE STRICT SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select u.outcome from app.oauth_used u where u.nonce = p_nonce and u.expires_at > clock_timestamp();
+$$;
+
+ALTER FUNCTION api.oauth_outcome_of(p_nonce bytea) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.oauth_outcome_of(p_nonce bytea) IS 'Where the browser was sent that came with this state; null: it is still under way, not known, or too long ago.';
+
 CREATE FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) RETURNS boolean
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -1042,7 +1158,7 @@ CREATE FUNCTION api.project(p_workspace text, p_repo_key text) RETURNS TABLE(tag
 			'github', case when c.repo_id is not null then json_build_object('username', c.username, 'userId', c.user_id,
 				'scope', c.scope, 'authenticatedAt', app.ms(c.authenticated_at)) end) as body
 		from app.project p join app.workspace w on w.id = p.workspace_id
-		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null
+		left join app.credential c on c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null and c.denied is null
 		where w.slug = p_workspace and p.repo_id = app.repo_id(p_repo_key)
 	) x;
 $$;
@@ -1579,6 +1695,28 @@ $$;
 ALTER FUNCTION api.sandboxes(p_workspace text) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.sandboxes(p_workspace text) IS 'The workspace''s sandbox sessions, newest first.';
+
+CREATE FUNCTION api.seal_form() RETURNS integer
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	select f.form from app.seal_form f;
+$$;
+
+ALTER FUNCTION api.seal_form() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.seal_form() IS 'The form in which secrets are to be sealed: 1 as the release before reads it, 2 bound to workspace, repository and purpose.';
+
+CREATE FUNCTION api.seal_form_bound() RETURNS void
+    LANGUAGE sql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+	update app.seal_form set form = 2 where form <> 2;
+$$;
+
+ALTER FUNCTION api.seal_form_bound() OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.seal_form_bound() IS 'From now on secrets are sealed in the bound form, which daemons of the release before can''t read.';
 
 CREATE FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) RETURNS record
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -2906,7 +3044,7 @@ CREATE FUNCTION app.project_json(p app.project) RETURNS json
     SET search_path TO 'app', 'pg_temp'
     AS $$
 	select json_build_object('repoKey', p.repo_key, 'repoUrl', p.repo_url, 'defaultBranch', p.default_branch, 'addedAt', app.ms(p.added_at),
-		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null));
+		'hasGitHubAuth', exists (select from app.credential c where c.workspace_id = p.workspace_id and c.repo_id = p.repo_id and c.invalid_at is null and c.denied is null));
 $$;
 
 ALTER FUNCTION app.project_json(p app.project) OWNER TO craft_owner;
@@ -3692,6 +3830,10 @@ CREATE TABLE app.credential (
     repo_id text GENERATED ALWAYS AS (lower((repo_key COLLATE "C"))) STORED NOT NULL COLLATE pg_catalog."C",
     invalid_at timestamp with time zone,
     checked_at timestamp with time zone,
+    denied text,
+    refresh_lease text,
+    refresh_until timestamp with time zone,
+    CONSTRAINT credential_denied_check CHECK ((denied = ANY (ARRAY['no_access'::text, 'sso'::text]))),
     CONSTRAINT credential_repo_key_check CHECK (((octet_length(repo_key) >= 3) AND (octet_length(repo_key) <= 256)))
 );
 
@@ -3703,7 +3845,7 @@ COMMENT ON COLUMN app.credential.workspace_id IS 'The workspace it belongs to.';
 
 COMMENT ON COLUMN app.credential.repo_key IS 'owner/repo, as it was first written.';
 
-COMMENT ON COLUMN app.credential.sealed IS 'base64 of IV, AES-256-GCM ciphertext and tag under ENCRYPTION_KEY.';
+COMMENT ON COLUMN app.credential.sealed IS 'The token and what belongs to it, AES-256-GCM under ENCRYPTION_KEY: base64 of IV, ciphertext and tag; with 2: before it, bound to this workspace and repository.';
 
 COMMENT ON COLUMN app.credential.username IS 'GitHub login of the user who granted it.';
 
@@ -3718,6 +3860,12 @@ COMMENT ON COLUMN app.credential.repo_id IS 'The same in lower case, as app.proj
 COMMENT ON COLUMN app.credential.invalid_at IS 'When GitHub first refused it; null: it is good as far as is known.';
 
 COMMENT ON COLUMN app.credential.checked_at IS 'When GitHub last said whether it is good; null: not since it is stored.';
+
+COMMENT ON COLUMN app.credential.denied IS 'Why GitHub last let the credential not see the repository, though the token is good: no_access, or sso (the organization wants a session of its single sign-on); null: it did.';
+
+COMMENT ON COLUMN app.credential.refresh_lease IS 'Whose the right is to renew the token: a random text; null: nobody''s.';
+
+COMMENT ON COLUMN app.credential.refresh_until IS 'Until when that right lasts; after it others may try.';
 
 CREATE TABLE app.epoch (
     one boolean DEFAULT true NOT NULL,
@@ -3825,7 +3973,9 @@ COMMENT ON COLUMN app.message.sha256 IS 'SHA-256 of the body''s bytes: tells whe
 CREATE TABLE app.oauth_used (
     nonce bytea NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT oauth_used_nonce_check CHECK ((octet_length(nonce) = 16))
+    outcome text,
+    CONSTRAINT oauth_used_nonce_check CHECK ((octet_length(nonce) = 16)),
+    CONSTRAINT oauth_used_outcome_check CHECK ((octet_length(outcome) <= 8192))
 );
 
 ALTER TABLE app.oauth_used OWNER TO craft_owner;
@@ -3835,6 +3985,8 @@ COMMENT ON TABLE app.oauth_used IS 'States of GitHub''s OAuth that came back, so
 COMMENT ON COLUMN app.oauth_used.nonce IS 'What is random in the state.';
 
 COMMENT ON COLUMN app.oauth_used.expires_at IS 'When the state expires by itself. The row goes an hour later or some time after that.';
+
+COMMENT ON COLUMN app.oauth_used.outcome IS 'Where the browser was sent in the end, so that a page that is loaded again can lead there; null: not known.';
 
 CREATE TABLE app.plan (
     workspace_id bigint NOT NULL,
@@ -3974,6 +4126,21 @@ COMMENT ON COLUMN app.schema_migration.name IS 'Its file below the SQL directory
 COMMENT ON COLUMN app.schema_migration.sha256 IS 'SHA-256 of the file when it was applied: a file changed later is refused.';
 
 COMMENT ON COLUMN app.schema_migration.applied_at IS 'When it was applied.';
+
+CREATE TABLE app.seal_form (
+    one boolean DEFAULT true NOT NULL,
+    form integer NOT NULL,
+    CONSTRAINT seal_form_form_check CHECK ((form = ANY (ARRAY[1, 2]))),
+    CONSTRAINT seal_form_one_check CHECK (one)
+);
+
+ALTER TABLE app.seal_form OWNER TO craft_owner;
+
+COMMENT ON TABLE app.seal_form IS 'One row: the form in which daemons and craft-cloud seal secrets.';
+
+COMMENT ON COLUMN app.seal_form.one IS 'Always true: there is one row.';
+
+COMMENT ON COLUMN app.seal_form.form IS '1: what the release before reads, too; 2: bound to workspace, repository and purpose. craft-cloud rekey sets it to 2.';
 
 CREATE TABLE app.session (
     key bigint NOT NULL,
@@ -4867,6 +5034,9 @@ ALTER TABLE ONLY app.schema_code
 ALTER TABLE ONLY app.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY app.seal_form
+    ADD CONSTRAINT seal_form_pkey PRIMARY KEY (one);
+
 ALTER TABLE ONLY app.seen_request
     ADD CONSTRAINT seen_request_pkey PRIMARY KEY (workspace_id, client, request);
 
@@ -5014,6 +5184,12 @@ GRANT ALL ON FUNCTION api.credential_checked(p_workspace text, p_repo_key text, 
 REVOKE ALL ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.credential_delete(p_workspace text, p_repo_key text) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.credential_denied(p_workspace text, p_repo_key text, p_sealed text, p_why text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_denied(p_workspace text, p_repo_key text, p_sealed text, p_why text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credential_find(p_workspace text, p_repo_key text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_find(p_workspace text, p_repo_key text) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.credential_get(p_workspace text, p_repo_key text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.credential_get(p_workspace text, p_repo_key text) TO craft_daemon;
 
@@ -5022,6 +5198,15 @@ GRANT ALL ON FUNCTION api.credential_put(p_workspace text, p_repo_key text, p_re
 
 REVOKE ALL ON FUNCTION api.credential_rekey(p_workspace_id bigint, p_repo_key text, p_old text, p_new text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.credential_rekey(p_workspace_id bigint, p_repo_key text, p_old text, p_new text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credential_renew_begin(p_workspace text, p_repo_key text, p_sealed text, p_lease text, p_seconds integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_renew_begin(p_workspace text, p_repo_key text, p_sealed text, p_lease text, p_seconds integer) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credential_renew_failed(p_workspace text, p_repo_key text, p_lease text, p_refused boolean) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_renew_failed(p_workspace text, p_repo_key text, p_lease text, p_refused boolean) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.credential_renewed(p_workspace text, p_repo_key text, p_old text, p_lease text, p_new text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.credential_renewed(p_workspace text, p_repo_key text, p_old text, p_lease text, p_new text) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.credentials_to_rekey(p_after_workspace bigint, p_after_repo text, p_limit integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.credentials_to_rekey(p_after_workspace bigint, p_after_repo text, p_limit integer) TO craft_daemon;
@@ -5113,6 +5298,12 @@ GRANT ALL ON FUNCTION api.log_limit_set(p_change_bytes bigint, p_stream_bytes bi
 REVOKE ALL ON FUNCTION api.log_usage(OUT change_bytes bigint, OUT change_limit bigint, OUT change_workspace text, OUT stream_bytes bigint, OUT stream_limit bigint, OUT stream_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.log_usage(OUT change_bytes bigint, OUT change_limit bigint, OUT change_workspace text, OUT stream_bytes bigint, OUT stream_limit bigint, OUT stream_workspace text) TO craft_daemon;
 
+REVOKE ALL ON FUNCTION api.oauth_outcome(p_nonce bytea, p_outcome text) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.oauth_outcome(p_nonce bytea, p_outcome text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.oauth_outcome_of(p_nonce bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.oauth_outcome_of(p_nonce bytea) TO craft_daemon;
+
 REVOKE ALL ON FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.oauth_use(p_nonce bytea, p_expires_ms bigint) TO craft_daemon;
 
@@ -5202,6 +5393,12 @@ GRANT ALL ON FUNCTION api.sandbox_touch(p_workspace text, p_session text, p_idle
 
 REVOKE ALL ON FUNCTION api.sandboxes(p_workspace text) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandboxes(p_workspace text) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.seal_form() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.seal_form() TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.seal_form_bound() FROM PUBLIC;
+GRANT ALL ON FUNCTION api.seal_form_bound() TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.session_base(p_workspace text, p_id text, OUT version bigint, OUT header json, OUT hashes bigint[]) TO craft_daemon;

@@ -13,7 +13,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { copyFileSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { startGitHub } from "../fakes/github.mjs";
@@ -53,6 +53,7 @@ export class Rig {
 
 	#listen() {
 		const { github } = this;
+		github.onRefreshToken = (refresh) => this.secrets.add(refresh);
 		const issue = github.issueToken.bind(github);
 		github.issueToken = (...args) => {
 			const token = issue(...args);
@@ -236,7 +237,7 @@ export class Rig {
 	credential(workspace, repoKey, key = this.encryptionKey) {
 		const sealed = this.server.psqlValue(`select c.sealed from app.credential c join app.workspace w on w.id = c.workspace_id
 			where w.slug = ${quote(workspace)} and c.repo_key = ${quote(repoKey)}`);
-		return sealed === undefined ? null : { sealed, plain: unseal(sealed, key) };
+		return sealed === undefined ? null : { sealed, plain: unseal(sealed, key, { workspace, item: repoKey.toLowerCase() }) };
 	}
 
 	/** Has GitHub's last word on a credential be of an hour ago, so that it is asked again. */
@@ -284,11 +285,32 @@ function field(text) {
 	return [length, bytes];
 }
 
-/** base64(IV ‖ AES-256-GCM ‖ tag), parsed as JSON; null when this key doesn't open it. */
-export function unseal(sealed, key) {
-	const raw = Buffer.from(sealed, "base64");
-	assert.equal(raw.toString("base64"), sealed, "plain base64");
+/** The associated data of the bound form: purpose, workspace and item, each behind its length. */
+function placeBytes({ purpose = "github credential", workspace, item = "" }) {
+	return Buffer.concat([purpose, workspace, item].flatMap((text) => {
+		const length = Buffer.alloc(4);
+		length.writeUInt32BE(Buffer.byteLength(text));
+		return [length, Buffer.from(text)];
+	}));
+}
+
+/** Seals as lib/seal.h says: bound to a place, or (null) in the older form. */
+export function seal(plain, key, place) {
+	const iv = randomBytes(12);
+	const cipher = createCipheriv("aes-256-gcm", Buffer.from(key, "hex"), iv);
+	if (place) cipher.setAAD(placeBytes(place));
+	const text = [iv, cipher.update(plain, "utf8"), cipher.final(), cipher.getAuthTag()];
+	return `${place ? "2:" : ""}${Buffer.concat(text).toString("base64")}`;
+}
+
+/** base64(IV ‖ AES-256-GCM ‖ tag), or 2: and the same bound to its place; parsed as JSON; null when this key doesn't open it. */
+export function unseal(sealed, key, place) {
+	const bound = sealed.startsWith("2:");
+	const base64 = bound ? sealed.slice(2) : sealed;
+	const raw = Buffer.from(base64, "base64");
+	assert.equal(raw.toString("base64"), base64, "plain base64");
 	const decipher = createDecipheriv("aes-256-gcm", Buffer.from(key, "hex"), raw.subarray(0, 12));
+	if (bound) decipher.setAAD(placeBytes(place));
 	decipher.setAuthTag(raw.subarray(-16));
 	try {
 		return JSON.parse(Buffer.concat([decipher.update(raw.subarray(12, -16)), decipher.final()]).toString("utf8"));

@@ -1,7 +1,7 @@
 # craft-cloud rekey: another ENCRYPTION_KEY, all credentials, also after it was interrupted.
 # shellcheck shell=bash source=tests/sql/lib.sh
 . "$TEST_LIB"
-plan 26
+plan 30
 
 old=00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff
 new=ffeeddccbbaa99887766554433221100ffeeddccbbaa99887766554433221100
@@ -14,17 +14,23 @@ rekey() {
 	out=$(DATABASE_URL="dbname=$TEST_DB user=craft_daemon" ENCRYPTION_KEY=$1 ENCRYPTION_KEY_PREVIOUS=${2-$1} "$CRAFT_CLOUD" rekey 2>&1)
 	code=$?
 }
-texts() { sql "$TEST_DB" "select sealed from app.credential order by workspace_id, repo_id"; }
+# Each text with its place.
+texts() { sql "$TEST_DB" "select sealed || ' ' || w.slug || ' ' || repo_id from app.credential c join app.workspace w on w.id = c.workspace_id order by 1"; }
 
-# opens KEY: how many of the texts on stdin are that token sealed with the key
+# opens KEY: how many of the texts on stdin, with their places, are that token sealed with the key
 opens() {
 	# shellcheck disable=SC2016 # JavaScript
 	node -e '
 		const { createDecipheriv } = require("node:crypto");
-		const open = (text) => {
-			const raw = Buffer.from(text, "base64");
+		const field = (text) => [Buffer.from(Uint32Array.of(text.length).buffer).reverse(), Buffer.from(text)];
+		const open = (line) => {
+			const [text, workspace, item = ""] = line.split(" ");
+			const purpose = item ? "github credential" : "api key";
+			const bound = text.startsWith("2:");
+			const raw = Buffer.from(bound ? text.slice(2) : text, "base64");
 			const d = createDecipheriv("aes-256-gcm", Buffer.from(process.argv[1], "hex"), raw.subarray(0, 12));
 			try {
+				if (bound) d.setAAD(Buffer.concat([purpose, workspace, item].flatMap(field)));
 				d.setAuthTag(raw.subarray(-16));
 				return d.update(raw.subarray(12, -16), undefined, "utf8") + d.final("utf8");
 			} catch {}
@@ -47,8 +53,17 @@ sql "$TEST_DB" "select count(api.credential_put('w' || i % 3, 'Octo/r' || i, 'ht
 	from generate_series(1, $count) i" >/dev/null
 is "$(texts | opens "$old")" "$count" "$count credentials, under the old key"
 rekey "$old"
-like "$code:$out" "^0:$(counts $count 0 0)$" "the same key: nothing changes"
-is "$(texts | sort -u)" "$sealed" "not a byte of it"
+like "$code:$out" "^0:$(counts 0 $count 0)$" "the same key: all are bound to their places"
+is "$(texts | grep -c ^2:)" "$count" "each of them"
+is "$(texts | opens "$old")" "$count" "under the same key"
+before=$(texts)
+rekey "$old"
+like "$code:$out" "^0:$(counts $count 0 0)$" "once more: nothing changes"
+is "$(texts)" "$before" "not a byte of it"
+sql "$TEST_DB" "update app.credential c set sealed = o.sealed from app.credential o where c.repo_id = 'octo/r3' and o.repo_id = 'octo/r4'"
+rekey "$old"
+like "$code:$out" "^1:.*neither w0 Octo/r3"$'\n'".*$(counts $((count - 1)) 0 1)" "one that was moved to another row opens nowhere else"
+sql "$TEST_DB" "update app.credential set sealed = '$sealed' where repo_id = 'octo/r3'"
 
 # Stops at one.
 sql "$TEST_DB" "create function app.stop() returns trigger language plpgsql as 'begin raise exception ''no more''; end';
@@ -91,7 +106,7 @@ sql "$TEST_DB" "delete from app.credential; select api.key_add(lpad(to_hex(i), 1
 	from generate_series(1, 99) i; select api.key_revoke('w', 'k7'); update app.api_key set sealed = 'junk' where name = 'k8'" >/dev/null
 rekey "$new" "$old"
 like "$code:$out" "^1:.*neither key w k8.*$(counts 0 97 1)" "keys are re-encrypted too, but one that opens with neither"
-is "$(sql "$TEST_DB" "select sealed from app.api_key where sealed is not null" | opens "$new")" 97 "under the new key"
+is "$(sql "$TEST_DB" "select sealed || ' ' || workspace from app.api_key where sealed is not null" | opens "$new")" 97 "under the new key"
 rekey "$new" "$old"
 like "$code:$out" "^1:.*$(counts 97 0 1)" "once"
 is "$(sql "$TEST_DB" "select count(*) from app.api_key where sealed is null and revoked_at is null")" 0 "none is lost"

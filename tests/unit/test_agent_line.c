@@ -159,6 +159,38 @@ static void results_are_judged_by_is_error(void **state)
 	expect_result("{\"type\":\"result\",\"is_error\":false,\"result\":\"\xF0\"}", true, false, "");
 }
 
+static void expect_denied(const char *denials, const char *text)
+{
+	autobuf all = { 0 }, names = { 0 };
+	buf_addf(&all, "{\"type\":\"result\",\"is_error\":false,\"result\":\"x\",\"permission_denials\":%s}", denials);
+	struct agent_line line = parse(buf_cstr(&all));
+	if (line.denials.len)
+		agent_line_denied(&names, line.denials);
+	assert_string_equal(buf_cstr(&names), text);
+}
+
+static void what_was_not_permitted_is_named(void **state)
+{
+	(void)state;
+	expect_denied("[]", "");
+	expect_denied("null", "");
+	expect_denied("{\"tool_name\":\"Bash\"}", "");
+	expect_denied("[{\"tool_name\":\"Bash\",\"tool_input\":{}},{\"tool_name\":\"Write\"},{\"tool_name\":\"Bash\"}]",
+		      "Bash (2), Write");
+	expect_denied("[1,{},{\"tool_name\":1},{\"tool_name\":\"B\"}]", "B");
+	expect_denied("[{\"tool_name\":\"1\"},{\"tool_name\":\"2\"},{\"tool_name\":\"3\"},{\"tool_name\":\"4\"},"
+		      "{\"tool_name\":\"5\"},{\"tool_name\":\"6\"},{\"tool_name\":\"7\"},{\"tool_name\":\"8\"},"
+		      "{\"tool_name\":\"9\"},{\"tool_name\":\"10\"},{\"tool_name\":\"11\"},{\"tool_name\":\"1\"}]",
+		      "1 (2), 2, 3, 4, 5, 6, 7, 8, 9, 10");
+	autobuf names = { 0 };
+	struct agent_line none = parse("{\"type\":\"result\",\"is_error\":false}");
+	assert_int_equal(none.denials.len, 0);
+	agent_line_denied(&names,
+			  SLICE_LIT("[{\"tool_name\":"
+				    "\"0123456789012345678901234567890123456789012345678901234567890123456789\"}]"));
+	assert_true(names.len <= 64);
+}
+
 static void turns_of_its_own_are_known(void **state)
 {
 	(void)state;
@@ -244,6 +276,7 @@ int main(void)
 		cmocka_unit_test(ten_megabytes_pass),
 		cmocka_unit_test(kinds_are_told_apart),
 		cmocka_unit_test(results_are_judged_by_is_error),
+		cmocka_unit_test(what_was_not_permitted_is_named),
 		cmocka_unit_test(turns_of_its_own_are_known),
 		cmocka_unit_test(a_result_that_is_too_long_is_seen),
 		cmocka_unit_test(requests_bring_their_id),

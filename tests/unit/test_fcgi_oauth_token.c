@@ -107,7 +107,7 @@ static void a_state_carries_its_grant(void **state)
 	struct oauth_state s;
 	autobuf t = { 0 };
 	(void)state;
-	assert_true(oauth_state_make(&keys[0], MINE, EXPIRES, &t));
+	assert_true(oauth_state_make(&keys[0], OAUTH_STATE_OWN, MINE, EXPIRES, &t));
 	assert_int_equal(oauth_state_open(keys, 2, buf_slice(&t), EXPIRES, &s), OAUTH_STATE_OK);
 	assert_true(slice_eq_str(s.grant.workspace, "my-team"));
 	assert_true(slice_eq_str(s.grant.repo_key, "octo/hello"));
@@ -134,8 +134,8 @@ static void every_state_has_a_nonce_of_its_own(void **state)
 	struct oauth_state a, b;
 	autobuf t = { 0 }, u = { 0 };
 	(void)state;
-	assert_true(oauth_state_make(&keys[0], MINE, EXPIRES, &t));
-	assert_true(oauth_state_make(&keys[0], MINE, EXPIRES, &u));
+	assert_true(oauth_state_make(&keys[0], OAUTH_STATE_OWN, MINE, EXPIRES, &t));
+	assert_true(oauth_state_make(&keys[0], OAUTH_STATE_OWN, MINE, EXPIRES, &u));
 	assert_int_equal(oauth_state_open(keys, 2, buf_slice(&t), NOW, &a), OAUTH_STATE_OK);
 	assert_int_equal(oauth_state_open(keys, 2, buf_slice(&u), NOW, &b), OAUTH_STATE_OK);
 	assert_memory_not_equal(a.nonce, b.nonce, OAUTH_NONCE_SIZE);
@@ -148,10 +148,10 @@ static void a_state_is_good_by_either_key(void **state)
 	autobuf t = { 0 }, u = { 0 };
 	struct oauth_state s;
 	(void)state;
-	assert_true(oauth_state_make(&keys[1], MINE, EXPIRES, &t));
+	assert_true(oauth_state_make(&keys[1], OAUTH_STATE_OWN, MINE, EXPIRES, &t));
 	assert_int_equal(open_state(buf_slice(&t), NOW), OAUTH_STATE_OK);
 	assert_int_equal(oauth_state_open(keys, 1, buf_slice(&t), NOW, &s), OAUTH_STATE_BAD);
-	assert_true(oauth_state_make(&foreign, MINE, EXPIRES, &u));
+	assert_true(oauth_state_make(&foreign, OAUTH_STATE_OWN, MINE, EXPIRES, &u));
 	assert_int_equal(open_state(buf_slice(&u), NOW), OAUTH_STATE_BAD);
 }
 
@@ -159,7 +159,7 @@ static void a_changed_state_is_worth_nothing(void **state)
 {
 	autobuf t = { 0 }, raw = { 0 }, text = { 0 };
 	(void)state;
-	assert_true(oauth_state_make(&keys[0], MINE, EXPIRES, &t));
+	assert_true(oauth_state_make(&keys[0], OAUTH_STATE_OWN, MINE, EXPIRES, &t));
 	for (size_t i = 0; i < t.len; i++)
 		assert_int_equal(open_state(slice_make(t.data, i), NOW), OAUTH_STATE_BAD);
 	assert_true(base64_read(buf_slice(&t), BASE64_URL, &raw));
@@ -179,7 +179,7 @@ static void tickets_and_states_are_no_substitutes(void **state)
 {
 	autobuf t = { 0 };
 	(void)state;
-	assert_true(oauth_state_make(&keys[0], GRANT("", "", ""), EXPIRES, &t));
+	assert_true(oauth_state_make(&keys[0], OAUTH_STATE_OWN, GRANT("", "", ""), EXPIRES, &t));
 	assert_false(oauth_ticket_check(keys, 2, GRANT("", "", ""), buf_slice(&t), NOW));
 	assert_int_equal(open_state(SLICE_LIT(TICKET), NOW), OAUTH_STATE_BAD);
 }
@@ -192,7 +192,7 @@ static void fields_have_a_longest_length(void **state)
 	memset(buf_reserve(&x, 4096), 0xff, 4096);
 	struct oauth_grant g = { slice_make(x.data, OAUTH_WORKSPACE_MAX), slice_make(x.data, OAUTH_REPO_KEY_MAX),
 				 slice_make(x.data, OAUTH_REDIRECT_MAX) };
-	assert_true(oauth_state_make(&keys[0], &g, EXPIRES, &t));
+	assert_true(oauth_state_make(&keys[0], OAUTH_STATE_OWN, &g, EXPIRES, &t));
 	assert_int_equal(t.len, OAUTH_STATE_MAX_LENGTH);
 	assert_int_equal(oauth_state_open(keys, 2, buf_slice(&t), NOW, &s), OAUTH_STATE_OK);
 	assert_true(slice_eq(s.grant.redirect_uri, g.redirect_uri));
@@ -201,13 +201,58 @@ static void fields_have_a_longest_length(void **state)
 	struct slice *const fields[] = { &g.workspace, &g.repo_key, &g.redirect_uri };
 	for (size_t i = 0; i < 3; i++) {
 		fields[i]->len++;
-		assert_false(oauth_state_make(&keys[0], &g, EXPIRES, &t));
+		assert_false(oauth_state_make(&keys[0], OAUTH_STATE_OWN, &g, EXPIRES, &t));
 		assert_false(oauth_ticket_make(&keys[0], &g, EXPIRES, &t));
 		assert_int_equal(t.len, 0);
 		fields[i]->len--;
 	}
 	memset(buf_reserve(&t, 100000), 'A', 100000);
 	assert_int_equal(open_state(slice_make(t.data, 100000), NOW), OAUTH_STATE_BAD);
+}
+
+static void who_began_is_told(void **state)
+{
+	struct oauth_state s;
+	autobuf own = { 0 }, asked = { 0 };
+	(void)state;
+	assert_true(oauth_state_make(&keys[0], OAUTH_STATE_OWN, MINE, EXPIRES, &own));
+	assert_true(oauth_state_make(&keys[1], OAUTH_STATE_ASKED, MINE, EXPIRES, &asked));
+	assert_int_equal(oauth_state_open(keys, 2, buf_slice(&own), NOW, &s), OAUTH_STATE_OK);
+	assert_int_equal(s.kind, OAUTH_STATE_OWN);
+	oauth_state_free(&s);
+	assert_int_equal(oauth_state_open(keys, 2, buf_slice(&asked), NOW, &s), OAUTH_STATE_OK);
+	assert_int_equal(s.kind, OAUTH_STATE_ASKED);
+	oauth_state_free(&s);
+}
+
+static void a_consent_is_good_in_its_browser(void **state)
+{
+	autobuf consent = { 0 }, ticket = { 0 };
+	struct slice browser = SLICE_LIT("a browser"), other = SLICE_LIT("another"), none = SLICE_LIT("");
+	(void)state;
+	assert_false(oauth_consent_make(&keys[0], MINE, none, EXPIRES, &consent));
+	assert_true(oauth_consent_make(&keys[0], MINE, browser, EXPIRES, &consent));
+	assert_true(oauth_consent_check(keys, 2, MINE, browser, buf_slice(&consent), EXPIRES));
+	assert_false(oauth_consent_check(keys, 2, MINE, browser, buf_slice(&consent), EXPIRES + 1));
+	assert_false(oauth_consent_check(keys, 2, MINE, other, buf_slice(&consent), NOW));
+	assert_false(oauth_consent_check(keys, 2, MINE, none, buf_slice(&consent), NOW));
+	assert_false(oauth_ticket_check(keys, 2, MINE, buf_slice(&consent), NOW));
+	assert_true(oauth_ticket_make(&keys[0], MINE, EXPIRES, &ticket));
+	assert_false(oauth_consent_check(keys, 2, MINE, browser, buf_slice(&ticket), NOW));
+	assert_false(oauth_consent_check(keys, 2, MINE, none, buf_slice(&ticket), NOW));
+}
+
+static void a_proof_is_of_one_state(void **state)
+{
+	autobuf proof = { 0 };
+	(void)state;
+	assert_true(oauth_proof_make(&keys[0], SLICE_LIT("a state"), &proof));
+	assert_true(oauth_proof_check(keys, 2, SLICE_LIT("a state"), buf_slice(&proof)));
+	assert_false(oauth_proof_check(keys, 2, SLICE_LIT("a stat"), buf_slice(&proof)));
+	assert_false(oauth_proof_check(&foreign, 1, SLICE_LIT("a state"), buf_slice(&proof)));
+	assert_false(oauth_proof_check(keys, 2, SLICE_LIT("a state"), SLICE_LIT("")));
+	proof.data[0] = proof.data[0] == 'A' ? 'B' : 'A';
+	assert_false(oauth_proof_check(keys, 2, SLICE_LIT("a state"), buf_slice(&proof)));
 }
 
 int main(void)
@@ -223,6 +268,9 @@ int main(void)
 		cmocka_unit_test(every_state_has_a_nonce_of_its_own),
 		cmocka_unit_test(a_state_is_good_by_either_key),
 		cmocka_unit_test(a_changed_state_is_worth_nothing),
+		cmocka_unit_test(who_began_is_told),
+		cmocka_unit_test(a_consent_is_good_in_its_browser),
+		cmocka_unit_test(a_proof_is_of_one_state),
 		cmocka_unit_test(tickets_and_states_are_no_substitutes),
 		cmocka_unit_test(fields_have_a_longest_length),
 	};

@@ -33,6 +33,8 @@ static void allows_the_built_in_ones(void **state)
 		"http://127.0.0.1",
 		"http://127.0.0.1:8080/a/b.c/...;x=1,2/@:$&'()*+=!~",
 		"http://localhost//x//",
+		"http://[::1]",
+		"http://[::1]:49152/cb?x=1",
 		"http://localhost/?../..",
 	};
 	(void)state;
@@ -77,7 +79,10 @@ static void refuses_all_others(void **state)
 		"http://127.0.0.10/",
 		"http://127.1/",
 		"http://0x7f000001/",
-		"http://[::1]/",
+		"http://[::2]/",
+		"http://[::1/",
+		"http://::1/",
+		"http://[::1].evil.com/",
 		"http://[localhost]/",
 		/* somebody in front of it */
 		"http://localhost@evil.com/",
@@ -181,6 +186,9 @@ static void allows_what_is_listed(void **state)
 		"myapp://done",
 		"myapp://done/x",
 		"https://[::1]:3000/x",
+		/* any port of this machine */
+		"https://[::1]/",
+		"https://[::1]:49152/x",
 		"craft-agent://oauth/callback",
 		"http://localhost:1/",
 	};
@@ -209,7 +217,7 @@ static void allows_what_is_listed(void **state)
 		"https://u@user.example",
 		"https://query.example/x?y",
 		"https://query.example/x",
-		"https://[::1]/",
+		"http://[::2]:3000/",
 		"https://[::2]:3000/",
 		"https://other.example/",
 	};

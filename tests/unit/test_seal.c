@@ -161,6 +161,50 @@ static void derives_other_keys(void **state)
 	assert_memory_not_equal(a, b, sizeof(a));
 }
 
+static bool opens_at(const struct seal_key *k, const char *purpose, const char *workspace, const char *item,
+		     struct slice text)
+{
+	autobuf plain = { 0 };
+	const struct seal_place place = { purpose, slice_of(workspace), slice_of(item) };
+	bool opened = unseal_at(k, &place, text, &plain);
+	assert_true(opened ? slice_eq_str(buf_slice(&plain), PLAIN) : plain.len == 0);
+	return opened;
+}
+
+static void opens_at_its_place_only(void **state)
+{
+	struct seal_key k = key_of(HEX), other = key_of(OTHER_HEX);
+	const struct seal_place place = { SEAL_CREDENTIAL, SLICE_LIT("team"), SLICE_LIT("octo/hello") };
+	autobuf text = { 0 }, again = { 0 };
+	(void)state;
+	assert_true(seal_at(&k, SEAL_BOUND, &place, SLICE_LIT(PLAIN), &text));
+	assert_true(seal_is_bound(buf_slice(&text)));
+	assert_true(opens_at(&k, SEAL_CREDENTIAL, "team", "octo/hello", buf_slice(&text)));
+	assert_false(opens_at(&other, SEAL_CREDENTIAL, "team", "octo/hello", buf_slice(&text)));
+	assert_false(opens_at(&k, SEAL_API_KEY, "team", "octo/hello", buf_slice(&text)));
+	assert_false(opens_at(&k, SEAL_CREDENTIAL, "other", "octo/hello", buf_slice(&text)));
+	assert_false(opens_at(&k, SEAL_CREDENTIAL, "team", "octo/hell", buf_slice(&text)));
+	/* Fields that run into each other. */
+	assert_false(opens_at(&k, SEAL_CREDENTIAL, "teamocto", "/hello", buf_slice(&text)));
+	/* Without the mark it isn't the older form. */
+	assert_false(opens_at(&k, SEAL_CREDENTIAL, "team", "octo/hello", slice_make(text.data + 2, text.len - 2)));
+	assert_false(unseal(&k, buf_slice(&text), &again));
+	/* PROTOCOL's vector opens anywhere, and is what is written where that is asked for. */
+	assert_true(opens_at(&k, SEAL_CREDENTIAL, "team", "octo/hello", SLICE_LIT(SEALED)));
+	assert_false(seal_is_bound(SLICE_LIT(SEALED)));
+	assert_true(seal_at(&k, SEAL_UNBOUND, &place, SLICE_LIT(PLAIN), &again));
+	assert_true(opens_at(&k, SEAL_API_KEY, "other", "", buf_slice(&again)));
+}
+
+static void opens_the_bound_vector(void **state)
+{
+	struct seal_key k = key_of(HEX);
+	/* Made by OpenSSL's library for node. */
+	static const char vector[] = "2:CwoJCAcGBQQDAgEAlt4/PHLT7zsSI86wRH/9i0BMBUCpZHlx7n99ntR8NLzHT/VL0GrY";
+	(void)state;
+	assert_true(opens_at(&k, SEAL_CREDENTIAL, "team", "octo/hello", slice_of(vector)));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -169,6 +213,8 @@ int main(void)
 		cmocka_unit_test(seals_under_another_iv_each_time),
 		cmocka_unit_test(seals_nothing_and_much),
 		cmocka_unit_test(opens_nothing_else),
+		cmocka_unit_test(opens_at_its_place_only),
+		cmocka_unit_test(opens_the_bound_vector),
 		cmocka_unit_test(opens_nothing_with_one_bit_changed),
 		cmocka_unit_test(derives_other_keys),
 	};
