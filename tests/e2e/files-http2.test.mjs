@@ -62,9 +62,14 @@ after(async () => {
 	}
 });
 
-for (const mode of ["file", "stream"]) {
+// All of them before the first test: node would take the last one that it knows for the end.
+const servers = await Promise.all(["file", "stream"].map((mode) => {
 	const user = mode === "stream" && process.getuid() === 0 ? { CRAFT_DAEMON_USER: "daemon" } : {};
-	const server = await startServer({ env: { UPLOAD_MODE: mode, MAX_UPLOAD: "32M", ...user } });
+	return startServer({ env: { UPLOAD_MODE: mode, MAX_UPLOAD: "32M", ...user } });
+}));
+
+for (const [i, mode] of ["file", "stream"].entries()) {
+	const server = servers[i];
 	const on = { server, session: null };
 	running.push(on);
 	// nginx closes what was idle for a minute.
