@@ -24,6 +24,7 @@ lib_libcraft_a_SOURCES = \
 	lib/json.c lib/json.h lib/json_scan.h \
 	lib/json_check.c \
 	lib/json_merge.c \
+	lib/key_names.c lib/key_names.h \
 	lib/known_holes.c lib/known_holes.h \
 	lib/listen.c lib/listen.h \
 	lib/log.c lib/log.h \
