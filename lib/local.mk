@@ -46,6 +46,7 @@ lib_libcraft_a_SOURCES = \
 	lib/table_hash.c lib/table_hash.h \
 	lib/tally.c lib/tally.h \
 	lib/universal_hash.c lib/universal_hash.h \
+	lib/tool_fields.c lib/tool_fields.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \
 	lib/uuid.c lib/uuid.h \
