@@ -3,9 +3,9 @@
 
 #include "job.h"
 #include "lib/json.h"
+#include "lib/tool_fields.h"
 #include "message.h"
 #include "sandbox.h"
-#include "tool_fields.h"
 
 #define BASH_TIMEOUT 120000 /* ms, as PROTOCOL has it */
 #define BASH_TIMEOUT_MAX 600000

@@ -103,9 +103,10 @@ unit_tests = \
 	tests/unit/test_sandbox_request \
 	tests/unit/test_sandbox_retry \
 	tests/unit/test_sandbox_seccomp \
-	tests/unit/test_sandbox_tool_fields \
 	tests/unit/test_sandbox_tree \
 	tests/unit/test_seal \
+	tests/unit/test_universal_hash \
+	tests/unit/test_tool_fields \
 	tests/unit/test_uri \
 	tests/unit/test_utf8 \
 	tests/unit/test_uuid
@@ -170,6 +171,10 @@ tests_unit_test_sandbox_message_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sandbox_message_LDADD = $(unit_ldadd)
 tests_unit_test_seal_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_seal_LDADD = $(unit_ldadd)
+tests_unit_test_universal_hash_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_universal_hash_LDADD = $(unit_ldadd)
+tests_unit_test_tool_fields_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_tool_fields_LDADD = $(unit_ldadd)
 tests_unit_test_uri_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_uri_LDADD = $(unit_ldadd)
 tests_unit_test_uuid_CPPFLAGS = $(unit_cppflags)
@@ -252,8 +257,6 @@ tests_unit_test_sandbox_retry_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_retry_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_seccomp_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_seccomp_LDADD = $(sandbox_unit_ldadd)
-tests_unit_test_sandbox_tool_fields_CPPFLAGS = $(sandbox_unit_cppflags)
-tests_unit_test_sandbox_tool_fields_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_tree_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_tree_LDADD = $(sandbox_unit_ldadd)
 

@@ -4,9 +4,10 @@
 #include "lib/base64.h"
 #include "lib/json.h"
 #include "lib/seal.h"
+#include "lib/tool_fields.h"
 
 #define UNKNOWN_TYPE "Unknown message type. Expected: execute, tool, ping, heartbeat, cancel, diff"
-#define MAX_NAME 16 /* of the members that we look at */
+#define MAX_NAME 16	     /* of the members that we look at */
 #define MAX_SEALED_KEY 16384 /* of anthropicApiKey, as JSON text */
 
 /* The members that we look at; raw JSON, ptr NULL when absent. Of equal names the last counts, as in JSON.parse. */
@@ -29,8 +30,8 @@ static const char *const member_names[MEMBERS] = {
 
 #define BIT(member) (1u << (member))
 
-/* The requests: what they do, and the members that are stored. Whatever else a client sends goes no further: it may be a
- * secret in the wrong place. */
+/* The requests: what they do, and the members that are stored. Whatever else a client sends goes no further: it may be
+ * a secret in the wrong place. */
 static const struct {
 	const char *name;
 	enum sandbox_effect effect;
@@ -118,7 +119,8 @@ static const char *find_tool(struct slice name)
 	return NULL;
 }
 
-static const char *check_tool(const struct slice values[MEMBERS])
+/* Fields that the tool doesn't have may be a secret in the wrong place as well. */
+static const char *check_tool(const struct slice values[MEMBERS], struct buf *why)
 {
 	if (!values[ID].ptr || !values[NAME].ptr || !values[INPUT].ptr)
 		return "Missing required fields: id, name, input";
@@ -130,7 +132,7 @@ static const char *check_tool(const struct slice values[MEMBERS])
 		return "Invalid input: must be an object";
 	if (!find_tool(values[NAME]))
 		return "Unknown tool. Expected: Bash, Read, Write, Edit, Glob, Grep";
-	return NULL;
+	return tool_fields_check(find_tool(values[NAME]), values[INPUT], why) ? NULL : buf_cstr(why);
 }
 
 static bool is_attachment(struct slice raw)
@@ -158,8 +160,27 @@ static bool absent_or(struct slice raw, enum json_kind kind)
 	return !raw.ptr || json_kind_of(raw) == kind;
 }
 
-/* What was encrypted has the form of base64 of more bytes than an empty text would have. A key in plain has not (its
- * dashes are of another alphabet), and must never lie in a row of the database until somebody tries to decrypt it. */
+static bool all(struct slice text, bool (*fits)(unsigned char))
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (!fits((unsigned char)text.ptr[i]))
+			return false;
+	return true;
+}
+
+static bool is_hex(unsigned char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static bool is_readable(unsigned char c)
+{
+	return (c >= ' ' && c < 0x7f) || c == '\t' || c == '\r' || c == '\n';
+}
+
+/* What was encrypted has the form of base64 of more bytes than an empty text would have, and looks random. A key in
+ * plain has not (its dashes are of another alphabet), nor has one that was merely encoded, by base64 or as hexadecimal
+ * digits; and none of these must lie in a row of the database until somebody tries to decrypt it. */
 static bool may_be_encrypted(struct slice raw)
 {
 	autowiped text = { 0 }, bytes = { 0 };
@@ -168,7 +189,8 @@ static bool may_be_encrypted(struct slice raw)
 	(void)buf_reserve(&text, raw.len);
 	(void)buf_reserve(&bytes, raw.len);
 	return json_decode(raw, &text) && base64_read(buf_slice(&text), BASE64_STANDARD, &bytes) &&
-	       bytes.len > SEAL_IV_SIZE + SEAL_TAG_SIZE;
+	       bytes.len > SEAL_IV_SIZE + SEAL_TAG_SIZE && !all(buf_slice(&text), is_hex) &&
+	       !all(buf_slice(&bytes), is_readable);
 }
 
 static const char *check_execute(const struct slice values[MEMBERS])
@@ -211,7 +233,7 @@ static enum sandbox_request find_request(struct slice type)
 	return SANDBOX_BAD;
 }
 
-static const char *check(enum sandbox_request kind, const struct slice values[MEMBERS])
+static const char *check(enum sandbox_request kind, const struct slice values[MEMBERS], struct buf *why)
 {
 	switch (kind) {
 	case SANDBOX_BAD:
@@ -219,7 +241,7 @@ static const char *check(enum sandbox_request kind, const struct slice values[ME
 	case SANDBOX_EXECUTE:
 		return check_execute(values);
 	case SANDBOX_TOOL:
-		return check_tool(values);
+		return check_tool(values, why);
 	case SANDBOX_CANCEL:
 		return check_cancel(values);
 	case SANDBOX_PING:
@@ -230,7 +252,7 @@ static const char *check(enum sandbox_request kind, const struct slice values[ME
 	return NULL;
 }
 
-struct sandbox_message sandbox_message_parse(struct slice text)
+struct sandbox_message sandbox_message_parse(struct slice text, struct buf *why)
 {
 	struct sandbox_message m = { 0 };
 	struct slice *values = m.members;
@@ -243,7 +265,7 @@ struct sandbox_message sandbox_message_parse(struct slice text)
 	m.tool = m.kind == SANDBOX_TOOL;
 	if (m.tool || m.kind == SANDBOX_CANCEL)
 		m.id = is_id(values[ID]) ? values[ID] : m.id;
-	m.error = check(m.kind, values);
+	m.error = check(m.kind, values, why);
 	if (m.error)
 		m.kind = SANDBOX_BAD;
 	else if (m.tool)

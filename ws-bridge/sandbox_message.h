@@ -27,12 +27,12 @@ struct sandbox_message {
 	bool tool;	  /* it is, or wanted to be, a tool request: what goes wrong is told in a tool_result */
 	struct slice id;  /* of a tool or cancel: JSON text of a string or number, inside the message; ptr NULL: none */
 	const char *name; /* the tool's; static */
-	const char *error; /* of SANDBOX_BAD: for the client; static */
+	const char *error; /* of SANDBOX_BAD: for the client; static, or in *why */
 	struct slice members[SANDBOX_MEMBERS]; /* those that are known, for sandbox_message_store() */
 };
 
-/* Any text. The result's slices point into it. */
-struct sandbox_message sandbox_message_parse(struct slice text);
+/* Any text. The result's slices point into it. why: empty; what is wrong, where that is said in words of the moment. */
+struct sandbox_message sandbox_message_parse(struct slice text, struct buf *why);
 
 /* Appends what is stored of a message, whose text must still be there: the members that its request knows, each once,
  * as they came. */

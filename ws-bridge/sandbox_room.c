@@ -135,7 +135,8 @@ static bool is_orphaned(const struct room *room, const char *target)
 {
 	const struct conn *conn;
 	const char *dash = strrchr(target, '-');
-	if (!dash || (size_t)(dash - target) != sizeof(room->hub->bridge->id) - 1 || dash[1 + strspn(dash + 1, "0123456789")])
+	if (!dash || (size_t)(dash - target) != sizeof(room->hub->bridge->id) - 1 ||
+	    dash[1 + strspn(dash + 1, "0123456789")])
 		return false;
 	uint64_t serial = serial_of(room->hub->bridge, target);
 	TAILQ_FOREACH(conn, &room->members, room_link)
@@ -221,7 +222,8 @@ static void submit(struct conn *conn, const struct sandbox_message *m, const str
 
 void sandbox_received(struct conn *conn, const struct frame_event *ev)
 {
-	struct sandbox_message m = sandbox_message_parse(ev->payload);
+	autobuf why = { 0 };
+	struct sandbox_message m = sandbox_message_parse(ev->payload, &why);
 	if (refused(conn, &m))
 		return;
 	counter_add(&conn->bridge->counts->sandbox_requests[m.kind], 1);

@@ -77,7 +77,9 @@ test("a read-only one looks on", async () => {
 	assert.match((await run(client, sealed(reader))).error, /read-only/);
 	client.send({ type: "ping" });
 	await client.wait((m) => m.type === "pong");
-	assert.equal(typeof (await client.diff()), "string");
+	const from = client.messages.length;
+	client.send({ type: "diff" });
+	assert.match((await client.wait((m) => m.type === "error" || m.type === "diff", { from })).message, /read-only/, "a diff is made and stored");
 	client.close();
 });
 

@@ -108,7 +108,7 @@ test("of execute, tool, cancel and diff what is known reaches the host, as it wa
 	const cases = [
 		["execute", `{"type":"execute","task":"do it","context":"Human: x","attachments":[{"name":"a","type":"t","content":"AA=="}],"anthropicApiKey":"${SEALED}","tokenType":"oauth"}`, "", ""],
 		["execute", String.raw`{"type":"execute","task":"a\u0000\ud800 é","attachments":[]}`, "", ""],
-		["tool", String.raw`{"type":"tool","id":"\u0000\ud800","name":"\u0042ash","input":{"command":"echo \u0000 \udfff é",  "deep":[[[[{}]]]]}}`, String.raw`"\u0000\ud800"`, "Bash"],
+		["tool", String.raw`{"type":"tool","id":"\u0000\ud800","name":"\u0042ash","input":{"command":"echo \u0000 \udfff é",  "timeout":1e3}}`, String.raw`"\u0000\ud800"`, "Bash"],
 		["tool", '{"type":"tool","id":1e3,"name":"Read","input":{}}', "1e3", "Read"],
 		["cancel", '{"type":"cancel"}', "", ""],
 		["cancel", '{"type":"cancel","id":"t1"}', '"t1"', ""],
@@ -162,7 +162,7 @@ test("a big request that takes its time delays no small one", async (t) => {
 	const sql = new SqlSession(server);
 	t.after(() => sql.end());
 	await sql.run(`begin; select from app.sandbox_session where id = '${session}' for update`);
-	client.send({ type: "tool", id: 1, name: "Write", input: { pad: "p".repeat(1 << 20) } });
+	client.send({ type: "tool", id: 1, name: "Write", input: { content: "p".repeat(1 << 20) } });
 	await waitFor(() => server.psqlValue("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%sandbox_submit%'") === "1");
 	for (const _ of range(20)) assert.match((await other.call({ type: "execute", task: "y" })).message, /^A task is already running/);
 	assert.equal(server.psqlValue(`select count(*) from app.sandbox_job where session_id = '${session}'`), "0");
@@ -194,7 +194,7 @@ test("a second execute, too many requests", async (t) => {
 
 // Keys in plain, and what else can't have been encrypted.
 const plainKeys = ["sk-ant-api03-in-plain_AA", `sk-ant-oat01-${"x".repeat(90)}AA`, "ghp_0123456789abcdefghijABCDEFGHIJ012345", "github_pat_11AAAAAAA0_x", "eyJhbGciOiJIUzI1NiJ9.e30.c2ln",
-	"x", Buffer.alloc(28).toString("base64"), `${SEALED} `, SEALED.slice(0, -1), "A".repeat(20000), "\u0000"];
+	...["base64", "hex"].map((encoding) => Buffer.from("sk-ant-api03-in plain, and merely encoded").toString(encoding)), "x", Buffer.alloc(28).toString("base64"), `${SEALED} `, SEALED.slice(0, -1), "A".repeat(20000), "\u0000"];
 
 test("messages that can't be done", async (t) => {
 	const { session, open } = place(t, host);
@@ -233,6 +233,8 @@ test("messages that can't be done", async (t) => {
 		[{ type: "tool", id: "t", name: "Bash", input: null }, result("t", missing)],
 		...["x", [], 1].map((input) => [{ type: "tool", id: "t", name: "Bash", input }, result("t", "Invalid input: must be an object")]),
 		...["bash", "Task", "", "Bash "].map((name) => [{ type: "tool", id: "é\"", name, input: {} }, result("é\"", tools)]),
+		[{ type: "tool", id: "t", name: "Bash", input: { command: "ls", token: "ghp_x" } }, result("t", 'Bash has no field "token". There are: command, timeout, description')],
+		[{ type: "tool", id: "t", name: "Write", input: { file_path: 1, content: "" } }, result("t", "file_path must be a string.")],
 		[{ type: "cancel", id: {} }, error(badId)],
 	];
 	for (const [message, answer] of cases) {
@@ -251,10 +253,10 @@ test("one client's requests keep their order, whatever their size", async (t) =>
 	const { session, open } = place(t, host);
 	const client = await open();
 	const pad = "p".repeat(3 << 20);
-	client.send({ type: "tool", id: 1, name: "Write", input: { pad } });
+	client.send({ type: "tool", id: 1, name: "Write", input: { content: pad } });
 	client.send({ type: "tool", id: 2, name: "Bash", input: {} });
 	client.send({ type: "execute", task: "x" });
-	client.send({ type: "tool", id: 3, name: "Write", input: { pad } });
+	client.send({ type: "tool", id: 3, name: "Write", input: { content: pad } });
 	client.send({ type: "cancel" });
 	client.send({ type: "diff" });
 	await waitFor(() => server.psqlValue(`select count(*) from app.sandbox_job where session_id = '${session}'`) === "6");
@@ -306,6 +308,6 @@ test("more requests than may be under way are read when there is room", async (t
 	await client.waitFor(2000, 60000);
 	assert.ok(client.messages.every((m) => m.message.startsWith("A task is already running")));
 	const pad = "p".repeat(1 << 20);
-	for (const id of range(30)) client.send({ type: "tool", id, name: "Write", input: { pad } });
+	for (const id of range(30)) client.send({ type: "tool", id, name: "Write", input: { content: pad } });
 	await waitFor(() => server.psqlValue(`select count(*) from app.sandbox_job where session_id = '${session}'`) === "31", { deadline: 60000 });
 });

@@ -32,7 +32,7 @@ test("the database goes away and comes back", async (t) => {
 		const answers = await Promise.all([
 			clients[0].call({ type: "execute", task: "x" }, (m) => m.type === "error"),
 			clients[1].call({ type: "tool", id: "t", name: "Bash", input: {} }, (m) => m.id === "t"),
-			clients[1].call({ type: "tool", id: "b", name: "Write", input: { big } }, (m) => m.id === "b"),
+			clients[1].call({ type: "tool", id: "b", name: "Write", input: { content: big } }, (m) => m.id === "b"),
 		]);
 		assert.ok(ownMs() - start < TIMEOUT + 5000, `errors came after ${ownMs() - start} ms`);
 		for (const { error, message } of answers) assert.match(error ?? message, /^(Database unavailable|The database connection was lost)/);
@@ -85,7 +85,7 @@ test("what one client may have under way is bounded", async (t) => {
 	t.after(() => sql.end());
 	await sql.run(`begin; select from app.sandbox_session where id = '${session}' for update`);
 	const before = rss();
-	const message = JSON.stringify({ type: "tool", id: 1, name: "Write", input: { pad: "p".repeat(1 << 20) } });
+	const message = JSON.stringify({ type: "tool", id: 1, name: "Write", input: { content: "p".repeat(1 << 20) } });
 	for (const _ of range(200)) client.send(message);
 	// It has taken what it takes when nothing moves any more.
 	let left = -1;

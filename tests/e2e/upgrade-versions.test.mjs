@@ -109,8 +109,8 @@ function nextSql() {
 	const dir = copySql();
 	writeFileSync(path.join(dir, `migrations/${nextNumber(dir)}_next.sql`), ["workspace", "session", "message", "change_log", "file", "seen_request"]
 		.map((table) => `alter table app.${table} add column next_note text default 'next';\n`).join(""));
-	edit(dir, "api/00_change.sql", "insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data)\n\t\tvalues (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data)",
-		"insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, next_note)\n\t\tvalues (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data, 'changed')");
+	edit(dir, "api/00_change.sql", "insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, bytes)\n\t\tvalues (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data, v_bytes)",
+		"insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, bytes, next_note)\n\t\tvalues (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data, v_bytes, 'changed')");
 	edit(dir, "api/10_sessions.sql", /(function api\.session_save\([^)]*p_request api\.request default null)\)/, "$1, p_next text default null)");
 	edit(dir, "api/10_sessions.sql", /(comment on function api\.session_save\([^)]*)\)/, "$1, text)");
 	appendFileSync(path.join(dir, "api/90_sandbox_sweep.sql"), "\ncreate function api.next_thing(p_a text, p_b text default 'b') returns text language sql set search_path = app, pg_temp as 'select 1';\n");

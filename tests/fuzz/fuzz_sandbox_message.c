@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice text = slice_make(copy, size), member;
 	if (!utf8_valid(copy, size))
 		return 0;
-	struct sandbox_message m = sandbox_message_parse(text);
+	autobuf why = { 0 };
+	struct sandbox_message m = sandbox_message_parse(text, &why);
 	if (m.id.ptr)
 		check_id(m.id, text);
 	if (m.kind == SANDBOX_BAD) {

@@ -102,13 +102,13 @@ static void what_isnt_text_gets_an_attribute(void **state)
 	assert_int_equal(git_patch_text(patch), strstr(latin, "diff --git a/a*") - latin);
 }
 
-static void nested_repositories_are_noted(void **state)
+static void submodules_are_noted(void **state)
 {
 	autobuf notes = { 0 }, many = { 0 };
 	(void)state;
 	git_patch_notes(slice_of(whole), &notes);
 	assert_string_equal(buf_cstr(&notes),
-			    "Only the commit, not the files, of these nested repositories is in the diff: sub.\n");
+			    "Only the commit, not the files, of these submodules is in the diff: sub.\n");
 	buf_clear(&notes);
 	for (int i = 0; i < 12; i++)
 		buf_addf(&many,
@@ -180,7 +180,7 @@ int main(void)
 		cmocka_unit_test(files_are_told_apart),
 		cmocka_unit_test(names_are_unquoted),
 		cmocka_unit_test(what_isnt_text_gets_an_attribute),
-		cmocka_unit_test(nested_repositories_are_noted),
+		cmocka_unit_test(submodules_are_noted),
 		cmocka_unit_test(git_refuses_what_was_cut_anywhere),
 	};
 	return cmocka_run_group_tests_name("sandbox/git_patch", tests, NULL, NULL);

@@ -43,7 +43,7 @@ static const struct good good[] = {
 	  "\"content\":\"\"},{\"content\":\"x\",\"type\":\"y\",\"name\":\"z\",\"more\":[]}]}",
 	  SANDBOX_EXECUTE, NULL, NULL },
 	{ "{\"type\":\"tool\",\"id\":\"\",\"name\":\"Bash\",\"input\":{}}", SANDBOX_TOOL, "\"\"", "Bash" },
-	{ "{\"input\":{\"a\":[{}]},\"name\":\"\\u0047rep\",\"id\":-1.5e9,\"type\":\"tool\"}", SANDBOX_TOOL, "-1.5e9",
+	{ "{\"input\":{\"-i\":true},\"name\":\"\\u0047rep\",\"id\":-1.5e9,\"type\":\"tool\"}", SANDBOX_TOOL, "-1.5e9",
 	  "Grep" },
 	{ "{\"type\":\"tool\",\"id\":\"\\u0000\\ud800\",\"name\":\"Edit\",\"input\":{}}", SANDBOX_TOOL,
 	  "\"\\u0000\\ud800\"", "Edit" },
@@ -58,7 +58,8 @@ static void takes_requests_apart(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++) {
-		struct sandbox_message m = sandbox_message_parse(slice_of(good[i].text));
+		autobuf why = { 0 };
+		struct sandbox_message m = sandbox_message_parse(slice_of(good[i].text), &why);
 		if (m.error)
 			fail_msg("%s: %s", good[i].text, m.error);
 		assert_int_equal(m.kind, good[i].kind);
@@ -74,7 +75,8 @@ static void takes_requests_apart(void **state)
 
 static void assert_stored(const char *text, const char *want)
 {
-	struct sandbox_message m = sandbox_message_parse(slice_of(text));
+	autobuf why = { 0 };
+	struct sandbox_message m = sandbox_message_parse(slice_of(text), &why);
 	autobuf stored = { 0 };
 	assert_null(m.error);
 	sandbox_message_store(&m, &stored);
@@ -93,8 +95,9 @@ static void stores_what_is_known(void **state)
 		      "\"content\":\"x\"}]}",
 		      "{\"type\":\"execute\",\"task\":\"a\",\"attachments\":[{\"name\":\"n\",\"type\":\"\","
 		      "\"content\":\"\"},{\"name\":\"\",\"type\":\"\",\"content\":\"x\"}],\"anthropicApiKey\":\"\"}");
-	assert_stored("{\"anthropicApiKey\":\"sk-ant\",\"input\":{\"a\": 1},\"name\":\"Bash\",\"id\":1,\"type\":\"tool\"}",
-		      "{\"type\":\"tool\",\"id\":1,\"name\":\"Bash\",\"input\":{\"a\": 1}}");
+	assert_stored("{\"anthropicApiKey\":\"sk-ant\",\"input\":{\"timeout\": "
+		      "1},\"name\":\"Bash\",\"id\":1,\"type\":\"tool\"}",
+		      "{\"type\":\"tool\",\"id\":1,\"name\":\"Bash\",\"input\":{\"timeout\": 1}}");
 }
 
 struct bad {
@@ -133,6 +136,13 @@ static const struct bad bad[] = {
 	{ "{\"type\":\"execute\",\"task\":\"x\",\"anthropicApiKey\":\"sk-ant-api03-x\"}", UNDECRYPTABLE, NULL },
 	{ "{\"type\":\"execute\",\"task\":\"x\",\"anthropicApiKey\":\"AAAA\"}", UNDECRYPTABLE, NULL },
 	{ "{\"type\":\"execute\",\"task\":\"x\",\"anthropicApiKey\":\"\\u0000\"}", UNDECRYPTABLE, NULL },
+	/* A key in plain, as base64 and as hexadecimal digits. */
+	{ "{\"type\":\"execute\",\"task\":\"x\",\"anthropicApiKey\":"
+	  "\"c2stYW50LWFwaTAzLWluLXBsYWluLWFuZC1tZXJlbHktZW5jb2RlZA==\"}",
+	  UNDECRYPTABLE, NULL },
+	{ "{\"type\":\"execute\",\"task\":\"x\",\"anthropicApiKey\":"
+	  "\"736b2d616e742d61706930332d696e2d706c61696e2d616e642d6d6572656c792d656e636f6465\"}",
+	  UNDECRYPTABLE, NULL },
 	{ "{\"type\":\"execute\",\"task\":\"x\",\"tokenType\":\"key\"}", BAD_TOKEN_TYPE, NULL },
 	{ "{\"type\":\"execute\",\"task\":\"x\",\"tokenType\":1}", BAD_TOKEN_TYPE, NULL },
 	{ "{\"type\":\"tool\"}", MISSING, UNNAMED },
@@ -146,6 +156,10 @@ static const struct bad bad[] = {
 	{ "{\"type\":\"tool\",\"id\":1,\"name\":\"Bash\",\"input\":[]}", "Invalid input: must be an object", "1" },
 	{ "{\"type\":\"tool\",\"id\":1,\"name\":\"Bas\",\"input\":{}}",
 	  "Unknown tool. Expected: Bash, Read, Write, Edit, Glob, Grep", "1" },
+	{ "{\"type\":\"tool\",\"id\":1,\"name\":\"Bash\",\"input\":{\"command\":\"ls\",\"apiKey\":\"sk-ant-x\"}}",
+	  "Bash has no field \"apiKey\". There are: command, timeout, description", "1" },
+	{ "{\"type\":\"tool\",\"id\":1,\"name\":\"Read\",\"input\":{\"file_path\":[]}}", "file_path must be a string.",
+	  "1" },
 	{ "{\"type\":\"cancel\",\"id\":true}", BAD_ID, NULL },
 };
 
@@ -153,7 +167,8 @@ static void says_what_is_wrong(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
-		struct sandbox_message m = sandbox_message_parse(slice_of(bad[i].text));
+		autobuf why = { 0 };
+		struct sandbox_message m = sandbox_message_parse(slice_of(bad[i].text), &why);
 		autobuf answer = { 0 }, wanted = { 0 }, text = { 0 };
 		assert_int_equal(m.kind, SANDBOX_BAD);
 		assert_string_equal(m.error, bad[i].error);
@@ -178,7 +193,8 @@ static void bounds_ids(void **state)
 		for (size_t i = 2; i < len; i++)
 			buf_add_char(&text, 'x');
 		buf_add_str(&text, "\"}");
-		struct sandbox_message m = sandbox_message_parse(buf_slice(&text));
+		autobuf why = { 0 };
+		struct sandbox_message m = sandbox_message_parse(buf_slice(&text), &why);
 		assert_int_equal(m.kind, len <= SANDBOX_MAX_ID ? SANDBOX_TOOL : SANDBOX_BAD);
 		assert_int_equal(m.id.len, len <= SANDBOX_MAX_ID ? len : 0);
 	}
@@ -196,10 +212,8 @@ static void names_requests(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(takes_requests_apart),
-		cmocka_unit_test(stores_what_is_known),
-		cmocka_unit_test(says_what_is_wrong),
-		cmocka_unit_test(bounds_ids),
+		cmocka_unit_test(takes_requests_apart), cmocka_unit_test(stores_what_is_known),
+		cmocka_unit_test(says_what_is_wrong),	cmocka_unit_test(bounds_ids),
 		cmocka_unit_test(names_requests),
 	};
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -1,4 +1,4 @@
-/* test_sandbox_tool_fields.c: what may stand in a tool's input. */
+/* test_tool_fields.c: what may stand in a tool's input. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "lib/cleanup.h"
-#include "sandbox/tool_fields.h"
+#include "lib/tool_fields.h"
 
 static void takes_every_field(void **state)
 {
