@@ -45,6 +45,7 @@ struct import {
 	int64_t id;
 	bool existed;
 	struct buf part;
+	size_t line;	   /* of the part, from 1 */
 	struct buf files;  /* the lines of the files whose blobs are still to come */
 	size_t files_done; /* bytes of it */
 	struct buf ids;	   /* blobs that were published, UUID_SIZE bytes each */
@@ -67,6 +68,12 @@ static void import_close(struct import *m)
 static bool damaged(struct import *m, const char *what, struct buf *error)
 {
 	buf_addf(error, "the archive is damaged: %s: %s", m->tar.name ? m->tar.name : "it", what);
+	return false;
+}
+
+static bool damaged_line(struct import *m, const char *what, struct buf *error)
+{
+	buf_addf(error, "the archive is damaged: %s, line %zu: %s", m->tar.name, m->line, what);
 	return false;
 }
 
@@ -120,16 +127,43 @@ static bool check_document(struct slice line, const struct document *d, struct b
 	       (d->kind < 0 || json_kind_of(json_trim(buf_slice(text))) == (enum json_kind)d->kind);
 }
 
+/* Members that are part of URLs. */
+static const char *const names[KIND_COUNT][2] = {
+	[KIND_SESSIONS] = { "id" },	      [KIND_SOURCES] = { "slug" },	    [KIND_SKILLS] = { "slug" },
+	[KIND_PLANS] = { "session", "name" }, [KIND_FILES] = { "session", "name" },
+};
+
+/* Older versions took such names, and put them into archives: nothing is damaged. */
+static bool check_names(struct import *m, enum workspace_kind kind, struct slice line, struct buf *error)
+{
+	for (const char *const *name = names[kind]; name < names[kind] + 2 && *name; name++) {
+		autobuf text = { 0 };
+		struct slice value;
+		if (!json_get(line, *name, &value) || json_kind_of(value) != JSON_STRING ||
+		    !json_decode(value, &text) ||
+		    (!slice_eq_str(buf_slice(&text), ".") && !slice_eq_str(buf_slice(&text), "..")))
+			continue;
+		buf_addf(error,
+			 "%s, line %zu: the %s \"%s\" is refused, as no URL can name it: delete what has it where the "
+			 "archive was made, and export again",
+			 m->tar.name, m->line, *name, buf_cstr(&text));
+		return false;
+	}
+	return true;
+}
+
 /* text gets the first document: header, body… */
 static bool check_line(struct import *m, enum workspace_kind kind, struct slice line, struct buf *text,
 		       struct buf *error)
 {
 	autobuf more = { 0 };
 	if (!is_text(line) || json_kind_of(json_trim(line)) != JSON_OBJECT)
-		return damaged(m, "a line is no JSON object", error);
+		return damaged_line(m, "it is no JSON object", error);
+	if (!check_names(m, kind, line, error))
+		return false;
 	for (const struct document *d = documents[kind]; d < documents[kind] + 3 && d->name; d++) {
 		if (!check_document(line, d, d == documents[kind] ? text : &more))
-			return damaged(m, "a document is no such JSON as the server takes", error);
+			return damaged_line(m, "a document is no such JSON as the server takes", error);
 	}
 	return true;
 }
@@ -209,7 +243,9 @@ static bool add_part(struct import *m, enum workspace_kind kind, struct buf *err
 	autocall(batch_free) struct batch batch = { 0 };
 	autobuf text = { 0 };
 	struct slice rest = buf_slice(&m->part), line;
+	m->line = 0;
 	while (next_line(&rest, &line)) {
+		m->line++;
 		if (!check_line(m, kind, line, &text, error))
 			return false;
 		if (kind == KIND_SESSIONS) {

@@ -9,6 +9,7 @@
 
 #include "log.h"
 #include "peers.h"
+#include "underway.h"
 
 #define TELL_EVERY_MS 10000
 #define ASK_RATE 5.0 /* a second and address: questions about what may be made up */
@@ -19,6 +20,8 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 	[LIMIT_WRONG_KEY_RATE] = { "wrong_key_rate", "the same above WRONG_KEY_RATE, answered with 429" },
 	[LIMIT_BAD_SIGNATURE] = { "bad_signature", "requests with an invalid or expired signature, answered with 403" },
 	[LIMIT_KEY_RATE] = { "key_rate", "requests above the rate of a workspace's key, answered with 429" },
+	[LIMIT_UNDER_WAY] = { "under_way",
+			      "uploads that other uploads under way left no room for, answered with 503 or 507" },
 	[LIMIT_UNCHECKED] = { "unchecked", "requests whose key or signature could not be checked, answered with 503" },
 };
 
@@ -29,6 +32,7 @@ struct bounds {
 	uint64_t told[LIMIT_COUNT]; /* the master's */
 	int64_t told_at;
 	struct peers peers;
+	struct underway *underway;
 	struct peers keys; /* the same table, for ids of keys in place of addresses */
 };
 
@@ -43,16 +47,38 @@ static bool lock_init(pthread_mutex_t *lock)
 	return ok;
 }
 
+static void *shared(size_t size)
+{
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static struct underway *new_underway(void)
+{
+	struct underway *u = shared(underway_size());
+	if (u && !underway_init(u)) {
+		(void)munmap(u, underway_size());
+		return NULL;
+	}
+	return u;
+}
+
+struct underway *bounds_underway(struct bounds *l)
+{
+	return l ? l->underway : NULL;
+}
+
 struct bounds *bounds_new(const struct conf *conf)
 {
-	struct bounds *l = mmap(NULL, sizeof(*l), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (l == MAP_FAILED)
+	struct bounds *l = shared(sizeof(*l));
+	if (!l)
 		return NULL;
 	if (!lock_init(&l->lock)) {
 		(void)munmap(l, sizeof(*l));
 		return NULL;
 	}
 	l->conf = conf;
+	l->underway = new_underway();
 	peers_init(&l->peers);
 	peers_init(&l->keys);
 	return l;

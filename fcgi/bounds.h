@@ -8,11 +8,20 @@
 #include "tally.h"
 
 /* In the order of the table of names in bounds.c. */
-enum limit { LIMIT_WRONG_KEY, LIMIT_WRONG_KEY_RATE, LIMIT_BAD_SIGNATURE, LIMIT_KEY_RATE, LIMIT_UNCHECKED, LIMIT_COUNT };
+enum limit {
+	LIMIT_WRONG_KEY,
+	LIMIT_WRONG_KEY_RATE,
+	LIMIT_BAD_SIGNATURE,
+	LIMIT_KEY_RATE,
+	LIMIT_UNCHECKED,
+	LIMIT_UNDER_WAY,
+	LIMIT_COUNT
+};
 
 extern const struct tally_row limit_rows[LIMIT_COUNT];
 
 struct bounds;
+struct underway;
 
 /* Before the workers are made. NULL: no memory; then there are no limits. */
 struct bounds *bounds_new(const struct conf *conf);
@@ -31,6 +40,9 @@ uint64_t bounds_read(const struct bounds *bounds, enum limit which);
 /* A request came with a workspace's key of that id (16 hex digits), which may make so many a minute. False: there were
  * too many. As bounds_wrong_key() otherwise. */
 bool bounds_key(struct bounds *bounds, const char *id, int64_t per_minute, int64_t now_ms);
+
+/* The uploads under way on this host; NULL: they aren't counted. */
+struct underway *bounds_underway(struct bounds *bounds);
 
 /* Says in one line, every 10 s at most, what was refused since the last one. For the master. */
 void bounds_tell(struct bounds *bounds, int64_t now_ms);

@@ -1,10 +1,14 @@
 /* dispatch.c: what every request goes through, in one order: key, path, method, names and headers, body, handler. */
 #include "dispatch.h"
 
+#include <stdlib.h>
+
 #include "access.h"
+#include "bounds.h"
 #include "json.h"
 #include "log.h"
 #include "routes.h"
+#include "underway.h"
 
 /* ---- the route ---- */
 
@@ -48,7 +52,7 @@ static enum status find_route(struct request *req, struct database *db, unsigned
 /* When to come again. */
 static void add_retry(const struct request *req, struct response *res, enum status status)
 {
-	int64_t wait = status == STATUS_KEY_RATE ? req->retry_after : status_retry_after(status);
+	int64_t wait = req->retry_after ? req->retry_after : status_retry_after(status);
 	autobuf seconds = { 0 };
 	if (!wait)
 		return;
@@ -101,6 +105,17 @@ static void answer_check(struct request *req, struct response *res, enum status 
 	add_advice(req, res, status, allowed);
 }
 
+/* nginx writes the status of what it asks last into its access log: it gets the upload's own back. */
+static void answer_ended(struct request *req, struct response *res)
+{
+	autobuf text = { 0 };
+	struct slice status = request_param(req, "CRAFT_STATUS");
+	bool known = status.len == 3 && *status.ptr >= '2' && *status.ptr <= '5';
+	buf_add_slice(&text, known ? status : SLICE_LIT("499"));
+	underway_end(bounds_underway(req->service->bounds), slice_of(req->id));
+	response_begin(res, atoi(buf_cstr(&text)), NULL);
+}
+
 static enum status run(struct request *req, struct response *res, struct database *db)
 {
 	if (req->route->body_limit) {
@@ -111,18 +126,9 @@ static enum status run(struct request *req, struct response *res, struct databas
 	return req->route->handler(req, res, db);
 }
 
-bool dispatch(struct request *req, struct response *res, struct database *db)
+/* The answer, unless the handler wrote it. */
+static bool conclude(struct request *req, struct response *res, enum status status, unsigned allowed)
 {
-	unsigned allowed = 0;
-	enum status status = find_route(req, db, &allowed);
-	if (status == STATUS_OK)
-		status = req->route->check ? req->route->check(req, db) : check_names(req);
-	if (req->check_only) {
-		answer_check(req, res, status, allowed);
-		return true;
-	}
-	if (status == STATUS_OK)
-		status = run(req, res, db);
 	if (res->unclean) {
 		log_error(req->id, "a control byte was to go into the header %s", res->unclean);
 		status = STATUS_INTERNAL;
@@ -134,4 +140,28 @@ bool dispatch(struct request *req, struct response *res, struct database *db)
 	/* What broke before anything was out is a database that went away. */
 	answer_error(req, res, status == STATUS_BROKEN ? STATUS_DATABASE_AWAY : status, allowed);
 	return true;
+}
+
+bool dispatch_rest(struct request *req, struct response *res, struct database *db)
+{
+	return conclude(req, res, req->rest_to_do.resume(req, res, db), 0);
+}
+
+bool dispatch(struct request *req, struct response *res, struct database *db)
+{
+	unsigned allowed = 0;
+	if (req->ended_only) {
+		answer_ended(req, res);
+		return true;
+	}
+	enum status status = find_route(req, db, &allowed);
+	if (status == STATUS_OK)
+		status = req->route->check ? req->route->check(req, db) : check_names(req);
+	if (req->check_only) {
+		answer_check(req, res, status, allowed);
+		return true;
+	}
+	if (status == STATUS_OK)
+		status = run(req, res, db);
+	return conclude(req, res, status, allowed);
 }

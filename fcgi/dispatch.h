@@ -12,4 +12,7 @@
  * completed, break the connection off. */
 bool dispatch(struct request *req, struct response *res, struct database *db);
 
+/* The rest of a request that waited: dispatch() left its answer unwritten and req->rest_to_do.resume set. */
+bool dispatch_rest(struct request *req, struct response *res, struct database *db);
+
 #endif

@@ -193,6 +193,8 @@ enum status download_answer(const struct download *d, struct request *req, struc
 		presentation_vary(req, d->media_type, res);
 		return STATUS_OK;
 	}
+	if (request_param(req, "CRAFT_AGAIN").len)
+		return send_ourselves(d, req, res);
 	bool asked = request_header(req, HEADER_IF_MATCH).len || request_header(req, HEADER_IF_UNMODIFIED_SINCE).len;
 	return asked ? send_ourselves(d, req, res) : send_by_nginx(d, req, res);
 }

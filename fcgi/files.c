@@ -1,4 +1,7 @@
 /* files.c: files and assets: store, fetch and delete them (PROTOCOL section 4). */
+#include <stdlib.h>
+
+#include "cleanup.h"
 #include "database.h"
 #include "download.h"
 #include "etag.h"
@@ -76,21 +79,48 @@ static void answer_stored(struct request *req, struct response *res, const struc
 	(void)response_write(res, buf_slice(&body));
 }
 
-enum status files_put(struct request *req, struct response *res, struct database *db)
+static enum status put_received(struct request *req, struct response *res, struct database *db, struct upload *upload)
 {
 	PGresult *result = NULL;
-	autoupload upload = UPLOAD_NONE;
 	struct file_key key = file_key_of(req);
+	enum status status = enter(req, db, upload, &key, &result);
+	if (status == STATUS_OK)
+		answer_stored(req, res, upload, &key, db_get_i64(result, 0, 1));
+	else if (status != STATUS_DATABASE_UNKNOWN)
+		upload_take_back(upload, req->id);
+	PQclear(result);
+	return status;
+}
+
+static enum status put_after_all(struct request *req, struct response *res, struct database *db)
+{
+	struct upload *upload = req->rest_to_do.state;
+	if (!request_is_abandoned(req))
+		return put_received(req, res, db, upload);
+	upload_take_back(upload, req->id);
+	return STATUS_BODY_INCOMPLETE;
+}
+
+static void free_upload(void *state)
+{
+	upload_end(state);
+	free(state);
+}
+
+enum status files_put(struct request *req, struct response *res, struct database *db)
+{
+	autoupload upload = UPLOAD_NONE;
 	enum status status = upload_receive(&upload, req);
 	if (status != STATUS_OK)
 		return status;
-	status = enter(req, db, &upload, &key, &result);
-	if (status == STATUS_OK)
-		answer_stored(req, res, &upload, &key, db_get_i64(result, 0, 1));
-	else if (status != STATUS_DATABASE_UNKNOWN)
-		upload_take_back(&upload, req->id);
-	PQclear(result);
-	return status;
+	if (upload_is_whole(&upload, req))
+		return put_received(req, res, db, &upload);
+	struct upload *waiting = xmalloc(sizeof(*waiting));
+	*waiting = upload;
+	upload = UPLOAD_NONE;
+	request_wait(req, UPLOAD_ABORT_TIME,
+		     (struct request_rest){ .resume = put_after_all, .state = waiting, .free_state = free_upload });
+	return STATUS_OK;
 }
 
 /* ---- get ---- */

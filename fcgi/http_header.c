@@ -30,6 +30,9 @@ static const struct {
 	[HEADER_RANGE] = { "Range", "HTTP_RANGE", ALLOW },
 	[HEADER_HOST] = { "Host", "HTTP_HOST", 0 },
 	[HEADER_TRANSFER_ENCODING] = { "Transfer-Encoding", "HTTP_TRANSFER_ENCODING", 0 },
+	[HEADER_VIA] = { "Via", "HTTP_VIA", 0 },
+	[HEADER_FORWARDED] = { "Forwarded", "HTTP_FORWARDED", 0 },
+	[HEADER_X_FORWARDED_FOR] = { "X-Forwarded-For", "HTTP_X_FORWARDED_FOR", 0 },
 	[HEADER_SEC_FETCH_DEST] = { "Sec-Fetch-Dest", "HTTP_SEC_FETCH_DEST", 0 },
 	[HEADER_SEC_FETCH_MODE] = { "Sec-Fetch-Mode", "HTTP_SEC_FETCH_MODE", 0 },
 	/* Browsers of all times for what nobody has opened yet; no page sends them. */

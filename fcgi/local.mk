@@ -48,6 +48,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/repo_key.c fcgi/repo_key.h \
 	fcgi/request.c fcgi/request.h \
 	fcgi/response.c fcgi/response.h \
+	fcgi/room.c fcgi/room.h \
 	fcgi/routes.c fcgi/routes.h \
 	fcgi/sandbox.c \
 	fcgi/sandbox_check.c \
@@ -57,8 +58,10 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/statements.c fcgi/statements.h \
 	fcgi/status.c fcgi/status.h \
 	fcgi/structured.c fcgi/structured.h \
+	fcgi/underway.c fcgi/underway.h \
 	fcgi/unescape.c fcgi/unescape.h \
 	fcgi/upload.c fcgi/upload.h \
+	fcgi/upload_check.c \
 	fcgi/workspace_keys.c fcgi/workspace_keys.h
 fcgi_libhandlers_a_CPPFLAGS = $(AM_CPPFLAGS) $(PQ_CFLAGS) $(SSL_CFLAGS) $(CURL_CFLAGS)
 

@@ -1,10 +1,12 @@
 /* request.c: reading a request. */
 #include "request.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include "body.h"
+#include "clock.h"
 #include "json.h"
 #include "utf8.h"
 
@@ -67,10 +69,25 @@ void request_init(struct request *r, FCGX_Request *fcgi, struct service *service
 	r->authorization = request_header(r, HEADER_AUTHORIZATION);
 	r->if_none_match = request_header(r, HEADER_IF_NONE_MATCH);
 	r->check_only = slice_eq_str(request_param(r, "CRAFT_UPLOAD"), "check");
+	r->ended_only = slice_eq_str(request_param(r, "CRAFT_UPLOAD"), "ended");
+}
+
+void request_wait(struct request *r, int64_t ms, struct request_rest rest)
+{
+	r->rest_to_do = rest;
+	r->rest_to_do.at = clock_ms() + ms;
+}
+
+bool request_is_abandoned(const struct request *r)
+{
+	struct pollfd p = { r->fcgi->ipcFd, POLLRDHUP, 0 };
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR));
 }
 
 void request_free(struct request *r)
 {
+	if (r->rest_to_do.free_state)
+		r->rest_to_do.free_state(r->rest_to_do.state);
 	uri_path_free(&r->path);
 	buf_free(&r->rest);
 	buf_free(&r->body);
@@ -81,7 +98,7 @@ void request_free(struct request *r)
 bool request_has_input(const struct request *r)
 {
 	bool declared = request_header(r, HEADER_CONTENT_LENGTH).len || request_header(r, HEADER_TRANSFER_ENCODING).len;
-	return declared && !r->check_only && !FCGX_GetParam("REQUEST_BODY_FILE", r->fcgi->envp);
+	return declared && !r->check_only && !r->ended_only && !FCGX_GetParam("REQUEST_BODY_FILE", r->fcgi->envp);
 }
 
 struct slice request_logged_path(const struct request *r)

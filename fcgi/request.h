@@ -19,6 +19,17 @@ enum method { METHOD_OTHER = 0, METHOD_GET = 1, METHOD_HEAD = 2, METHOD_POST = 4
 
 struct route;
 struct workspace_key;
+struct request;
+struct response;
+struct database;
+
+/* What is left to do of a request that waits, while its worker serves others. */
+struct request_rest {
+	enum status (*resume)(struct request *req, struct response *res, struct database *db); /* NULL: nothing waits */
+	int64_t at; /* when, in ms of clock_ms() */
+	void *state;
+	void (*free_state)(void *state);
+};
 
 /* Slices point into the FastCGI parameters, or into path. */
 struct request {
@@ -31,9 +42,10 @@ struct request {
 	struct slice if_none_match;
 	bool has_key;			 /* the API key came with it, or a workspace's */
 	bool check_only;		 /* nginx asks before it reads the body: may it come? */
+	bool ended_only;		 /* nginx tells that the upload with this id has ended, however it did */
 	const struct workspace_key *key; /* the workspace's that it came with; NULL: none, or API_KEY */
 	struct buf key_text;		 /* its text; wiped with the request */
-	int64_t retry_after;		 /* s: of STATUS_KEY_RATE */
+	int64_t retry_after;		 /* s: what an error says of it; 0: nothing */
 	struct service *service;
 	struct uri_path path;
 	const struct route *route;
@@ -43,10 +55,17 @@ struct request {
 	struct buf rest;  /* where it lies then, joined by slashes */
 	struct buf body;
 	struct buf detail; /* the text of an error that has none of its own in status.c */
+	struct request_rest rest_to_do;
 };
 
 void request_init(struct request *r, FCGX_Request *fcgi, struct service *service);
 void request_free(struct request *r);
+
+/* The handler returns STATUS_OK next, and resume() is called ms later, or (the worker leaves) a little later.
+ * free_state() ends state with the request. */
+void request_wait(struct request *r, int64_t ms, struct request_rest rest);
+/* Has nginx closed the connection? It does when its client is gone. */
+bool request_is_abandoned(const struct request *r);
 
 /* A FastCGI parameter; empty when nginx sent none. */
 struct slice request_param(const struct request *r, const char *name);

@@ -61,6 +61,8 @@ const struct db_statement statements[SQL_COUNT] = {
 	[SQL_FILES] = { "files", STREAM("(r).tag, (r).body, (r).name", "api.files($1::text, $2::text, $3::text, $4::text, $5::bigint)"), 5 },
 	[SQL_FILES_DELETE_SESSION] = { "files_delete_session", "select deleted from api.files_delete_session($1::text, $2::text)", 2 },
 	[SQL_FILES_ROOM] = { "files_room", "select api.files_room($1::text, $2::text, $3::text, $4::text)", 4 },
+	[SQL_BLOBS_GONE] = { "blobs_gone", "select blob::text from api.blobs_gone($1::bigint, $2::bigint::integer) as blob", 2 },
+	[SQL_BLOBS_FORGET] = { "blobs_forget", "select api.blobs_forget($1::text[]::uuid[])", 1 },
 	[SQL_ANNOUNCE] = { "announce", "select api.announce($1::text[])", 1 },
 };
 /* clang-format on */

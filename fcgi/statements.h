@@ -58,6 +58,8 @@ enum statement {
 	SQL_FILES,		  /* (tag, body, name) */
 	SQL_FILES_DELETE_SESSION, /* (deleted) */
 	SQL_FILES_ROOM,		  /* (bytes) */
+	SQL_BLOBS_GONE,		  /* (blob), the oldest first */
+	SQL_BLOBS_FORGET,	  /* (number) */
 	SQL_ANNOUNCE,
 	SQL_COUNT
 };

@@ -43,6 +43,7 @@ static const struct {
 	[STATUS_BODY_TOO_LARGE] = { 413, "Request body too large" },
 	[STATUS_UPLOAD_TOO_LARGE] = { 413, NULL },
 	[STATUS_QUOTA_EXCEEDED] = { 413, NULL },
+	[STATUS_UPLOADS_UNDER_WAY] = { 503, NULL },
 	[STATUS_PRECONDITION_FAILED] = { 412, "Precondition failed: the file is not the one that If-Match or "
 					      "If-None-Match asks for" },
 	[STATUS_ENCODED_BODY] = { 415, "Content-Encoding is not supported for uploads: send the bytes as they are to "

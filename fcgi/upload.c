@@ -6,99 +6,16 @@
 
 #include "body.h"
 #include "cleanup.h"
-#include "database.h"
-#include "file_key.h"
 #include "log.h"
-#include "media_guess.h"
-#include "media_type.h"
 #include "write_all.h"
 
 #define BLOCK (256u << 10)     /* bytes read and written at once */
 #define WRITE_AHEAD (8u << 20) /* so many bytes are handed to the disk while the next ones come */
 
-/* ---- before the body ---- */
-
 static uint64_t max_upload(const struct request *req)
 {
 	return (uint64_t)req->service->conf->max_upload;
 }
-
-static enum status too_large(struct request *req)
-{
-	buf_clear(&req->detail);
-	buf_addf(&req->detail, "The upload is larger than this server takes (%llu bytes)",
-		 (unsigned long long)max_upload(req));
-	return STATUS_UPLOAD_TOO_LARGE;
-}
-
-static enum status wanted_digests(struct request *req, struct digest_wanted *wanted)
-{
-	const char *bad = digest_wanted_parse(wanted, request_header(req, HEADER_REPR_DIGEST),
-					      request_header(req, HEADER_CONTENT_DIGEST),
-					      request_header(req, HEADER_CONTENT_MD5));
-	return bad ? request_bad_field(req, "Invalid %s header", bad) : STATUS_OK;
-}
-
-struct slice upload_media_type(const struct request *req)
-{
-	struct slice type = request_header(req, HEADER_CONTENT_TYPE);
-	return type.len ? type : slice_of(media_guess(file_key_of(req).name));
-}
-
-static enum status check_headers(struct request *req)
-{
-	struct digest_wanted wanted;
-	struct slice coding = request_header(req, HEADER_CONTENT_ENCODING);
-	if (coding.len && !slice_eq_str(coding, "identity"))
-		return STATUS_ENCODED_BODY;
-	/* RFC 9110 section 14.5: a part may not be taken for the whole. */
-	if (request_header(req, HEADER_CONTENT_RANGE).len)
-		return request_bad_field(req, "Content-Range is not supported for uploads: send the whole file");
-	if (!media_type_storable(upload_media_type(req)))
-		return request_bad_field(req, "Invalid Content-Type: at most %d printable ASCII characters",
-					 MEDIA_TYPE_MAX);
-	return wanted_digests(req, &wanted);
-}
-
-enum status upload_over_quota(struct request *req)
-{
-	buf_clear(&req->detail);
-	buf_addf(&req->detail, "The workspace's quota of %lld bytes would be exceeded",
-		 (long long)req->service->conf->workspace_quota);
-	return STATUS_QUOTA_EXCEEDED;
-}
-
-/* Sees now what the transaction behind the upload would see too, so that nobody sends a gigabyte in vain. */
-static enum status check_quota(struct request *req, struct database *db, uint64_t length)
-{
-	const PGresult *row;
-	struct db_params params = { 0 };
-	struct file_key key = file_key_of(req);
-	int64_t quota = req->service->conf->workspace_quota;
-	if (quota == 0 || !req->check_only)
-		return STATUS_OK;
-	file_key_params(&key, &params);
-	enum status status = database_read(db, SQL_FILES_ROOM, &params, &row);
-	if (status != STATUS_OK)
-		return status;
-	int64_t others = row ? db_get_i64(row, 0, 0) : 0;
-	status = database_row(db, &row);
-	return status == STATUS_OK && (uint64_t)others + length > (uint64_t)quota ? upload_over_quota(req) : status;
-}
-
-enum status upload_check(struct request *req, struct database *db)
-{
-	bool declared;
-	uint64_t length;
-	enum status status = file_key_check(req, db);
-	if (status == STATUS_OK)
-		status = check_headers(req);
-	if (status == STATUS_OK && body_declared(req, max_upload(req), &declared, &length) != STATUS_OK)
-		return too_large(req);
-	return status == STATUS_OK ? check_quota(req, db, length) : status;
-}
-
-/* ---- the body ---- */
 
 static enum status storage_failed(const struct request *req, enum blob_result result, const char *what)
 {
@@ -164,6 +81,7 @@ static enum status compare_digests(struct upload *u, struct request *req, struct
 	const char *mismatch;
 	if (!digest_end(digest, wanted, u->sha256, &mismatch))
 		return storage_failed(req, BLOB_FAILED, "hashing an upload");
+	u->compared = wanted->has_sha256 || wanted->has_md5;
 	return mismatch ? request_bad_field(req, "The body doesn't match its %s", mismatch) : STATUS_OK;
 }
 
@@ -180,14 +98,29 @@ static enum status receive(struct upload *u, struct request *req, const struct d
 		status = take_body(u, &body, &digest);
 	if (status == STATUS_OK)
 		status = compare_digests(u, req, &digest, wanted);
-	return status == STATUS_BODY_TOO_LARGE ? too_large(req) : status;
+	return status == STATUS_BODY_TOO_LARGE ? upload_too_large(req) : status;
+}
+
+static bool came_through_a_proxy(const struct request *req)
+{
+	return request_header(req, HEADER_VIA).len || request_header(req, HEADER_FORWARDED).len ||
+	       request_header(req, HEADER_X_FORWARDED_FOR).len;
+}
+
+bool upload_is_whole(const struct upload *u, const struct request *req)
+{
+	struct slice protocol = request_param(req, "SERVER_PROTOCOL");
+	/* CONTENT_LENGTH is nginx's, which has counted; this is the client's own header. */
+	if (u->compared || request_param(req, "HTTP_CONTENT_LENGTH").len)
+		return true;
+	return protocol.len > 7 && memcmp(protocol.ptr, "HTTP/1.", 7) == 0 && !came_through_a_proxy(req);
 }
 
 enum status upload_receive(struct upload *u, struct request *req)
 {
 	struct digest_wanted wanted;
 	char id[UUID_SIZE];
-	enum status status = wanted_digests(req, &wanted);
+	enum status status = upload_wanted_digests(req, &wanted);
 	if (status != STATUS_OK)
 		return status;
 	if (!service_blobs(req->service, req->id))

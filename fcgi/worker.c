@@ -4,11 +4,14 @@
 #include <errno.h>
 #include <fcgiapp.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 
+#include "bounds.h"
 #include "bucket.h"
 #include "cleanup.h"
 #include "clock.h"
@@ -16,15 +19,29 @@
 #include "database.h"
 #include "dispatch.h"
 #include "log.h"
+#include "underway.h"
 
 #define DRAIN_TIME 2000 /* ms */
 #define REFUSALS_PER_SECOND 0.1
 #define REFUSALS_AT_ONCE 100
 #define LOGGED_PATH 500 /* bytes of a path in a log line */
 #define MMAP_THRESHOLD (1 << 20)
+#define MAX_WAITING 64 /* requests; with so many nothing new is taken until one has ended */
+
+/* A request from its connection to its answer. It stays where it is: libfcgi's streams point to it. */
+struct exchange {
+	FCGX_Request fcgi;
+	struct request req;
+	struct response res;
+	int64_t started; /* µs */
+	struct exchange *next;
+};
 
 struct worker {
-	FCGX_Request fcgi;
+	struct exchange *next;		 /* takes the next connection */
+	struct exchange *waiting, *last; /* those that wait (request_wait()), in the order in which they began to */
+	size_t waiting_count;
+	int listen_fd;
 	struct database db;
 	struct service service;
 	struct counts *counts; /* NULL: nothing is counted */
@@ -66,7 +83,7 @@ static enum log_level level_for(struct worker *w, const struct request *req, con
 	int http = res->refusal ? res->refusal : res->http;
 	bool refused = http == 401 || http == 403 || http == 429;
 	/* The question whether a body may come is only of interest when the answer is no. */
-	if (req->check_only && !res->refusal)
+	if (req->ended_only || (req->check_only && !res->refusal))
 		return LOG_DEBUG;
 	/* A key that makes too many requests makes many. */
 	if (!refused || (req->has_key && !req->retry_after))
@@ -91,35 +108,104 @@ static void log_access(struct worker *w, const struct request *req, const struct
 static void count(struct worker *w, const struct request *req, const struct response *res, bool complete,
 		  int64_t started)
 {
-	if (!req->check_only || res->refusal)
+	if (!req->ended_only && (!req->check_only || res->refusal))
 		counts_end(w->counts, req, res->refusal ? res->refusal : res->http, res->bytes, complete,
 			   (uint64_t)(clock_us() - started));
 }
 
-static void serve(struct worker *w)
+static void finish(struct worker *w, struct exchange *x, bool complete)
 {
-	int64_t started = clock_us();
-	autocall(request_free) struct request req;
-	autocall(response_free) struct response res;
-	counts_begin(w->counts);
-	request_init(&req, &w->fcgi, &w->service);
-	response_init(&res, &w->fcgi, req.method == METHOD_HEAD);
-	res.has_input = request_has_input(&req);
-	w->db.request = req.id;
-	bool complete = dispatch(&req, &res, &w->db);
+	/* Where nginx doesn't tell of its end (an older configuration, a refusal of its own) a claim must not stay. */
+	if (x->req.method == METHOD_PUT && !x->req.check_only)
+		underway_end(bounds_underway(w->service.bounds), slice_of(x->req.id));
 	if (!complete)
-		log_warn(req.id, "the answer was broken off");
-	log_access(w, &req, &res, started);
-	count(w, &req, &res, complete, started);
+		log_warn(x->req.id, "the answer was broken off");
+	log_access(w, &x->req, &x->res, x->started);
+	count(w, &x->req, &x->res, complete, x->started);
 	/* The parameters, and with them the id for log lines, end with the request. */
-	autofree char *id = xstrdup(req.id);
+	autofree char *id = xstrdup(x->req.id);
 	w->db.request = id;
 	if (complete)
-		response_end(&res);
+		response_end(&x->res);
 	else
-		response_break(&res);
+		response_break(&x->res);
+	response_free(&x->res);
+	request_free(&x->req);
 	database_settle(&w->db);
 	w->db.request = NULL;
+}
+
+static struct exchange *new_exchange(int listen_fd)
+{
+	struct exchange *x = xcalloc(1, sizeof(*x));
+	if (FCGX_InitRequest(&x->fcgi, listen_fd, FCGI_FAIL_ACCEPT_ON_INTR)) {
+		free(x);
+		return NULL;
+	}
+	return x;
+}
+
+/* Puts it behind those that wait; the next connection gets an exchange of its own. False: there is none. */
+static bool park(struct worker *w, struct exchange *x)
+{
+	struct exchange *fresh = new_exchange(w->listen_fd);
+	if (!fresh)
+		return false;
+	x->next = NULL;
+	if (w->waiting)
+		w->last->next = x;
+	else
+		w->waiting = x;
+	w->last = x;
+	w->waiting_count++;
+	w->next = fresh;
+	return true;
+}
+
+/* Ends the one that has waited for longest. */
+static void resume_first(struct worker *w)
+{
+	struct exchange *x = w->waiting;
+	w->waiting = x->next;
+	w->waiting_count--;
+	counts_begin(w->counts);
+	w->db.request = x->req.id;
+	finish(w, x, dispatch_rest(&x->req, &x->res, &w->db));
+	counts_idle(w->counts);
+	free(x);
+}
+
+static int64_t time_to_resume(const struct worker *w)
+{
+	int64_t left = w->waiting->req.rest_to_do.at - clock_ms();
+	return left > 0 ? left : 0;
+}
+
+static void sleep_and_resume(struct worker *w)
+{
+	int64_t ms = time_to_resume(w);
+	(void)poll(NULL, 0, (int)ms);
+	resume_first(w);
+}
+
+static void serve(struct worker *w)
+{
+	struct exchange *x = w->next;
+	x->started = clock_us();
+	counts_begin(w->counts);
+	request_init(&x->req, &x->fcgi, &w->service);
+	response_init(&x->res, &x->fcgi, x->req.method == METHOD_HEAD);
+	x->res.has_input = request_has_input(&x->req);
+	w->db.request = x->req.id;
+	bool complete = dispatch(&x->req, &x->res, &w->db);
+	bool waits = x->req.rest_to_do.resume != NULL;
+	if (waits && park(w, x)) {
+		w->db.request = NULL;
+	} else {
+		if (waits)
+			complete = dispatch_rest(&x->req, &x->res, &w->db);
+		finish(w, x, complete);
+	}
 	counts_idle(w->counts);
 }
 
@@ -134,10 +220,10 @@ enum accepted { ACCEPTED, NOBODY, ACCEPT_FAILED };
 
 static enum accepted serve_one(struct worker *w)
 {
-	int n = FCGX_Accept_r(&w->fcgi);
+	int n = FCGX_Accept_r(&w->next->fcgi);
 	if (n == 0) {
 		/* Whatever nginx asks for: an idle kept connection would hold the worker. */
-		w->fcgi.keepConnection = 0;
+		w->next->fcgi.keepConnection = 0;
 		serve(w);
 		return ACCEPTED;
 	}
@@ -151,7 +237,11 @@ static enum accepted serve_one(struct worker *w)
 static bool wait_and_serve(struct worker *w)
 {
 	struct epoll_event events[2];
-	int n = epoll_wait(w->epoll_fd, events, 2, -1);
+	if (w->waiting_count >= MAX_WAITING)
+		sleep_and_resume(w);
+	int n = epoll_wait(w->epoll_fd, events, 2, w->waiting ? (int)time_to_resume(w) : -1);
+	while (w->waiting && time_to_resume(w) == 0)
+		resume_first(w);
 	if (n < 0 && errno != EINTR) {
 		log_error(NULL, "waiting for connections failed: %m");
 		return false;
@@ -169,13 +259,15 @@ static bool wait_and_serve(struct worker *w)
 static bool work(struct worker *w)
 {
 	enum accepted last = ACCEPTED;
-	while (!w->leaving) {
+	while (last == ACCEPTED && !w->leaving) {
 		if (!wait_and_serve(w))
-			return false;
+			last = ACCEPT_FAILED;
 	}
 	int64_t until = clock_us() + INT64_C(1000) * DRAIN_TIME;
 	while (last == ACCEPTED && clock_us() < until)
 		last = serve_one(w);
+	while (w->waiting)
+		sleep_and_resume(w);
 	return last != ACCEPT_FAILED;
 }
 
@@ -186,7 +278,8 @@ int worker_run(const struct conf *conf, struct bounds *bounds, struct counts *co
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 	autoclose int signal_fd = take_signals();
 	autoclose int epoll_fd = watch(listen_fd, signal_fd);
-	if (epoll_fd < 0 || FCGX_Init() || FCGX_InitRequest(&w.fcgi, listen_fd, FCGI_FAIL_ACCEPT_ON_INTR)) {
+	w.listen_fd = listen_fd;
+	if (epoll_fd < 0 || FCGX_Init() || !(w.next = new_exchange(listen_fd))) {
 		log_error(NULL, "a worker can't start: %m");
 		return 1;
 	}
@@ -199,6 +292,7 @@ int worker_run(const struct conf *conf, struct bounds *bounds, struct counts *co
 	(void)service_blobs(&w.service, NULL);
 	database_init(&w.db, conf->database_url, counts);
 	bool ok = work(&w);
+	free(w.next);
 	database_close(&w.db);
 	service_free(&w.service);
 	return ok ? 0 : 1;

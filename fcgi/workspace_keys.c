@@ -36,7 +36,7 @@ struct workspace_keys {
 	struct map unknown_ids; /* id -> int64_t: when the database didn't know it */
 	struct map signers;	/* workspace -> struct signers; only those that have keys */
 	struct bucket unknown;
-	struct key_directory directory; /* for what may not be asked one by one */
+	struct key_names names; /* for what may not be asked one by one */
 };
 
 struct workspace_keys *workspace_keys_new(const struct seal_key *seal_keys, size_t seal_key_count)
@@ -89,7 +89,7 @@ void workspace_keys_free(struct workspace_keys *keys)
 	forget(&keys->known, free_known);
 	forget(&keys->unknown_ids, free_number);
 	forget(&keys->signers, free_signers);
-	key_directory_free(&keys->directory);
+	key_names_free(&keys->names);
 	free(keys);
 }
 
@@ -199,7 +199,7 @@ static enum status look_up(struct workspace_keys *keys, struct database *db, str
 	if (is_unknown(keys, id, now))
 		return STATUS_OK;
 	if (!may_ask || !may_ask_unknown(keys, now)) {
-		enum status status = key_directory_has_id(&keys->directory, db, id, &may_be);
+		enum status status = key_directory_has_id(&keys->names, db, id, &may_be);
 		if (status != STATUS_OK)
 			return status;
 	}
@@ -305,7 +305,7 @@ static enum status find_signers(struct workspace_keys *keys, struct database *db
 	if (*found && is_fresh((*found)->asked_at, now))
 		return STATUS_OK;
 	if (!*found && (!may_ask || !may_ask_unknown(keys, now))) {
-		enum status status = key_directory_has_workspace(&keys->directory, db, workspace, &may_be);
+		enum status status = key_directory_has_workspace(&keys->names, db, workspace, &may_be);
 		if (status != STATUS_OK)
 			return status;
 	}

@@ -24,6 +24,7 @@ lib_libcraft_a_SOURCES = \
 	lib/json.c lib/json.h lib/json_scan.h \
 	lib/json_check.c \
 	lib/json_merge.c \
+	lib/key_names.c lib/key_names.h \
 	lib/known_holes.c lib/known_holes.h \
 	lib/listen.c lib/listen.h \
 	lib/log.c lib/log.h \
@@ -44,6 +45,7 @@ lib_libcraft_a_SOURCES = \
 	lib/sweep.c lib/sweep.h \
 	lib/table_hash.c lib/table_hash.h \
 	lib/tally.c lib/tally.h \
+	lib/universal_hash.c lib/universal_hash.h \
 	lib/tool_fields.c lib/tool_fields.h \
 	lib/uri.c lib/uri.h \
 	lib/utf8.c lib/utf8.h \

@@ -13,11 +13,13 @@ nginx_templates = \
 	nginx/github.conf \
 	nginx/headers.conf \
 	nginx/json.conf \
+	nginx/linger.conf \
 	nginx/log.conf \
 	nginx/params.conf \
 	nginx/preflight.conf \
 	nginx/rest.conf \
 	nginx/standalone.conf \
+	nginx/upload.conf \
 	nginx/upload-file.conf \
 	nginx/upload-stream.conf
 EXTRA_DIST += $(nginx_templates)
@@ -41,7 +43,7 @@ nginx_values = \
 	-e 's|@MAX_FILES[@]|65536|g' \
 	-e 's|@WORKER_CONNECTIONS[@]|16384|g' \
 	-e 's|@TEMP_DIR[@]|/var/lib/nginx|g' \
-	-e 's|@LISTEN[@]|		listen 443 ssl;|g' \
+	-e 's|@LISTEN[@]|		listen 443 ssl http2;|g' \
 	-e 's|@TLS_CERT[@]|$(sysconfdir)/craft-agent-cloud/tls.crt|g' \
 	-e 's|@TLS_KEY[@]|$(sysconfdir)/craft-agent-cloud/tls.key|g'
 

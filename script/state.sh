@@ -179,9 +179,9 @@ write_nginx_conf() {
 		servers+="${servers:+$'\n'}	server unix:$RUN/ws-$i.sock max_fails=0;"
 	done
 	((bridges == 1)) || pass=http://craft_ws_bridge
-	listen="		listen 127.0.0.1:$port ssl;"
+	listen="		listen 127.0.0.1:$port ssl http2;"
 	# Where there is IPv6, localhost is often ::1 first.
-	! grep -q '^0\{31\}1 ' /proc/net/if_inet6 2>/dev/null || listen+=$'\n'"		listen [::1]:$port ssl;"
+	! grep -q '^0\{31\}1 ' /proc/net/if_inet6 2>/dev/null || listen+=$'\n'"		listen [::1]:$port ssl http2;"
 	max_files=$(ulimit -Hn)
 	[[ $max_files != unlimited ]] && ((max_files < 65536)) || max_files=65536
 	for template in "$ROOT"/nginx/*.conf; do

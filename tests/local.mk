@@ -105,6 +105,7 @@ unit_tests = \
 	tests/unit/test_sandbox_seccomp \
 	tests/unit/test_sandbox_tree \
 	tests/unit/test_seal \
+	tests/unit/test_universal_hash \
 	tests/unit/test_tool_fields \
 	tests/unit/test_uri \
 	tests/unit/test_utf8 \
@@ -170,6 +171,8 @@ tests_unit_test_sandbox_message_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sandbox_message_LDADD = $(unit_ldadd)
 tests_unit_test_seal_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_seal_LDADD = $(unit_ldadd)
+tests_unit_test_universal_hash_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_universal_hash_LDADD = $(unit_ldadd)
 tests_unit_test_tool_fields_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_tool_fields_LDADD = $(unit_ldadd)
 tests_unit_test_uri_CPPFLAGS = $(unit_cppflags)

@@ -8,6 +8,7 @@
 #include "counts.h"
 #include "hub.h"
 #include "keys.h"
+#include "lib/key_names.h"
 #include "lib/log.h"
 #include "lib/pglink.h"
 #include "room.h"
@@ -30,6 +31,7 @@ enum question_kind {
 	ASK_LISTEN_KEYS,
 	ASK_KEY,
 	ASK_KEYS_LIVE,
+	ASK_KEYS_SINCE,
 	ASK_PRUNE,
 	ASK_LOG_LIMIT,
 	ASK_LOG_USAGE
@@ -107,6 +109,7 @@ static enum statement statement_of(const struct question *q)
 		[ASK_LISTEN_KEYS] = STMT_LISTEN_KEYS,
 		[ASK_KEY] = STMT_KEY_FIND,
 		[ASK_KEYS_LIVE] = STMT_KEYS_LIVE,
+		[ASK_KEYS_SINCE] = STMT_KEYS_SINCE,
 		[ASK_PRUNE] = STMT_PRUNE,
 		[ASK_LOG_LIMIT] = STMT_LOG_LIMIT,
 		[ASK_LOG_USAGE] = STMT_LOG_USAGE,
@@ -132,6 +135,9 @@ static void add_parameters(const struct feed *feed, const struct question *q, st
 	} else if (q->kind == ASK_KEYS_LIVE) {
 		(void)keys_names(feed->bridge->keys, names);
 		db_add_text(p, buf_slice(names));
+	} else if (q->kind == ASK_KEYS_SINCE) {
+		db_add_i64(p, q->since);
+		db_add_i64(p, KEY_NAMES_MAX);
 	} else if (q->kind == ASK_PRUNE) {
 		db_add_i64(p, conf->change_log_keep);
 		db_add_i32(p, (int32_t)conf->change_log_days);
@@ -156,7 +162,7 @@ static void put(struct feed *feed, struct question *q)
 /* Does somebody wait for the answer, however long it takes? */
 static bool is_lasting(enum question_kind kind)
 {
-	return kind == ASK_CHANGES || kind == ASK_SANDBOX || kind == ASK_KEY;
+	return kind == ASK_CHANGES || kind == ASK_SANDBOX || kind == ASK_KEY || kind == ASK_KEYS_SINCE;
 }
 
 static void ask(struct feed *feed, enum question_kind kind, struct room *room, struct conn *conn, int64_t since)
@@ -188,6 +194,11 @@ void feed_open_sandbox(struct feed *feed, struct conn *conn)
 void feed_find_key(struct feed *feed, struct conn *conn)
 {
 	ask(feed, ASK_KEY, NULL, conn, 0);
+}
+
+void feed_list_keys(struct feed *feed, int64_t since)
+{
+	ask(feed, ASK_KEYS_SINCE, NULL, NULL, since);
 }
 
 static void ask_keys(struct feed *feed)
@@ -296,6 +307,8 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 		sandbox_opened(q->conn, ok ? r : NULL);
 	else if (q->kind == ASK_KEY)
 		upgrade_key_read(q->conn, ok ? r : NULL);
+	else if (q->kind == ASK_KEYS_SINCE)
+		keys_listed(feed->bridge->keys, ok ? r : NULL);
 	else if (q->kind == ASK_KEYS_LIVE && ok)
 		keys_live(feed->bridge->keys, r);
 	else if (q->kind == ASK_EPOCH && ok)

@@ -24,6 +24,10 @@ void feed_open_sandbox(struct feed *feed, struct conn *conn);
  * otherwise. */
 void feed_find_key(struct feed *feed, struct conn *conn);
 
+/* Asks for the names of the keys made since then (ms since 1970, see lib/key_names.h); the answer goes to keys_listed().
+ * While the database is away the question waits. */
+void feed_list_keys(struct feed *feed, int64_t since);
+
 /* When the database last said something on this link or on the feed's (uv_now's clock): a server that answers others is
  * slow, not away. */
 uint64_t feed_heard_at(const struct feed *feed, const struct pglink *link);

@@ -8,8 +8,10 @@
 #include "feed.h"
 #include "lib/clock.h"
 #include "lib/db.h"
+#include "lib/key_names.h"
 #include "lib/log.h"
 #include "lib/map.h"
+#include "upgrade.h"
 
 #define FORGET_MS 60000	  /* then a limit of requests a minute is full again */
 #define UNKNOWN_RATE 20.0 /* questions a second about ids that nobody is connected with */
@@ -19,16 +21,27 @@
 enum find_column { FIND_WORKSPACE, FIND_SHA256, FIND_READ_ONLY, FIND_PER_MINUTE, FIND_EXPIRES };
 enum live_column { LIVE_ID, LIVE_READ_ONLY, LIVE_PER_MINUTE, LIVE_EXPIRES };
 
+/* A connection that waits for the list of all keys. */
+struct waiter {
+	STAILQ_ENTRY(waiter) link;
+	struct conn *conn; /* a reference */
+};
+
 struct keys {
 	struct bridge *bridge;
 	struct map by_id;
 	struct bucket unknown;
+	struct key_names names;	       /* for what may not be asked one by one */
+	STAILQ_HEAD(, waiter) waiting; /* for what is new among them */
+	bool listing;		       /* which is asked for */
+	int64_t listing_since;	       /* since then, uv_now's ms */
 };
 
 struct keys *keys_new(struct bridge *bridge)
 {
 	struct keys *keys = xcalloc(1, sizeof(*keys));
 	keys->bridge = bridge;
+	STAILQ_INIT(&keys->waiting);
 	return keys;
 }
 
@@ -40,8 +53,23 @@ static void key_free(void *value, void *arg)
 	free(key);
 }
 
+static struct conn *next_waiting(struct keys *keys)
+{
+	struct waiter *w = STAILQ_FIRST(&keys->waiting);
+	if (!w)
+		return NULL;
+	struct conn *conn = w->conn;
+	STAILQ_REMOVE_HEAD(&keys->waiting, link);
+	free(w);
+	return conn;
+}
+
 void keys_free(struct keys *keys)
 {
+	struct conn *conn;
+	while ((conn = next_waiting(keys)))
+		conn_unref(conn);
+	key_names_free(&keys->names);
 	map_each(&keys->by_id, key_free, NULL);
 	map_free(&keys->by_id);
 	free(keys);
@@ -53,6 +81,63 @@ static struct slice id_of(const char *id)
 }
 
 /* ---- getting in ---- */
+
+/* As far as the list of all keys can tell. */
+static void settle(struct keys *keys, struct conn *conn)
+{
+	switch (key_names_have(&keys->names, KEY_NAMES_ID, id_of(conn->given.id))) {
+	case KEY_NAMES_YES:
+		feed_find_key(keys->bridge->feed, conn);
+		break;
+	case KEY_NAMES_NO:
+		upgrade_refuse_key(conn);
+		break;
+	case KEY_NAMES_UNTOLD:
+		bounds_count(keys->bridge, LIMIT_UNCHECKED);
+		conn_refuse(conn, 503, "The key can't be checked at the moment, try again in a second");
+		break;
+	}
+}
+
+/* Many may wait; the database is asked once. */
+static void wait_for_list(struct keys *keys, struct conn *conn, int64_t now)
+{
+	struct waiter *w = xcalloc(1, sizeof(*w));
+	w->conn = conn_ref(conn);
+	STAILQ_INSERT_TAIL(&keys->waiting, w, link);
+	if (keys->listing)
+		return;
+	keys->listing = true;
+	keys->listing_since = now;
+	feed_list_keys(keys->bridge->feed, key_names_since(&keys->names));
+}
+
+static void look_into_list(struct keys *keys, struct conn *conn)
+{
+	int64_t now = (int64_t)uv_now(keys->bridge->loop);
+	if (key_names_have(&keys->names, KEY_NAMES_ID, id_of(conn->given.id)) != KEY_NAMES_YES &&
+	    key_names_is_due(&keys->names, now))
+		wait_for_list(keys, conn, now);
+	else
+		settle(keys, conn);
+}
+
+void keys_listed(struct keys *keys, const PGresult *r)
+{
+	struct conn *conn;
+	for (int i = 0; r && i < PQntuples(r); i++)
+		key_names_take(&keys->names, r, i);
+	if (r)
+		key_names_asked(&keys->names, PQntuples(r), keys->listing_since);
+	keys->listing = false;
+	while ((conn = next_waiting(keys))) {
+		if (conn->state == CONN_JOINING && r)
+			settle(keys, conn);
+		else if (conn->state == CONN_JOINING)
+			conn_refuse(conn, 503, "Database unavailable, try again");
+		conn_unref(conn);
+	}
+}
 
 void keys_ask(struct conn *conn, struct slice text)
 {
@@ -66,13 +151,10 @@ void keys_ask(struct conn *conn, struct slice text)
 	/* Whoever makes up ids may not make the database work. */
 	if (!map_get(&keys->by_id, id) &&
 	    (!bounds_may_try(conn) ||
-	     !bucket_take(&keys->unknown, UNKNOWN_RATE, UNKNOWN_AT_ONCE, uv_now(keys->bridge->loop)))) {
-		bounds_count(keys->bridge, LIMIT_WRONG_KEY_RATE);
-		conn_refuse(conn, 429,
-			    "Too many attempts with unknown keys, from your address or all together: try again later");
-		return;
-	}
-	feed_find_key(keys->bridge->feed, conn);
+	     !bucket_take(&keys->unknown, UNKNOWN_RATE, UNKNOWN_AT_ONCE, uv_now(keys->bridge->loop))))
+		look_into_list(keys, conn);
+	else
+		feed_find_key(keys->bridge->feed, conn);
 }
 
 static int64_t number(const PGresult *r, int row, int column)

@@ -33,7 +33,8 @@ struct keys *keys_new(struct bridge *bridge);
 void keys_free(struct keys *keys);
 
 /* A request came with a key that looks like a workspace's: asks the database, which is answered by upgrade_key_read().
- * Refuses it where that may not be asked now. text: the key. */
+ * While many unknown ones come, only for what the list of all keys has (lib/key_names.h); others are refused. text: the
+ * key. */
 void keys_ask(struct conn *conn, struct slice text);
 
 /* The row that the database has for it (api.key_find; none: there is no such key). False: the connection's key is
@@ -48,6 +49,9 @@ bool keys_read_only(const struct conn *conn);
 const char *keys_refuse(struct conn *conn, bool change, struct buf *text);
 
 /* ---- called by feed.c ---- */
+
+/* What is new in the list of all keys (api.keys_since); NULL: the database refused to say. */
+void keys_listed(struct keys *keys, const PGresult *result);
 
 /* The ids of all keys that connections came with, as a binary text[]; false: there are none. */
 bool keys_names(struct keys *keys, struct buf *out);

@@ -4,6 +4,7 @@
 
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "lib/universal_hash.h"
 #include "op.h"
 #include "room.h"
 #include "session_cache.h"
@@ -55,9 +56,10 @@ static void foretell(struct op *op, struct slice header, const struct buf *hashe
 	buf_clear(&e->header);
 	buf_add_slice(&e->header, header);
 	if (hashes) {
+		buf_free(&e->sha256);
 		buf_clear(&e->hashes);
 		buf_add_slice(&e->hashes, buf_slice(hashes));
-		e->has_hashes = true;
+		e->has_digests = true;
 	}
 	session_cache_weigh(cache_of(op), e);
 }
@@ -87,16 +89,24 @@ static void create_session(struct op *op, struct db_params *p)
 	foretell(op, buf_slice(&op->event), &no_hashes);
 }
 
-/* Is this the digest of the i-th message as the cache knows it? */
-static bool is_known(const struct session_entry *e, size_t i, const unsigned char *digest)
+static bool is_at(const struct buf *digests, size_t i, const unsigned char *digest, size_t size)
 {
-	return (i + 1) * SHA256_BYTES <= e->hashes.len &&
-	       memcmp(e->hashes.data + i * SHA256_BYTES, digest, SHA256_BYTES) == 0;
+	return (i + 1) * size <= digests->len && memcmp(digests->data + i * size, digest, size) == 0;
+}
+
+/* Is this the i-th message as the cache knows it? If not, *digest is its SHA-256. */
+static bool is_known(const struct session_entry *e, size_t i, struct slice text, const unsigned char *hash,
+		     unsigned char *digest)
+{
+	if (is_at(&e->hashes, i, hash, UNIVERSAL_HASH_BYTES))
+		return true;
+	sha256(&text, 1, digest);
+	return is_at(&e->sha256, i, digest, SHA256_BYTES);
 }
 
 struct diff {
 	size_t count, changed, bytes;
-	struct buf hashes;  /* SHA-256 of all messages */
+	struct buf hashes;  /* universal_hash() of all messages */
 	struct buf changes; /* struct change, of those that differ */
 };
 
@@ -111,10 +121,11 @@ static void compare(struct slice messages, const struct session_entry *e, struct
 	struct json_iter it = json_iter(messages);
 	for (; json_next(&it); d->count++) {
 		struct change c = { .idx = (int32_t)d->count, .body = it.value };
-		sha256(&it.value, 1, c.digest);
-		buf_add(&d->hashes, c.digest, sizeof(c.digest));
+		unsigned char hash[UNIVERSAL_HASH_BYTES];
+		universal_hash(it.value, hash);
+		buf_add(&d->hashes, hash, sizeof(hash));
 		d->bytes += it.value.len;
-		if (is_known(e, d->count, c.digest))
+		if (is_known(e, d->count, it.value, hash, c.digest))
 			continue;
 		buf_add(&d->changes, &c, sizeof(c));
 		d->changed++;
@@ -224,8 +235,9 @@ static void clear_messages(struct op *op, struct db_params *p)
 	db_add_i64(p, op->version);
 	if (e && e->version) {
 		e->version = op->version;
+		buf_clear(&e->sha256);
 		buf_clear(&e->hashes);
-		e->has_hashes = true;
+		e->has_digests = true;
 	}
 }
 
@@ -276,7 +288,7 @@ static void delete_plan(struct op *op, struct db_params *p)
 static const struct message_type types[] = {
 	{ "session:create", "session", "created", STMT_SESSION_CREATE, BASE_NONE, true, "Session already exists: ",
 	  { { "id", FIELD_ID } }, create_session },
-	{ "session:save", "session", "updated", STMT_SESSION_SAVE, BASE_HASHES, false, NULL,
+	{ "session:save", "session", "updated", STMT_SESSION_SAVE, BASE_DIGESTS, false, NULL,
 	  { { "id", FIELD_ID }, { "header", FIELD_OBJECT }, { "messages", FIELD_ARRAY } }, save_session },
 	{ "session:delete", "session", "deleted", STMT_SESSION_DELETE, BASE_NONE, false, NULL,
 	  { { "sessionId", FIELD_OLD_ID } }, delete_session },

@@ -167,13 +167,13 @@ bool op_send_base(struct op *op, struct pglink *link, bool *asked)
 	if (op->type->base == BASE_NONE)
 		return true;
 	const struct session_entry *e = session_cache_get(op->conn->bridge->cache, room_name(op->room), op_session(op));
-	if (e && (op->type->base == BASE_HEADER || e->has_hashes))
+	if (e && (op->type->base == BASE_HEADER || e->has_digests))
 		return true;
 	struct db_params p = { 0 };
 	db_add_text(&p, room_name(op->room));
 	db_add_text(&p, op_session(op));
 	*asked = true;
-	return pglink_query(link, op->type->base == BASE_HASHES ? STMT_SESSION_BASE : STMT_SESSION_HEADER, &p);
+	return pglink_query(link, op->type->base == BASE_DIGESTS ? STMT_SESSION_BASE : STMT_SESSION_HEADER, &p);
 }
 
 void op_take_base(struct op *op, const PGresult *r)
@@ -185,10 +185,11 @@ void op_take_base(struct op *op, const PGresult *r)
 	e->version = PQgetisnull(r, 0, 0) ? 0 : db_get_i64(r, 0, 0);
 	buf_clear(&e->header);
 	buf_add_slice(&e->header, db_get(r, 0, 1));
-	e->has_hashes = op->type->base == BASE_HASHES;
-	buf_clear(&e->hashes);
-	if (e->has_hashes)
-		buf_add_slice(&e->hashes, db_get(r, 0, 2));
+	e->has_digests = op->type->base == BASE_DIGESTS;
+	buf_free(&e->hashes);
+	buf_clear(&e->sha256);
+	if (e->has_digests)
+		buf_add_slice(&e->sha256, db_get(r, 0, 2));
 	session_cache_weigh(cache, e);
 }
 

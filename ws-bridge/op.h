@@ -27,7 +27,7 @@ enum field_kind {
 #define OP_MAX_MESSAGES 1000000
 
 /* What is needed of the session before the statement can be built. */
-enum op_base { BASE_NONE, BASE_HEADER, BASE_HASHES };
+enum op_base { BASE_NONE, BASE_HEADER, BASE_DIGESTS };
 
 struct op;
 

@@ -48,6 +48,7 @@ static void remove_node(struct session_cache *cache, struct node *n)
 	TAILQ_REMOVE(&cache->recent, n, link);
 	cache->bytes -= n->weight;
 	buf_free(&n->entry.header);
+	buf_free(&n->entry.sha256);
 	buf_free(&n->entry.hashes);
 	buf_free(&n->key);
 	free(n);
@@ -95,7 +96,7 @@ void session_cache_weigh(struct session_cache *cache, struct session_entry *entr
 {
 	struct node *n = (struct node *)entry;
 	cache->bytes -= n->weight;
-	n->weight = sizeof(*n) + n->key.cap + entry->header.cap + entry->hashes.cap;
+	n->weight = sizeof(*n) + n->key.cap + entry->header.cap + entry->sha256.cap + entry->hashes.cap;
 	cache->bytes += n->weight;
 	while (cache->bytes > cache->max_bytes && TAILQ_FIRST(&cache->recent) != n)
 		remove_node(cache, TAILQ_FIRST(&cache->recent));

@@ -1,6 +1,6 @@
-/* session_cache.h: what a save or a merge compares with: version, header text and SHA-256 of the messages of recently
- * written sessions. What it says may be outdated, or foretell a change under way; the functions of schema api compare
- * versions under the workspace's lock and refuse what was based on another one. */
+/* session_cache.h: what a save or a merge compares with: version, header text and digests of the messages of
+ * recently written sessions. What it says may be outdated, or foretell a change under way; the functions of schema api
+ * compare versions under the workspace's lock and refuse what was based on another one. */
 #ifndef CRAFT_SESSION_CACHE_H
 #define CRAFT_SESSION_CACHE_H
 
@@ -11,8 +11,12 @@ struct session_cache;
 struct session_entry {
 	int64_t version;   /* 0: there is no such session */
 	struct buf header; /* JSON text; empty when there is no session */
-	bool has_hashes;
-	struct buf hashes; /* SHA-256 of each message, 32 bytes each */
+	/* Of each message: the SHA-256 that the database has, until the session is written; then its universal_hash(),
+	 * with which all messages of a save are compared while SHA-256 is for those that are stored. Only in memory:
+	 * the hash's key is the process's. */
+	bool has_digests;
+	struct buf sha256; /* SHA256_BYTES each; empty: see hashes */
+	struct buf hashes; /* UNIVERSAL_HASH_BYTES each */
 };
 
 /* max_bytes bounds what it keeps. */

@@ -56,5 +56,6 @@ const struct db_statement statements[STMT_COUNT] = {
 	[STMT_LISTEN_KEYS] = { "listen_keys", "listen craft_keys", 0 },
 	[STMT_KEY_FIND] = { "key_find", "select workspace, sha256, read_only, per_minute::bigint, expires_ms from api.key_find($1::text)", 1 },
 	[STMT_KEYS_LIVE] = { "keys_live", "select id, read_only, per_minute::bigint, expires_ms from api.keys_live($1::text[])", 1 },
+	[STMT_KEYS_SINCE] = { "keys_since", "select id, workspace, created_ms from api.keys_since($1::bigint, $2::bigint)", 2 },
 };
 /* clang-format on */

@@ -101,7 +101,7 @@ static void keep_request_id(struct conn *conn)
 	memcpy(conn->request_id, id.ptr ? id.ptr : "", n);
 }
 
-static void refuse_key(struct conn *conn)
+void upgrade_refuse_key(struct conn *conn)
 {
 	uint16_t status;
 	const char *text = bounds_wrong_key(conn, &status);
@@ -117,7 +117,7 @@ void upgrade_key_read(struct conn *conn, const PGresult *result)
 	if (!result)
 		conn_refuse(conn, 503, "Database unavailable, try again");
 	else if (!keys_take(conn, result))
-		refuse_key(conn);
+		upgrade_refuse_key(conn);
 	else if ((refusal = keys_refuse(conn, false, &text)))
 		conn_refuse(conn, 429, refusal);
 	else
@@ -153,7 +153,7 @@ void upgrade_received(struct conn *conn)
 		break;
 	case AUTH_NONE:
 	case AUTH_WRONG:
-		refuse_key(conn);
+		upgrade_refuse_key(conn);
 		break;
 	}
 }

@@ -10,6 +10,9 @@ struct conn;
  * sandbox_join(). */
 void upgrade_received(struct conn *conn);
 
+/* The connection came with a wrong key or none: 401, or 429 above the rate of its address. */
+void upgrade_refuse_key(struct conn *conn);
+
 /* What the database says of the workspace's key that the connection came with; NULL: nothing. */
 void upgrade_key_read(struct conn *conn, const PGresult *result);
 

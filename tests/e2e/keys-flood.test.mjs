@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { startRig } from "../harness/oauth.mjs";
 import { waitFor } from "../harness/server.mjs";
+import { connect } from "../harness/sync.mjs";
 
 const WORKSPACES = 12;
 const AT_ONCE = 8;
@@ -32,12 +33,12 @@ async function room(slug) {
 }
 
 // Requests without end, AT_ONCE at a time, until stop(); statuses: how often which came.
-function flood(make) {
+function flood(make, ask = async (request) => (await server.request(...request)).status) {
 	const statuses = {};
 	let over = false;
 	const one = async () => {
 		while (!over) {
-			const { status } = await server.request(...make());
+			const status = await ask(make());
 			statuses[status] = (statuses[status] ?? 0) + 1;
 		}
 	};
@@ -73,6 +74,37 @@ for (const [what, make, allowed] of [["signatures", madeUpSignature, ["403"]], [
 		}
 		assert.deepEqual(Object.keys(bad.statuses).filter((status) => !allowed.includes(status)), [], JSON.stringify(bad.statuses));
 		await allOpen(`after made-up ${what}`);
+	});
+
+// An upgrade at a bridge, past nginx, as from that address: its status, 101 when it opened.
+async function upgrade([workspace, apiKey, address]) {
+	try {
+		(await connect(server, workspace, { apiKey, bridge: 0, headers: { "X-Real-IP": address } })).kill();
+		return 101;
+	} catch (error) {
+		if (!error.response) throw error;
+		return error.response.status;
+	}
+}
+
+const madeUpAddress = () => `10.${[...randomBytes(3)].join(".")}`;
+for (const [what, address, allowed] of [["many addresses", madeUpAddress, ["401"]], ["one address, the right ones' too", () => "192.0.2.1", ["401", "429"]]])
+	test(`made-up keys in a flood at a bridge, of ${what}`, { timeout: 180_000 }, async () => {
+		await server.restart();
+		const bad = flood(() => ["w", madeUpKey()[1].key, address()], upgrade);
+		try {
+			while (total(bad.statuses) < 2000) await new Promise((resolve) => setTimeout(resolve, 50));
+			// The bridge knows none of them yet; then it does.
+			for (const round of [0, 1]) for (const { slug, key } of rooms) assert.equal(await upgrade([slug, key, address()]), 101, `round ${round}: ${slug}`);
+			const late = await room(`late-${allowed.length}`);
+			await waitFor(async () => (await upgrade([late.slug, late.key, address()])) === 101, { what: "the new key to open" });
+			assert.equal(await upgrade([rooms[0].slug, rooms[0].key.replace(/.$/, (c) => (c === "0" ? "1" : "0")), madeUpAddress()]), 401, "another secret");
+			assert.equal((await rig.cloud("key", "revoke", "--workspace", late.slug, "--name", "laptop")).code, 0);
+			assert.equal(await upgrade([late.slug, late.key, madeUpAddress()]), 401);
+		} finally {
+			await bad.stop();
+		}
+		assert.deepEqual(Object.keys(bad.statuses).filter((status) => !allowed.includes(status)), [], JSON.stringify(bad.statuses));
 	});
 
 test("a key that was made in the flood opens, and one that was revoked doesn't", { timeout: 120_000 }, async () => {

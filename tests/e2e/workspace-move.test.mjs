@@ -235,11 +235,16 @@ const refused = {
 	"a file without bytes": [/files have no bytes/, () => tar("no bytes", sealed(without("blobs")))],
 	"bytes without a file": [/no file has these bytes/, () => tar("no file", sealed([...small, ["blobs/000002", "abc"]]))],
 	"other bytes": [/aren't the bytes of its file/, () => tar("bytes", sealed(changed("blobs", "abd")))],
-	"a name that climbs": [/name that can't be/, () => tar("climbs", sealed(changed("files", swap('"name":"f"', '"name":".."'))))],
+	"a name that climbs": [/files\/000001\.jsonl, line 1: the name "\.\." is refused, as no URL can name it/, () => tar("climbs", sealed(changed("files", swap('"name":"f"', '"name":".."'))))],
 	"a media type that would be headers": [/media type that can't be/, () => tar("mime", sealed(changed("files", swap('"a/b"', '"text/html\\r\\nX: y\\r\\n\\r\\n<script>"'))))],
 	"a name with a line's end": [/name that can't be/, () => tar("line end", sealed(changed("files", swap('"name":"f"', '"name":"a\\nb"'))))],
-	"a session that no URL can name": [/session_id_fits_into_urls/, () => tar("dots", sealed(small.map(([name, data]) =>
+	"a session that no URL can name": [/^craft-cloud: sessions\/000001\.jsonl, line 1: the id "\.\." is refused, as no URL can name it: delete what has it/, () => tar("dots", sealed(small.map(([name, data]) =>
 		[name, /^(sessions|messages)/.test(name) ? data.replace(/"(id|session)":"s"/, '"$1":".."') : data])))],
+	...Object.fromEntries(Object.entries({ sources: ["slug", { config: "{}", guide: null }], skills: ["slug", { content: '""', metadata: "{}" }],
+		plans: ["name", { session: "s", content: '""' }] }).flatMap(([kind, [member, more]]) => [".", ".."].map((name) =>
+		[`${kind} with the name ${name}`, [new RegExp(`${kind}/000001\\.jsonl, line 2: the ${member} "${name.replaceAll(".", "\\.")}" is refused, as no URL`),
+			() => tar(`${kind} ${name}`, sealed([...small.slice(0, 3), [`${kind}/000001.jsonl`, ["fine", name].map((text) => JSON.stringify({ ...more, [member]: text })
+				.replace(/\.(?=")/g, "\\u002e") + "\n").join("")], ...small.slice(3)]))]]))),
 	"a type that isn't": [/file_type_check|violates/, () => tar("type", sealed(changed("files", swap("downloads", "uploads"))))],
 	"a file above MAX_UPLOAD": [/MAX_UPLOAD/, () => tar("upload", sealed(changed("blobs", Buffer.alloc((1 << 20) + 1))))],
 	"a time that is none": [/damaged/, () => tar("time", sealed(changed("sessions", swap("2026-01-01T", "2026-13-01T"))))],

@@ -7,7 +7,7 @@
 
 import assert from "node:assert/strict";
 import { createCipheriv, createHash, createHmac } from "node:crypto";
-import { readFileSync, readdirSync, statSync } from "node:fs";
+import { readFileSync, readdirSync, readlinkSync, statSync } from "node:fs";
 import https from "node:https";
 import path from "node:path";
 import tls from "node:tls";
@@ -120,15 +120,41 @@ export async function readAll(response) {
 	return Buffer.concat(parts);
 }
 
+// What a process has open below a directory, without a name there: {name, size}.
+function nameless(pid, dir) {
+	try {
+		return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+			const link = readlinkSync(`/proc/${pid}/fd/${fd}`);
+			if (!link.startsWith(dir) || !link.endsWith(" (deleted)")) return [];
+			return [{ name: path.basename(link).split(" ")[0], size: statSync(`/proc/${pid}/fd/${fd}`).size }];
+		});
+	} catch {
+		return [];
+	}
+}
+
+// nginx's own directory of bodies, which it takes their names from at once.
+function inNginx(server) {
+	const dir = path.join(server.dir, "nginx/tmp/body");
+	const master = server.ready.pids.nginx[0];
+	const children = readFileSync(`/proc/${master}/task/${master}/children`, "utf8").split(" ").filter(Boolean);
+	return children.flatMap((pid) => nameless(pid, dir));
+}
+
 /** The uploads under way, as {name, size}. */
 export function incoming(server) {
 	const dir = path.join(server.dir, "blobs", "incoming");
-	return readdirSync(dir, { recursive: true,
+	const named = readdirSync(dir, { recursive: true,
 		withFileTypes: true }).filter((entry) => entry.isFile()).flatMap((entry) => {
 		const file = path.join(entry.parentPath ?? entry.path, entry.name);
 		const size = statSync(file, { throwIfNoEntry: false })?.size;
 		return size === undefined ? [] : [{ name: entry.name, size }];
 	});
+	try {
+		return [...named, ...inNginx(server)];
+	} catch {
+		return named; // nginx is gone
+	}
 }
 
 export const nothingIncoming = (server) =>
@@ -258,3 +284,11 @@ export async function wire(server, method, target, { headers, body, version } = 
 
 export const chunk = (data) => Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), Buffer.from(data),
 	Buffer.from("\r\n")]);
+
+/** Asks whether the body of a PUT may come: `first` is 100 or the refusal. The connection, on which it may be sent. */
+export async function askToSend(server, w, name, headers) {
+	const c = await Wire.open(server);
+	await c.head("PUT", `${w.base}s/attachments/${name}`, { Expect: "100-continue", ...headers });
+	c.first = await c.answer();
+	return c;
+}
