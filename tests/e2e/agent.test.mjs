@@ -121,7 +121,7 @@ describe("one box", { skip }, () => {
 				assert.equal(next.result.output, "You said go on");
 				assert.ok(conversation(anthropic).includes(where));
 				assert.equal(box.ended, null);
-				assert.equal(await runs(box, 601), false);
+				await waitFor(async () => !(await runs(box, 601)), { what: "the end of the sleep" });
 			});
 		}
 
@@ -258,7 +258,7 @@ describe("one box", { skip }, () => {
 		await waitFor(() => runs(box, 602), { what: "the sleep" });
 		assert.equal(await box.end(), 137);
 		assert.equal((await turn).result.success, false);
-		assert.equal(await runs(box, 602), false);
+		await waitFor(async () => !(await runs(box, 602)), { what: "the end of the sleep" });
 	});
 
 	test("with an OAuth token", async () => {
