@@ -771,11 +771,11 @@ begin
 		from app.sandbox_job j join app.sandbox_session s on s.id = j.session_id
 		where s.host_id = p_host and s.cleaned_at is null and s.ended_at is null and j.ended_at is null and (p_again or j.taken_at is null)
 	), ranked as (
-		select w.id, sum(w.size) over (order by w.own, w.id) - w.size as before from waiting w order by w.own, w.id limit p_limit
+		select w.id, sum(w.size) over (order by w.own, w.id) - w.size as before from waiting w order by w.own, w.id
 	), wanted as (
-		select j.id from app.sandbox_job j
-		where j.id in (select r.id from ranked r where p_bytes is null or r.before < p_bytes) and j.ended_at is null and (p_again or j.taken_at is null)
-		order by j.id for update of j skip locked
+		select j.id from app.sandbox_job j join ranked r on r.id = j.id
+		where (p_bytes is null or r.before < p_bytes) and j.ended_at is null and (p_again or j.taken_at is null)
+		order by case when p_bytes is not null then r.before end, j.id limit p_limit for update of j skip locked
 	), taken as (
 		update app.sandbox_job j set taken_at = coalesce(j.taken_at, clock_timestamp()) from wanted t where j.id = t.id
 		returning j.*
@@ -787,7 +787,7 @@ $$;
 
 ALTER FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) IS 'Takes the jobs that wait for sandboxes of the host, at most p_limit, and about p_bytes of them (null: however many) unless one alone is bigger: a sandbox''s in their order, and first of all those that with what is before them in their own sandbox have the fewest bytes. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
+COMMENT ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) IS 'Takes the jobs that wait for sandboxes of the host, at most p_limit; without p_bytes the oldest first. With it about so many bytes, unless one alone is bigger: a sandbox''s in their order, and first of all those that with what is before them in their own sandbox have the fewest bytes. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
 
 CREATE FUNCTION api.host_sandboxes(p_host uuid) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint, status text, request text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
