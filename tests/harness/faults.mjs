@@ -228,6 +228,8 @@ export function cloud(server, ...args) {
  *  without `leftovers` not even that. Resolves to {orphans, incoming}: the paths of what is left over. */
 export async function audit(server, { leftovers = false } = {}) {
 	await settled(server);
+	// nginx removes its file of an upload when the request has ended, which is behind the answer.
+	if (!leftovers) await waitFor(() => onDisk(server).incoming.length === 0, { what: "incoming/ to be empty" });
 	const { blobs, incoming, odd } = onDisk(server);
 	const rows = server.psql("select blob_id, size, sha256, workspace || '/' || name from report.files");
 	for (const [id, size, digest, name] of rows) {
