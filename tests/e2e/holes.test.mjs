@@ -7,6 +7,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { ownMs } from "../harness/pace.mjs";
 import { ROOT, startServer, waitFor } from "../harness/server.mjs";
 
 const BUILD = path.resolve(ROOT, process.env.CRAFT_BUILD_DIR ?? "build");
@@ -79,10 +80,10 @@ test("without Debian's packages the programs are asked; what can't be asked is p
 	program("bwrap", "exec sleep 600");
 	program("nginx", "kill -9 $$");
 	program("git", "head -c 1000000 /dev/zero");
-	const began = performance.now();
+	const began = ownMs();
 	const { status, warnings } = check();
 	assert.deepEqual([status, warnings], [0, []]);
-	assert.ok(performance.now() - began < 60_000, "one that hangs is ended");
+	assert.ok(ownMs() - began < 60_000, "one that hangs is ended");
 	for (const name of ["bwrap", "nginx", "git"]) rmSync(path.join(bin, name));
 	packages(OLD);
 });
