@@ -30,6 +30,8 @@ static const struct {
 	[HEADER_RANGE] = { "Range", "HTTP_RANGE", ALLOW },
 	[HEADER_HOST] = { "Host", "HTTP_HOST", 0 },
 	[HEADER_TRANSFER_ENCODING] = { "Transfer-Encoding", "HTTP_TRANSFER_ENCODING", 0 },
+	/* The client's own: CONTENT_LENGTH is nginx's, which has counted. */
+	[HEADER_SENT_LENGTH] = { "Content-Length", "HTTP_CONTENT_LENGTH", 0 },
 	[HEADER_VIA] = { "Via", "HTTP_VIA", 0 },
 	[HEADER_FORWARDED] = { "Forwarded", "HTTP_FORWARDED", 0 },
 	[HEADER_X_FORWARDED_FOR] = { "X-Forwarded-For", "HTTP_X_FORWARDED_FOR", 0 },

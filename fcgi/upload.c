@@ -110,8 +110,7 @@ static bool came_through_a_proxy(const struct request *req)
 bool upload_is_whole(const struct upload *u, const struct request *req)
 {
 	struct slice protocol = request_param(req, "SERVER_PROTOCOL");
-	/* CONTENT_LENGTH is nginx's, which has counted; this is the client's own header. */
-	if (u->compared || request_param(req, "HTTP_CONTENT_LENGTH").len)
+	if (u->compared || request_header(req, HEADER_SENT_LENGTH).len)
 		return true;
 	return protocol.len > 7 && memcmp(protocol.ptr, "HTTP/1.", 7) == 0 && !came_through_a_proxy(req);
 }
