@@ -116,7 +116,8 @@ test("a key that was made in the flood opens, and one that was revoked doesn't",
 		await waitFor(async () => (await server.request(late.signed, { key: null })).status === 200, { what: "the new link to open" });
 		assert.equal((await rig.cloud("key", "revoke", "--workspace", "late", "--name", "laptop")).code, 0);
 		await waitFor(async () => (await server.request(late.signed, { key: null })).status === 403, { what: "the link to close" });
-		assert.equal((await server.request(late.target, { key: late.key })).status, 401);
+		// Another worker may believe in the key for a second.
+		await waitFor(async () => (await server.request(late.target, { key: late.key })).status === 401, { what: "the key to be refused" });
 	} finally {
 		await bad.stop();
 	}
