@@ -212,10 +212,9 @@ static bool refused(struct conn *conn, const struct sandbox_message *m)
 	return refusal != NULL;
 }
 
-static void submit(struct conn *conn, const struct sandbox_message *m, const struct frame_event *ev)
+static void submit(struct conn *conn, const struct sandbox_message *m)
 {
 	struct buf stored = { 0 };
-	autobuf text = frame_reader_take(&conn->reader, ev);
 	sandbox_message_store(m, &stored);
 	courier_submit(conn, m, stored);
 }
@@ -241,7 +240,7 @@ void sandbox_received(struct conn *conn, const struct frame_event *ev)
 	case SANDBOX_TOOL:
 	case SANDBOX_CANCEL:
 	case SANDBOX_DIFF:
-		submit(conn, &m, ev);
+		submit(conn, &m);
 		break;
 	}
 }

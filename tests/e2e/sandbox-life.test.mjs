@@ -66,7 +66,6 @@ const failures = {
 	"permission that was taken away": { repo: "corp/closed", more: { collaborators: { alice: "read" } }, text: /^No access to corp\/closed/,
 		prepare: () => { github.repos.get("corp/closed").collaborators = {}; } },
 	"a branch that isn't there": { repo: "alice/branches", branch: "no/such", text: /^There is no branch no\/such in alice\/branches\./ },
-	"a repository without commits": { repo: "alice/empty", more: { files: null }, text: /alice\/empty/ },
 	"one that is too large": { repo: "alice/large", more: { files: { big: randomBytes(3 << 20) } }, text: /^alice\/large is too large: .*SANDBOX_REPO_MAX, 1 MiB/ },
 };
 
