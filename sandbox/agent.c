@@ -176,7 +176,8 @@ static const char *placeholder(bool oauth)
 	return oauth ? "CLAUDE_CODE_OAUTH_TOKEN=placeholder" : "ANTHROPIC_API_KEY=placeholder";
 }
 
-static struct box_run *run(struct agent *agent, struct box *box, const struct conf *conf, bool oauth, struct buf *error)
+static struct box_run *run(struct agent *agent, struct box *box, const struct conf *conf, bool oauth, const char *about,
+			   struct buf *error)
 {
 	enum { COMMON = sizeof(common_environment) / sizeof(*common_environment) };
 	const char *environment[COMMON + 2] = { 0 };
@@ -193,6 +194,8 @@ static struct box_run *run(struct agent *agent, struct box *box, const struct co
 				     conf->sandbox_permission_mode,
 				     "--strict-mcp-config",
 				     "--continue",
+				     *about ? "--append-system-prompt" : NULL,
+				     *about ? about : NULL,
 				     NULL };
 	struct box_run_options options = { .argv = argv,
 					   .environment = environment,
@@ -205,14 +208,14 @@ static struct box_run *run(struct agent *agent, struct box *box, const struct co
 	return box_run(box, &options, error);
 }
 
-struct agent *agent_start(uv_loop_t *loop, struct box *box, const struct conf *conf, bool oauth,
+struct agent *agent_start(uv_loop_t *loop, struct box *box, const struct conf *conf, bool oauth, const char *about,
 			  const struct agent_events *events, void *user, struct buf *error)
 {
 	struct agent *agent = xcalloc(1, sizeof(*agent));
 	agent->events = *events;
 	agent->user = user;
 	agent->lines.max = AGENT_LINE_MAX;
-	agent->run = run(agent, box, conf, oauth, error);
+	agent->run = run(agent, box, conf, oauth, about, error);
 	if (!agent->run) {
 		free(agent);
 		return NULL;

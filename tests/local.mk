@@ -92,6 +92,7 @@ unit_tests = \
 	tests/unit/test_sandbox_inside \
 	tests/unit/test_sandbox_gate \
 	tests/unit/test_sandbox_git \
+	tests/unit/test_sandbox_git_absent \
 	tests/unit/test_sandbox_git_patch \
 	tests/unit/test_sandbox_etc \
 	tests/unit/test_sandbox_instance \
@@ -245,6 +246,8 @@ tests_unit_test_sandbox_gate_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_gate_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_git_absent_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_git_absent_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_patch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_patch_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_etc_CPPFLAGS = $(sandbox_unit_cppflags)
