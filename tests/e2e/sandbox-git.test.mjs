@@ -91,5 +91,11 @@ test("submodules: public ones and those granted to the workspace are fetched, ot
 	const { diff, notes } = await sandbox.wait((m) => m.type === "diff", { from, what: "the diff" });
 	assert.match(diff, new RegExp(`^\\+Subproject commit ${second}$`, "m"));
 	assert.match(notes, /lost with the sandbox: granted, libs\/public, private\./);
+	// The next daemon knows of them, too.
+	await rig.server.stopSandboxd();
+	await rig.server.startSandboxd();
+	await waitFor(async () => (await sandbox.bash("git submodule deinit -q -f --all && rm -rf .git/modules && git submodule update -q --init libs/public granted",
+		{ fails: true })).success, { what: "another fetch", deadline: 60_000, every: 1000 });
+	assert.equal((await sandbox.bash(`git ls-remote ${github.url}/alice/other`, { fails: true })).success, false);
 	await sandbox.delete();
 });
