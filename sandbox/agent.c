@@ -166,6 +166,7 @@ static const char *const common_environment[] = {
 	/* A command that ends in the background begins a turn that nobody asked for. */
 	"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS=1",
 	"CLAUDE_CODE_DISABLE_CRON=1",
+	"CLAUDE_CODE_SHELL=" BOX_SHELL,
 	/* The conversation is on the disk before a result is told, and what was asked before it is answered. */
 	"CLAUDE_CODE_EAGER_FLUSH=1",
 };
@@ -245,6 +246,12 @@ void agent_interrupt(struct agent *agent)
 	agent_line_interrupt(&line, ++agent->interrupts);
 	write_line(agent, &line);
 	(void)uv_timer_start(&agent->timer, on_timer, OBEY_MS, 0);
+}
+
+void agent_sweep(struct agent *agent, uint64_t age_ms)
+{
+	if (agent->run)
+		box_run_sweep(agent->run, age_ms);
 }
 
 bool agent_busy(const struct agent *agent)

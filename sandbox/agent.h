@@ -45,6 +45,8 @@ void agent_turn(struct agent *agent, struct slice prompt);
 /* Ends the turn under way and keeps the conversation; on_result comes. A process that doesn't obey for 5 s is killed.
  */
 void agent_interrupt(struct agent *agent);
+/* Ends what its commands of the last age_ms have left in the background. */
+void agent_sweep(struct agent *agent, uint64_t age_ms);
 bool agent_busy(const struct agent *agent);
 /* Ends the process: kindly between turns, at once in one; on_end still comes. */
 void agent_stop(struct agent *agent);

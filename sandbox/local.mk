@@ -108,8 +108,11 @@ sandbox_craft_box_SOURCES = \
 	sandbox/box/init.c sandbox/box/init.h \
 	sandbox/box/lines.c sandbox/box/lines.h \
 	sandbox/box/main.c \
+	sandbox/box/netlink.c sandbox/box/netlink.h \
 	sandbox/box/probe.c sandbox/box/probe.h \
 	sandbox/box/request.c sandbox/box/request.h \
+	sandbox/box/share.c sandbox/box/share.h \
+	sandbox/box/shell.c sandbox/box/shell.h \
 	sandbox/box/supervise.c sandbox/box/supervise.h \
 	sandbox/signals.h \
 	sandbox/box/tool.c sandbox/box/tool.h \

@@ -52,6 +52,7 @@ unit_tests = \
 	tests/unit/test_client_key \
 	tests/unit/test_clock \
 	tests/unit/test_deb_version \
+	tests/unit/test_sqlstate \
 	tests/unit/test_proxy \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
@@ -149,6 +150,8 @@ tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_clock_LDADD = $(unit_ldadd)
+tests_unit_test_sqlstate_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sqlstate_LDADD = $(unit_ldadd)
 tests_unit_test_deb_version_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_deb_version_LDADD = $(unit_ldadd)
 tests_unit_test_proxy_CPPFLAGS = $(unit_cppflags)
