@@ -10,7 +10,6 @@ alter table app.source
 	add constraint source_times_are_dates check (least(created_at, updated_at) >= '1970-01-01 00:00:00+00'
 		and greatest(created_at, updated_at) < '10000-01-01 00:00:00+00') not valid;
 alter table app.workspace_config
-	add constraint workspace_config_is_object check (json_typeof(config) = 'object') not valid,
 	add constraint workspace_config_updated_at_is_date check (updated_at >= '1970-01-01 00:00:00+00' and updated_at < '10000-01-01 00:00:00+00') not valid;
 alter table app.skill
 	add constraint skill_content_is_string check (json_typeof(content) = 'string') not valid,
