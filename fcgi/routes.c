@@ -10,7 +10,6 @@
 #define F "/files/:workspace/:session/:type/:filename"
 #define A "/assets/:workspace/*path"
 #define S "/api/sandbox/:workspace/:sessionId"
-#define ACTION_BODY (1u << 20)
 #define SMALL_BODY (64u << 10)
 
 /* One line is one route. */

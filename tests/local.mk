@@ -82,6 +82,7 @@ unit_tests = \
 	tests/unit/test_map \
 	tests/unit/test_metrics \
 	tests/unit/test_notify \
+	tests/unit/test_pace \
 	tests/unit/test_peers \
 	tests/unit/test_sandbox_bodies \
 	tests/unit/test_sandbox_box \
@@ -165,6 +166,8 @@ tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_map_LDADD = $(unit_ldadd)
 tests_unit_test_notify_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_notify_LDADD = $(unit_ldadd)
+tests_unit_test_pace_CPPFLAGS = $(unit_cppflags) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
+tests_unit_test_pace_LDADD = $(unit_ldadd)
 tests_unit_test_peers_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_peers_LDADD = $(unit_ldadd)
 tests_unit_test_sandbox_message_CPPFLAGS = $(unit_cppflags)
