@@ -76,6 +76,20 @@ void conn_unref(struct conn *conn)
 	free(conn);
 }
 
+static void await_pack(struct conn *conn)
+{
+	if (!conn->awaits_pack)
+		TAILQ_INSERT_TAIL(&conn->bridge->packs, conn, pack_link);
+	conn->awaits_pack = true;
+}
+
+static void leave_packs(struct conn *conn)
+{
+	if (conn->awaits_pack)
+		TAILQ_REMOVE(&conn->bridge->packs, conn, pack_link);
+	conn->awaits_pack = false;
+}
+
 static void on_poll_closed(uv_handle_t *handle)
 {
 	struct conn *conn = handle->data;
@@ -102,6 +116,7 @@ void conn_kill(struct conn *conn)
 	if (conn->dirty)
 		TAILQ_REMOVE(&conn->bridge->dirty, conn, dirty_link);
 	conn->dirty = false;
+	leave_packs(conn);
 	turns_leave(conn);
 	TAILQ_REMOVE(&conn->bridge->conns, conn, link);
 	conn->bridge->conn_count--;
@@ -121,7 +136,7 @@ static void watch(struct conn *conn)
 	int events = 0;
 	if (!conn->paused || conn->state == CONN_CLOSING)
 		events |= UV_READABLE;
-	if (conn->out.count)
+	if (outq_is_ready(&conn->out))
 		events |= UV_WRITABLE;
 	/* libuv takes a descriptor out of epoll and puts it in again, whatever is asked. */
 	if (events == conn->watched)
@@ -215,7 +230,7 @@ void conn_drained(struct conn *conn)
 
 static void flush(struct conn *conn)
 {
-	while (conn->out.count) {
+	while (outq_is_ready(&conn->out)) {
 		struct iovec iov[BATCH_FRAMES];
 		struct msghdr msg = { .msg_iov = iov,
 				      .msg_iovlen = (size_t)outq_gather(&conn->out, iov, BATCH_FRAMES) };
@@ -240,10 +255,21 @@ static void flush(struct conn *conn)
 		conn_drained(conn);
 	if (conn->state == CONN_DEAD)
 		return;
+	if (conn->out.count && !outq_is_ready(&conn->out))
+		await_pack(conn);
 	watch(conn);
 	if (conn->state == CONN_OPEN && conn_has_room(conn)) {
 		hub_drained(conn);
 		conn_resume(conn, PAUSE_QUEUE);
+	}
+}
+
+void conn_packed(struct bridge *bridge)
+{
+	struct conn *conn;
+	while ((conn = TAILQ_FIRST(&bridge->packs))) {
+		leave_packs(conn);
+		mark_dirty(conn);
 	}
 }
 
