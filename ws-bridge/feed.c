@@ -17,7 +17,7 @@
 #include "upgrade.h"
 
 #define PAGE_ROWS 500
-#define PAGE_BYTES 262144 /* of a page: its events are encoded in one turn of the loop */
+#define PAGE_BYTES 131072 /* of a page: its events are encoded in one turn of the loop */
 #define PRUNE_EVERY_MS 60000
 #define PRUNE_AGAIN_MS 1000
 

@@ -18,7 +18,7 @@
 #include "room.h"
 #include "turns.h"
 
-#define GIVE_BYTES 262144 /* of events from memory, in one turn */
+#define GIVE_BYTES 131072 /* of events from memory, in one turn */
 
 static void ask(struct conn *conn, int64_t since)
 {

@@ -5,9 +5,10 @@
 
 #include "lib/buf.h"
 
-#define PACKER_SLICE                                                                                                   \
-	65536	      /* bytes of messages: so much is compressed in a turn, which takes about half a millisecond */
-#define PACKER_JOBS 8 /* big messages at a time, each with a memory of zlib's; what comes meanwhile goes as it is */
+/* Bytes of messages that are compressed in a turn, which takes 0.3 to 3 ms. */
+#define PACKER_SLICE 32768
+/* Big messages at a time, each with a memory of zlib's; what comes meanwhile goes as it is. */
+#define PACKER_JOBS 8
 
 struct packer;
 struct packing;

@@ -55,7 +55,9 @@ begin
 		then 'repeat' else 'reused' end;
 	v_out.workspace_id := p_seen.workspace_id;
 	v_out.seq := p_seen.seq;
-	v_out.answer := p_seen.answer;
+	if v_out.status = 'repeat' then
+		v_out.answer := p_seen.answer;
+	end if;
 	if p_seen.echoes and v_out.status = 'repeat' then
 		select l.data into v_data from app.change_log l where l.workspace_id = p_seen.workspace_id and l.seq = p_seen.seq;
 		-- Bridges of an older version, which send no digest, take any answer for the whole.

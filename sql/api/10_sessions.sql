@@ -22,7 +22,7 @@ begin
 		v_out.status := 'exists';
 		return v_out;
 	end if;
-	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true, case when (p_request).client is not null
+	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true, case when (p_columns).created_ms is not null
 		then json_build_object('createdAt', (p_columns).created_ms, 'lastUsedAt', (p_columns).last_used_ms) end);
 	update app.session set updated_seq = v_out.seq where key = v_key;
 	return v_out;

@@ -1783,7 +1783,7 @@ begin
 		v_out.status := 'exists';
 		return v_out;
 	end if;
-	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true, case when (p_request).client is not null
+	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true, case when (p_columns).created_ms is not null
 		then json_build_object('createdAt', (p_columns).created_ms, 'lastUsedAt', (p_columns).last_used_ms) end);
 	update app.session set updated_seq = v_out.seq where key = v_key;
 	return v_out;
@@ -3131,7 +3131,9 @@ begin
 		then 'repeat' else 'reused' end;
 	v_out.workspace_id := p_seen.workspace_id;
 	v_out.seq := p_seen.seq;
-	v_out.answer := p_seen.answer;
+	if v_out.status = 'repeat' then
+		v_out.answer := p_seen.answer;
+	end if;
 	if p_seen.echoes and v_out.status = 'repeat' then
 		select l.data into v_data from app.change_log l where l.workspace_id = p_seen.workspace_id and l.seq = p_seen.seq;
 		-- Bridges of an older version, which send no digest, take any answer for the whole.

@@ -79,7 +79,7 @@ select is(tap.made('s', tap.digests('1', 'a', 1)), 'repeat 1 {"id":"s","v":1}', 
 select is((select answer::text from app.seen_request s join app.workspace w on w.id = s.workspace_id where w.slug = 'a'), '{"createdAt" : 5, "lastUsedAt" : 6}',
 	'and what the server had added is all that is remembered of it');
 select concat_ws(' ', status, seq) as done from api.session_update('a', 's', '{"v":2}', p_request => tap.digests('2', 'b', 1)) \gset
-select is(:'done', 'ok 2', 'an update');
+select is(:'done'::text, 'ok 2', 'an update');
 select is((api.session_update('a', 's', '{"v":3}', p_event => '{}', p_request => tap.digests('3', 'c', 1))).status, 'ok', 'one that doesn''t echo');
 select tap.drop_log('a') as done \gset
 select is(tap.made('s', tap.digests('1', 'a', 1)), 'repeat 1 {"createdAt" : 5, "lastUsedAt" : 6}', 'without the log, again is what the server had added');
