@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "counts.h"
 #include "log.h"
+#include "sqlstate.h"
 
 #define APPLICATION "craft-fcgi"
 #define FIRST_WAIT 10000  /* ms until a read's first row or a change's outcome */
@@ -178,26 +179,16 @@ static bool ensure_connected(struct database *db)
 
 /* ---- errors ---- */
 
-static bool state_class_is(const char *state, const char *class)
-{
-	return strncmp(state, class, 2) == 0;
-}
-
-/* What an SQLSTATE means to the client (PostgreSQL manual, appendix A). */
+/* What an SQLSTATE means to the client. */
 static enum status status_of_state(const char *state)
 {
-	static const char *const away[] = { "08", "53", "57", "58" };
-	for (size_t i = 0; i < sizeof(away) / sizeof(*away); i++) {
-		if (state_class_is(state, away[i]))
-			return STATUS_DATABASE_AWAY;
-	}
-	/* A standby: after a failover the next connection finds the primary. */
-	if (strcmp(state, "25006") == 0)
-		return STATUS_DATABASE_AWAY;
-	/* lock_not_available, deadlock_detected, serialization_failure */
-	if (strcmp(state, "55P03") == 0 || state_class_is(state, "40"))
-		return STATUS_DATABASE_BUSY;
-	return STATUS_INTERNAL;
+	static const enum status table[SQLSTATE_KINDS] = {
+		[SQLSTATE_OK] = STATUS_INTERNAL,	[SQLSTATE_STALE] = STATUS_DATABASE_BUSY,
+		[SQLSTATE_BUSY] = STATUS_DATABASE_BUSY, [SQLSTATE_AWAY] = STATUS_DATABASE_AWAY,
+		[SQLSTATE_FULL] = STATUS_DATABASE_AWAY, [SQLSTATE_LIMIT] = STATUS_INTERNAL,
+		[SQLSTATE_VALUE] = STATUS_INTERNAL,	[SQLSTATE_INTERNAL] = STATUS_INTERNAL,
+	};
+	return table[sqlstate_kind(state)];
 }
 
 /* What PostgreSQL, or libpq, says went wrong; without a word from them a deadline passed. */

@@ -41,6 +41,7 @@ lib_libcraft_a_SOURCES = \
 	lib/seal.c lib/seal.h \
 	lib/secrecy.c lib/secrecy.h \
 	lib/sha256.c lib/sha256.h \
+	lib/sqlstate.c lib/sqlstate.h \
 	lib/startup.c lib/startup.h \
 	lib/sweep.c lib/sweep.h \
 	lib/table_hash.c lib/table_hash.h \

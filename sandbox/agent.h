@@ -36,14 +36,17 @@ struct agent_events {
 };
 
 /* Starts the process (not a turn; started early, it answers the first one sooner). oauth: which placeholder for a
- * credential it gets. NULL: *error says why, nothing else comes. */
-struct agent *agent_start(uv_loop_t *loop, struct box *box, const struct conf *conf, bool oauth,
+ * credential it gets. about: what it is to know of its checkout, beside all else that it knows; may be empty. NULL:
+ * *error says why, nothing else comes. */
+struct agent *agent_start(uv_loop_t *loop, struct box *box, const struct conf *conf, bool oauth, const char *about,
 			  const struct agent_events *events, void *user, struct buf *error);
 /* Begins a turn with this text, not empty, UTF-8; it is copied. Only when none is under way. */
 void agent_turn(struct agent *agent, struct slice prompt);
 /* Ends the turn under way and keeps the conversation; on_result comes. A process that doesn't obey for 5 s is killed.
  */
 void agent_interrupt(struct agent *agent);
+/* Ends what its commands of the last age_ms have left in the background. */
+void agent_sweep(struct agent *agent, uint64_t age_ms);
 bool agent_busy(const struct agent *agent);
 /* Ends the process: kindly between turns, at once in one; on_end still comes. */
 void agent_stop(struct agent *agent);

@@ -62,6 +62,8 @@ void box_run_close_input(struct box_run *run);
 size_t box_run_queued(const struct box_run *run);
 /* Kills it and all that it started; on_exit still comes. */
 void box_run_kill(struct box_run *run);
+/* Kills what it has left in the background in the last age_ms, but nothing that is its child still. */
+void box_run_sweep(struct box_run *run, uint64_t age_ms);
 /* Stops and starts reading its output, for back-pressure. */
 void box_run_pause(struct box_run *run);
 void box_run_resume(struct box_run *run);

@@ -19,6 +19,9 @@ enum box_message_kind {
 	/* From craft-box: the program ended (what it left in the background may live on). It was killed: all of it
 	   ended. */
 	BOX_EXITED = 4,
+	/* To craft-box: kill what that program has left behind of what it started in the last `age` milliseconds, not
+	   the program, nor what belongs to it still. Unknown ids are ignored. */
+	BOX_SWEEP = 5,
 };
 
 enum { BOX_STDIN = 1, BOX_STDOUT = 2, BOX_STDERR = 4 };
@@ -28,9 +31,10 @@ struct box_message {
 	uint32_t id; /* of the program; craft-sandboxd chooses it, never one that is in use */
 	uint32_t argc, envc;
 	uint32_t pipes;
-	/* Of BOX_RUN: how many processes and threads there may be in the box, when one more is started by this program or
-	 * what comes from it (0: however many); and how many are left, when it has ended and left some behind. */
+	/* Of BOX_RUN: how many processes and threads there may be in the box, when one more is started by this program
+	 * or what comes from it (0: however many); and how many are left, when it has ended and left some behind. */
 	uint32_t processes, left;
+	uint32_t age;	   /* of BOX_SWEEP: ms */
 	int32_t exit_code; /* 128+N when signal N ended it; 127: no such program */
 };
 

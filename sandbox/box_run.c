@@ -151,6 +151,18 @@ void box_run_kill(struct box_run *run)
 	box_send(run->box, &bytes, NULL, 0);
 }
 
+void box_run_sweep(struct box_run *run, uint64_t age_ms)
+{
+	autobuf bytes = { 0 };
+	const struct box_message m = { .kind = BOX_SWEEP,
+				       .id = run->id,
+				       .age = age_ms < UINT32_MAX ? (uint32_t)age_ms : UINT32_MAX };
+	if (run->exited || run->box->gone)
+		return;
+	buf_add(&bytes, &m, sizeof(m));
+	box_send(run->box, &bytes, NULL, 0);
+}
+
 static void on_timeout(uv_timer_t *timer)
 {
 	struct box_run *run = timer->data;
@@ -307,17 +319,18 @@ static struct box_run *new_run(struct box *box, const struct box_run_options *o)
 	return run;
 }
 
-/* So that there is always room for what is needed to get out of it, of SANDBOX_PIDS the last sixteenth is for what
- * supervises programs; the one before is for tools alone, which may start more when the agent can't; two before that are
- * for the agent and tools, whatever tools that have ended left behind. */
+/* So that there is always room for what is needed to get out of it, whoever takes all that he can get leaves something
+ * to those above him. Of SANDBOX_PIDS the last sixteenth is for what supervises programs, two before it are the
+ * agent's, one before them is for tools alone, whatever commands of the agent's do (see box/shell.c, which takes their
+ * limit from the agent's), and two before that aren't for what commands that have ended left behind. */
 static void share_processes(const struct box *box, bool is_agent, struct box_message *m)
 {
 	int64_t all = box->options.conf->sandbox_pids, share = all / PROCESS_SHARES;
 	if (all <= 0)
 		return;
 	share = share ? share : 1;
-	m->processes = (uint32_t)(all - share * (is_agent ? 2 : 1));
-	m->left = is_agent ? 0 : (uint32_t)(all - share * 4);
+	m->processes = (uint32_t)(all - share * (is_agent ? 1 : 3));
+	m->left = is_agent ? 0 : (uint32_t)(all - share * 6);
 }
 
 static struct box_run *refuse(struct buf *error, const char *why)

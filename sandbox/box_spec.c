@@ -98,7 +98,8 @@ static void add_limits(const struct cgroup *c, struct buf *out)
 static void add_files(const struct box_spec *spec, struct buf *out)
 {
 	const struct instance *i = spec->instance;
-	ADD(out, "--ro-bind", spec->agent, BOX_AGENT, "--ro-bind", spec->box, BOX_INIT);
+	ADD(out, "--ro-bind", spec->agent, BOX_AGENT, "--ro-bind", spec->box, BOX_INIT, "--ro-bind", spec->box,
+	    BOX_SHELL);
 	ADD(out, "--bind", i->tmp, "/tmp", "--dir", "/var", "--symlink", "../tmp", "/var/tmp");
 	ADD(out, "--perms", "0755", "--size", "1048576", "--tmpfs", "/run", "--ro-bind", i->run, "/run/sbx");
 	ADD(out, "--bind", i->home, BOX_HOME, "--bind", i->repo, BOX_WORKSPACE, "--remount-ro", "/", "--chdir",

@@ -12,6 +12,7 @@
 /* Where things are in the box. */
 #define BOX_AGENT "/opt/agent/claude"
 #define BOX_INIT "/opt/craft/craft-box"
+#define BOX_SHELL "/opt/craft/bash" /* of the agent's commands: craft-box by another name */
 #define BOX_WORKSPACE "/workspace"
 #define BOX_HOME "/home/agent"
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "box_spec.h"
 #include "etc_links.h"
 #include "lib/cleanup.h"
 #include "lib/write_all.h"
@@ -74,6 +75,7 @@ static const char *const managed_environment[][2] = {
 	{ "BASH_ENV", "" },
 	{ "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1" },
 	{ "CLAUDE_CODE_ENABLE_TELEMETRY", "" },
+	{ "CLAUDE_CODE_SHELL", BOX_SHELL },
 	{ "CLAUDE_CODE_SHELL_PREFIX", "" },
 	{ "CLAUDE_CODE_SIMPLE", "" },
 	{ "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "" },

@@ -45,6 +45,7 @@ struct job {
 	struct buf notes;  /* about attachments, for the prompt */
 	struct buf text;   /* the agent's last one */
 	bool turn;	   /* the agent works on it */
+	uint64_t turn_at;  /* when it began to, ms of the loop's clock */
 	uint64_t line_at;  /* when it last said something, ms of the loop's clock */
 	bool disk_full;	   /* it was ended for that */
 	size_t bytes;	   /* of its lines */

@@ -93,7 +93,8 @@ static bool have_agent(struct job *job, struct buf *error)
 	if (!box)
 		return false;
 	sb->agent_oauth = job->oauth;
-	sb->agent = agent_start(sb->daemon->loop, box, &sb->daemon->conf, job->oauth, &agent_events, sb, error);
+	sb->agent = agent_start(sb->daemon->loop, box, &sb->daemon->conf, job->oauth, buf_cstr(&sb->absent.note),
+				&agent_events, sb, error);
 	return sb->agent != NULL;
 }
 
@@ -125,7 +126,7 @@ static void start_turn(struct job *job)
 	prompt_text(message_of(job), buf_slice(&job->notes), &text);
 	job_read(job);
 	job->turn = true;
-	job->line_at = uv_now(sb->daemon->loop);
+	job->turn_at = job->line_at = uv_now(sb->daemon->loop);
 	agent_turn(sb->agent, buf_slice(&text));
 }
 
@@ -310,6 +311,8 @@ void job_execute_result(struct job *job, const struct agent_result *result)
 	/* Between tasks nobody in the box can use the key. */
 	if (sb->gateway)
 		gateway_set_model_key(sb->gateway, slice_make(NULL, 0), false);
+	if (sb->agent && (job->cancelled || job->timed_out))
+		agent_sweep(sb->agent, uv_now(sb->daemon->loop) - job->turn_at);
 	job->success = result->success && !job->cancelled && !job->timed_out;
 	job->exit_code = job->success ? 0 : result->exit_code ? result->exit_code : 1;
 	if (!job->success)

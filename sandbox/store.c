@@ -6,10 +6,12 @@
 
 #include "lib/log.h"
 #include "lib/pglink.h"
+#include "lib/sqlstate.h"
 
 #define MAX_TEXTS 5
-#define RENEW_BYTES ((size_t)4 << 20) /* libpq keeps buffers of the biggest query: after one of these it connects anew */
-#define MAX_TRIES 5 /* of a statement for which the server has no memory: else it is asked for ever */
+#define RENEW_BYTES                                                                                                    \
+	((size_t)4 << 20) /* libpq keeps buffers of the biggest query: after one of these it connects anew */
+#define MAX_TRIES 5	  /* of a statement for which the server has no memory: else it is asked for ever */
 
 struct store_op {
 	STAILQ_ENTRY(store_op) link;
@@ -182,16 +184,10 @@ static void on_lost(struct pglink *link, void *user)
 	store->answering = NULL;
 }
 
-/* Errors that pass: of the connection (08; libpq's own have no code), a server that only reads (25), deadlocks (40), no
- * resources or disk space (53), no lock (55), a server that is going (57), its files (58). All is asked again then. */
+/* Errors that pass: all is asked again then. */
 static bool is_outage(const PGresult *r)
 {
-	static const char *const classes[] = { "08", "25", "40", "53", "55", "57", "58" };
-	for (size_t i = 0; i < sizeof(classes) / sizeof(*classes); i++) {
-		if (strncmp(db_sqlstate(r), classes[i], 2) == 0)
-			return true;
-	}
-	return !*db_sqlstate(r);
+	return sqlstate_passes(sqlstate_kind(db_sqlstate(r)));
 }
 
 /* Where memory was out several times it is the statement itself that needs too much. */

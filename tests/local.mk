@@ -53,6 +53,7 @@ unit_tests = \
 	tests/unit/test_client_key \
 	tests/unit/test_clock \
 	tests/unit/test_deb_version \
+	tests/unit/test_sqlstate \
 	tests/unit/test_proxy \
 	tests/unit/test_conf \
 	tests/unit/test_conf_errors \
@@ -95,6 +96,7 @@ unit_tests = \
 	tests/unit/test_sandbox_inside \
 	tests/unit/test_sandbox_gate \
 	tests/unit/test_sandbox_git \
+	tests/unit/test_sandbox_git_absent \
 	tests/unit/test_sandbox_git_patch \
 	tests/unit/test_sandbox_etc \
 	tests/unit/test_sandbox_instance \
@@ -151,6 +153,8 @@ tests_unit_test_client_key_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_client_key_LDADD = $(unit_ldadd)
 tests_unit_test_clock_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_clock_LDADD = $(unit_ldadd)
+tests_unit_test_sqlstate_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sqlstate_LDADD = $(unit_ldadd)
 tests_unit_test_deb_version_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_deb_version_LDADD = $(unit_ldadd)
 tests_unit_test_proxy_CPPFLAGS = $(unit_cppflags)
@@ -252,6 +256,8 @@ tests_unit_test_sandbox_gate_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_gate_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_git_absent_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_git_absent_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_patch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_patch_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_etc_CPPFLAGS = $(sandbox_unit_cppflags)

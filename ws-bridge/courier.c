@@ -10,6 +10,7 @@
 #include "feed.h"
 #include "lib/log.h"
 #include "lib/pglink.h"
+#include "lib/sqlstate.h"
 #include "request.h"
 #include "sandbox_room.h"
 #include "statements.h"
@@ -24,9 +25,9 @@ struct errand {
 	struct request *request; /* NULL: an announcement */
 	const char *refusal;	 /* of a request: why it wasn't stored; static, or refusal_text */
 	char refusal_text[200];
-	bool stored;		 /* a job was made, if the commit succeeds */
-	char *host;		 /* of a stored one; NULL: none has it yet */
-	uint64_t sent_at;	 /* ms */
+	bool stored;	  /* a job was made, if the commit succeeds */
+	char *host;	  /* of a stored one; NULL: none has it yet */
+	uint64_t sent_at; /* ms */
 };
 
 struct courier {
@@ -169,12 +170,12 @@ void courier_pump(struct courier *c)
 
 /* ---- what the connection tells ---- */
 
-struct refusal {
+struct submit_status {
 	const char *code, *text;
 };
 
 /* What the client gets to read for the statuses of api.sandbox_submit. It was let in: the sandbox was there then. */
-static const struct refusal statuses[] = {
+static const struct submit_status statuses[] = {
 	{ "ok", NULL },
 	{ "busy", "A task is already running in this sandbox; wait for it or cancel it" },
 	{ "too_many", "Too many requests are under way in this sandbox; wait for their answers or cancel some" },
@@ -197,10 +198,11 @@ static bool refuse_bytes(const struct courier *c, struct errand *e, const char *
 		if (strcmp(full[i].code, status) != 0)
 			continue;
 		int64_t max = i ? c->bridge->conf.sandbox_all_job_bytes : c->bridge->conf.sandbox_job_bytes;
-		(void)snprintf(e->refusal_text, sizeof(e->refusal_text),
-			       "The requests under way in %s hold too many bytes (%s: %lld); wait until they have begun, or "
-			       "cancel some",
-			       full[i].what, full[i].key, (long long)max);
+		(void)snprintf(
+			e->refusal_text, sizeof(e->refusal_text),
+			"The requests under way in %s hold too many bytes (%s: %lld); wait until they have begun, or "
+			"cancel some",
+			full[i].what, full[i].key, (long long)max);
 		e->refusal = e->refusal_text;
 		bounds_count(c->bridge, LIMIT_JOB_BYTES);
 		return true;
@@ -208,22 +210,24 @@ static bool refuse_bytes(const struct courier *c, struct errand *e, const char *
 	return false;
 }
 
-/* The same for errors of the database, by the start of their SQLSTATE. */
-static const struct refusal errors[] = {
-	{ "40", "The database is busy, nothing was done; try again" },
-	{ "53", "The database is out of resources, nothing was done; try again later" },
-	{ "54", "The request exceeds a limit of the database" },
-	{ "25", "Database unavailable, nothing was done; try again" },
-	{ "55", "Database unavailable, nothing was done; try again" },
-	{ "57", "Database unavailable, nothing was done; try again" },
-	{ "", "Internal error, nothing was done" },
+/* The same for errors of the database. */
+static const char *const errors[SQLSTATE_KINDS] = {
+	[SQLSTATE_OK] = "Internal error, nothing was done",
+	[SQLSTATE_STALE] = "The database is busy, nothing was done; try again",
+	[SQLSTATE_BUSY] = "The database is busy, nothing was done; try again",
+	[SQLSTATE_AWAY] = "Database unavailable, nothing was done; try again",
+	[SQLSTATE_FULL] = "The database is out of resources, nothing was done; try again later",
+	[SQLSTATE_LIMIT] = "The request exceeds a limit of the database",
+	[SQLSTATE_VALUE] = "The database can't store this request",
+	[SQLSTATE_INTERNAL] = "Internal error, nothing was done",
 };
 
-static const char *text_for(const struct refusal *table, const char *code)
+static const char *status_text(const char *status)
 {
-	while (strncmp(table->code, code, strlen(table->code)) != 0)
-		table++;
-	return table->text;
+	const struct submit_status *row = statuses;
+	while (*row->code && strcmp(row->code, status) != 0)
+		row++;
+	return row->text;
 }
 
 /* Without SQLSTATE the error is libpq's own: the connection is going, and the outcome isn't known. */
@@ -236,7 +240,7 @@ static void take_failure(struct errand *e, const PGresult *r)
 	log_warn(e->request ? e->request->conn->request_id : NULL, "a sandbox's request failed: %s %s", sqlstate,
 		 db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
 	e->stored = false;
-	e->refusal = text_for(errors, sqlstate);
+	e->refusal = errors[sqlstate_kind(sqlstate)];
 }
 
 static void on_result(struct pglink *link, void *user, const PGresult *r)
@@ -253,7 +257,7 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 	autobuf status = { 0 };
 	buf_add_slice(&status, db_get(r, 0, 0));
 	if (!refuse_bytes(c, e, buf_cstr(&status)))
-		e->refusal = text_for(statuses, buf_cstr(&status));
+		e->refusal = status_text(buf_cstr(&status));
 	e->stored = !e->refusal;
 	if (e->stored && !PQgetisnull(r, 0, 1))
 		e->host = slice_dup(db_get(r, 0, 1));
@@ -293,7 +297,7 @@ static void on_sync(struct pglink *link, void *user)
 		log_stored(e->request);
 		request_end(e->request);
 	} else if (e->request) {
-		request_refuse(e->request, e->refusal ? e->refusal : text_for(errors, ""));
+		request_refuse(e->request, e->refusal ? e->refusal : errors[SQLSTATE_INTERNAL]);
 	}
 	errand_free(e);
 }

@@ -11,6 +11,7 @@
 #include "lib/key_names.h"
 #include "lib/log.h"
 #include "lib/pglink.h"
+#include "lib/sqlstate.h"
 #include "room.h"
 #include "sandbox_room.h"
 #include "statements.h"
@@ -300,8 +301,8 @@ static void on_result(struct pglink *link, void *user, const PGresult *r)
 	bool ok = PQresultStatus(r) == PGRES_TUPLES_OK || PQresultStatus(r) == PGRES_COMMAND_OK;
 	if (!ok)
 		log_error(NULL, "reading failed: %s", db_error_line(PQresultErrorMessage(r), line, sizeof(line)));
-	/* The server is going (or libpq says so): on_lost follows, and the question is asked again. */
-	if (!ok && (!*db_sqlstate(r) || strncmp(db_sqlstate(r), "57", 2) == 0))
+	/* on_lost follows, and the question is asked again. */
+	if (!ok && sqlstate_ends_connection(db_sqlstate(r)))
 		return;
 	if (q->kind == ASK_CHANGES)
 		hub_page(q->room, q->conn, ok ? r : NULL);

@@ -424,12 +424,13 @@ static void run_single(struct lane *lane)
 static void single_failed(struct lane *lane)
 {
 	struct op *op = lane->batch[lane->next];
-	const struct refusal *r = refusal_for(lane->sqlstate);
+	enum sqlstate_kind kind = sqlstate_kind(lane->sqlstate);
 	clear_calls(lane);
 	op_forget(op);
-	if (!r->again || op->tries >= MAX_TRIES) {
+	bool again = kind == SQLSTATE_STALE || kind == SQLSTATE_BUSY;
+	if (!again || op->tries >= MAX_TRIES) {
 		lane->next++;
-		fail(op, r->text);
+		fail(op, refusal_text(kind));
 	}
 	run_single(lane);
 }

@@ -2,15 +2,9 @@
 #ifndef CRAFT_REFUSAL_H
 #define CRAFT_REFUSAL_H
 
-#include <stdbool.h>
+#include "lib/sqlstate.h"
 
-struct refusal {
-	const char *sqlstate; /* or the beginning of several */
-	bool again;	      /* worth another try by ourselves */
-	const char *text;
-};
-
-/* The row for an SQLSTATE; never NULL. */
-const struct refusal *refusal_for(const char *sqlstate);
+/* Never NULL. */
+const char *refusal_text(enum sqlstate_kind kind);
 
 #endif

@@ -17,7 +17,9 @@
 #include "cleanup.h"
 #include "clock.h"
 #include "forward.h"
+#include "netlink.h"
 #include "request.h"
+#include "share.h"
 #include "supervise.h"
 #include "tree.h"
 
@@ -27,11 +29,11 @@
 struct run {
 	uint32_t id;
 	pid_t pid; /* of its supervisor */
-	int order; /* closed: it kills all; -1 then */
+	int order; /* closed: it kills all; -1 then. A number: what was left behind since so many ms */
 };
 
 struct init {
-	int control, children;
+	int control, children, guard; /* of netlink.h */
 	struct run runs[BOX_MAX_RUNS];
 	size_t count;
 	struct forward_listeners listeners;
@@ -76,7 +78,7 @@ static void start(struct init *in, const struct request *r)
 		refuse(in, r, "too many programs at once");
 		return;
 	}
-	if (pipe2(ends, O_CLOEXEC) < 0) {
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) {
 		refuse(in, r, strerror(errno));
 		return;
 	}
@@ -96,7 +98,7 @@ static void start(struct init *in, const struct request *r)
 	if (pid < 0) {
 		int why = errno;
 		(void)close(ends[1]);
-		refuse(in, r, supervise_fork_error(why));
+		refuse(in, r, share_error(why));
 		return;
 	}
 	in->runs[in->count++] = (struct run){ .id = r->message.id, .pid = pid, .order = ends[1] };
@@ -108,6 +110,12 @@ static void order_kill(struct run *run)
 		(void)close(run->order);
 	if (run)
 		run->order = -1;
+}
+
+static void order_sweep(const struct run *run, uint32_t age)
+{
+	if (run && run->order >= 0)
+		(void)!write(run->order, &age, sizeof(age));
 }
 
 /* Somebody inside killed a supervisor: nobody can tell any more what belongs to it, so all that runs without a
@@ -192,6 +200,8 @@ static void serve_request(struct init *in)
 	}
 	if (request.message.kind == BOX_RUN)
 		start(in, &request);
+	else if (request.message.kind == BOX_SWEEP)
+		order_sweep(find_id(in, request.message.id), request.message.age);
 	else
 		order_kill(find_id(in, request.message.id));
 	request_close(&request);
@@ -199,7 +209,9 @@ static void serve_request(struct init *in)
 
 static _Noreturn void serve(struct init *in)
 {
-	struct pollfd fds[] = { { .events = POLLIN }, { .fd = in->children, .events = POLLIN } };
+	struct pollfd fds[] = { { .events = POLLIN },
+				{ .fd = in->children, .events = POLLIN },
+				{ .fd = in->guard, .events = POLLIN } };
 	struct signalfd_siginfo info;
 	start_forwarder(in);
 	tell(in, BOX_READY, 0, 0);
@@ -207,13 +219,15 @@ static _Noreturn void serve(struct init *in)
 		bool waiting = !in->forwarder && in->listeners.count;
 		/* It doesn't know of programs that begin after it: they wait. */
 		fds[0].fd = in->stray_killer ? -1 : in->control;
-		int ready = poll(fds, 2, waiting ? FORWARDER_PAUSE_MS : -1);
+		int ready = poll(fds, 3, waiting ? FORWARDER_PAUSE_MS : -1);
 		while (read(in->children, &info, sizeof(info)) > 0)
 			;
 		reap(in);
 		start_forwarder(in);
 		if (ready > 0 && fds[0].revents)
 			serve_request(in);
+		if (ready > 0 && fds[2].revents & POLLIN)
+			netlink_answer(in->guard);
 	}
 }
 
@@ -246,6 +260,7 @@ int init_main(const char *control, char **forwards)
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	if (!forward_listen(&in.listeners, *forwards ? forwards : forward_usual))
 		return 1;
+	in.guard = netlink_guard();
 	in.children = deaf();
 	serve(&in);
 }

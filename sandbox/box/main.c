@@ -5,6 +5,7 @@
 #include "forward.h"
 #include "init.h"
 #include "probe.h"
+#include "shell.h"
 #include "tool.h"
 
 /* The leak check at exit wants to trace, which is forbidden in a sandbox. */
@@ -27,6 +28,7 @@ static int usage(FILE *out, int code)
 		    "tool: reads the tool's input, a JSON object, from stdin; the result goes to stdout, or a sentence "
 		    "about\n"
 		    "what is wrong to stderr, with exit code 1.\n"
+		    "Called bash, it becomes bash with the share of processes that the agent's commands have.\n"
 		    "probe: the daemon's self-check: which walls of the sandbox hold.\n",
 		    out);
 	return code;
@@ -34,7 +36,9 @@ static int usage(FILE *out, int code)
 
 int main(int argc, char **argv)
 {
-	const char *command = argc > 1 ? argv[1] : "";
+	const char *command = argc > 1 ? argv[1] : "", *slash = strrchr(argv[0], '/');
+	if (strcmp(slash ? slash + 1 : argv[0], SHELL_NAME) == 0)
+		return shell_main(argv);
 	if (strcmp(command, "--help") == 0)
 		return usage(stdout, 0);
 	if (strcmp(command, "--version") == 0) {

@@ -101,6 +101,7 @@ static bool understand(struct request *r, size_t size, struct descriptors *d)
 	case BOX_RUN:
 		return point_at_texts(r, size) && hand_out(r, d);
 	case BOX_KILL:
+	case BOX_SWEEP:
 		return size == sizeof(r->message) && d->count == 0;
 	default:
 		return false;

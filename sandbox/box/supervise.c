@@ -9,18 +9,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "sandbox/signals.h"
+#include "share.h"
 #include "tree.h"
 
 #define EXIT_NOT_RUN 126
 #define EXIT_NO_PROGRAM 127
-#define FEW 8 /* processes that a program may need at least */
 /* Above all numbers that are about to be given out again. */
 #define FIRST_FREE 10
 
@@ -46,23 +45,11 @@ static void arrange(const int stdio[3], int keep)
 		_exit(EXIT_NOT_RUN);
 }
 
-/* A shell that can't fork tries for long before it gives up: so it is tried here, as if there were less room. */
 static void take_share(const struct supervise *s)
 {
-	unsigned few = s->processes / 4 < FEW ? s->processes / 4 : FEW;
-	struct rlimit limit = { s->processes - few, s->processes };
-	if (!s->processes || setrlimit(RLIMIT_NPROC, &limit) < 0)
+	if (share_take(s->processes))
 		return;
-	pid_t pid = fork();
-	if (pid == 0)
-		_exit(0);
-	if (pid > 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NPROC, &limit);
-		(void)waitpid(pid, NULL, 0);
-		return;
-	}
-	(void)dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", s->argv[0], supervise_fork_error(errno));
+	(void)dprintf(STDERR_FILENO, "%s: cannot be started: %s\n", s->argv[0], share_error(errno));
 	_exit(EXIT_NOT_RUN);
 }
 
@@ -111,6 +98,21 @@ static void exit_when_program_did(pid_t program, unsigned left)
 	}
 }
 
+/* A number: what the program has left behind since so many milliseconds is killed, and nothing else. */
+static void obey(pid_t program, int order)
+{
+	uint32_t age;
+	ssize_t n = read(order, &age, sizeof(age));
+	if (n == sizeof(age)) {
+		(void)tree_kill_strays(getpid(), program, age);
+		return;
+	}
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	(void)tree_kill(getpid(), NULL, 0);
+	_exit(128 + SIGKILL);
+}
+
 static _Noreturn void watch(pid_t program, int order, int children, unsigned left)
 {
 	struct pollfd fds[] = { { .fd = order, .events = POLLIN }, { .fd = children, .events = POLLIN } };
@@ -120,18 +122,9 @@ static _Noreturn void watch(pid_t program, int order, int children, unsigned lef
 		while (read(children, &info, sizeof(info)) > 0)
 			;
 		exit_when_program_did(program, left);
-		if (fds[0].revents) {
-			(void)tree_kill(getpid(), NULL, 0);
-			_exit(128 + SIGKILL);
-		}
+		if (fds[0].revents)
+			obey(program, order);
 	}
-}
-
-const char *supervise_fork_error(int why)
-{
-	return why == EAGAIN ? "too many processes run in the sandbox (SANDBOX_PIDS); cancel what runs, or end what was left "
-			       "in the background"
-			     : strerror(why);
 }
 
 void supervise(const struct supervise *s)
@@ -143,7 +136,7 @@ void supervise(const struct supervise *s)
 	if (program == 0)
 		run_program(s);
 	if (program < 0) {
-		(void)dprintf(s->stdio[2], "%s: cannot be started: %s\n", s->argv[0], supervise_fork_error(errno));
+		(void)dprintf(s->stdio[2], "%s: cannot be started: %s\n", s->argv[0], share_error(errno));
 		_exit(EXIT_NOT_RUN);
 	}
 	/* The pipes are the program's alone: their end is its end. */

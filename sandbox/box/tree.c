@@ -4,6 +4,7 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@ struct entry {
 	pid_t pid, parent;
 	char state;
 	unsigned threads;
+	uint64_t began; /* ticks since the machine's start */
 	enum mark mark;
 };
 
@@ -52,7 +54,8 @@ static bool read_entry(int proc, const char *pid, struct entry *entry)
 	if (!end || strlen(end) < 5)
 		return false;
 	*entry = (struct entry){ .pid = atoi(pid), .state = end[2], .parent = atoi(end + 4), .threads = 1 };
-	(void)sscanf(end + 2, "%*c" SKIP_5 SKIP_5 SKIP_5 " %*s %u", &entry->threads); /* proc(5): field 20 */
+	(void)sscanf(end + 2, "%*c" SKIP_5 SKIP_5 SKIP_5 " %*s %u %*s %" SCNu64, &entry->threads,
+		     &entry->began); /* proc(5): fields 20 and 22 */
 	return true;
 }
 
@@ -80,6 +83,13 @@ static void free_table(struct table *t)
 	free(t->entries);
 }
 
+/* Those that stay: with all that comes from them. */
+struct spared {
+	const pid_t *pids;
+	size_t count;
+	uint64_t since; /* and children of the root that began before */
+};
+
 static enum mark mark_of(const struct table *t, pid_t pid)
 {
 	for (size_t i = 0; i < t->count; i++)
@@ -88,19 +98,19 @@ static enum mark mark_of(const struct table *t, pid_t pid)
 	return UNKNOWN;
 }
 
-static bool is_among(pid_t pid, const pid_t *pids, size_t count)
+static bool is_spared(const struct entry *e, pid_t root, const struct spared *spared)
 {
-	for (size_t i = 0; i < count; i++)
-		if (pids[i] == pid)
+	for (size_t i = 0; i < spared->count; i++)
+		if (spared->pids[i] == e->pid)
 			return true;
-	return false;
+	return e->pid == getpid() || (e->parent == root && e->began < spared->since);
 }
 
 /* Hands marks down from parents to children until nothing changes. How many living ones are doomed. */
-static size_t mark_tree(struct table *t, pid_t root, const pid_t *spared, size_t count)
+static size_t mark_tree(struct table *t, pid_t root, const struct spared *spared)
 {
 	for (size_t i = 0; i < t->count; i++)
-		if (t->entries[i].pid == getpid() || is_among(t->entries[i].pid, spared, count))
+		if (is_spared(&t->entries[i], root, spared))
 			t->entries[i].mark = SPARED;
 	size_t alive = 0;
 	for (bool changed = true; changed;) {
@@ -136,7 +146,7 @@ static void nap(void)
 	(void)nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
 }
 
-bool tree_kill(pid_t root, const pid_t *spared, size_t count)
+static bool kill_all(pid_t root, const struct spared *spared)
 {
 	autocall(free_table) struct table table = { 0 };
 	int64_t deadline = clock_ms() + TREE_KILL_MS;
@@ -145,7 +155,7 @@ bool tree_kill(pid_t root, const pid_t *spared, size_t count)
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
 		read_table(&table);
-		alive = mark_tree(&table, root, spared, count);
+		alive = mark_tree(&table, root, spared);
 		/* A pass that finds all of them stopped may kill: none can have forked since. */
 		bool stopping = pass % (STOP_PASSES + 1) < STOP_PASSES && signal_doomed(&table, SIGSTOP) > 0;
 		if (!stopping)
@@ -154,6 +164,20 @@ bool tree_kill(pid_t root, const pid_t *spared, size_t count)
 			nap();
 	}
 	return alive == 0;
+}
+
+bool tree_kill(pid_t root, const pid_t *spared, size_t count)
+{
+	return kill_all(root, &(struct spared){ .pids = spared, .count = count });
+}
+
+bool tree_kill_strays(pid_t root, pid_t program, uint32_t age_ms)
+{
+	struct timespec now = { 0 };
+	(void)clock_gettime(CLOCK_BOOTTIME, &now);
+	uint64_t ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	uint64_t since = ms > age_ms ? (ms - age_ms) * (uint64_t)sysconf(_SC_CLK_TCK) / 1000 : 0;
+	return kill_all(root, &(struct spared){ .pids = &program, .count = 1, .since = since });
 }
 
 /* ---- what is left behind ---- */
@@ -193,19 +217,19 @@ static void thin_out(const struct table *t, unsigned left)
 	}
 }
 
-static size_t look(struct table *t, pid_t root)
+static size_t look(struct table *t, pid_t root, const struct spared *spared)
 {
 	read_table(t);
-	return mark_tree(t, root, NULL, 0);
+	return mark_tree(t, root, spared);
 }
 
 /* Many may fork faster than they are found: those are stopped meanwhile. True: they were. */
-static bool limit_all(struct table *t, pid_t root, unsigned left)
+static bool limit_all(struct table *t, pid_t root, const struct spared *spared, unsigned left)
 {
 	int64_t deadline = clock_ms() + TREE_RESTRAIN_MS;
 	bool stop = false;
 	for (;;) {
-		stop = look(t, root) >= MANY || stop;
+		stop = look(t, root, spared) >= MANY || stop;
 		size_t running = stop ? signal_doomed(t, SIGSTOP) : 0;
 		size_t changed = limit_doomed(t, left);
 		if ((!running && !changed) || clock_ms() >= deadline)
@@ -213,14 +237,45 @@ static bool limit_all(struct table *t, pid_t root, unsigned left)
 	}
 }
 
-void tree_restrain(pid_t root, unsigned left)
+static bool restrain(pid_t root, const struct spared *spared, unsigned left)
 {
+	bool some = false;
 	autocall(free_table) struct table table = { 0 };
-	bool stopped = limit_all(&table, root, left);
+	bool stopped = limit_all(&table, root, spared, left);
 	if (stopped)
 		let_others_go_first(&table);
 	thin_out(&table, left);
-	for (size_t i = 0; stopped && i < table.count; i++)
-		if (table.entries[i].mark == DOOMED)
+	for (size_t i = 0; i < table.count; i++) {
+		if (table.entries[i].mark != DOOMED)
+			continue;
+		some = true;
+		if (stopped)
 			(void)kill(table.entries[i].pid, SIGCONT);
+	}
+	return some;
+}
+
+void tree_restrain(pid_t root, unsigned left)
+{
+	(void)restrain(root, &(struct spared){ 0 }, left);
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char text[16];
+	struct entry entry = { 0 };
+	autoclose int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	(void)snprintf(text, sizeof(text), "%d", (int)pid);
+	return read_entry(proc, text, &entry) ? entry.parent : 0;
+}
+
+/* Up to the child of process 1, which adopts orphans; the one below it is the program. */
+bool tree_restrain_strays(unsigned left)
+{
+	pid_t program = getpid(), root = parent_of(program), above = root > 1 ? parent_of(root) : 0;
+	for (; above > 1; above = parent_of(root)) {
+		program = root;
+		root = above;
+	}
+	return above == 1 && restrain(root, &(struct spared){ .pids = &program, .count = 1 }, left);
 }

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { ownMs } from "../harness/pace.mjs";
+import { holding } from "../harness/housekeeping.mjs";
 import { startServer, waitFor } from "../harness/server.mjs";
 import { comesSooner } from "../harness/sooner.mjs";
 import { connect, within } from "../harness/sync.mjs";
@@ -325,6 +326,34 @@ test("backends killed one by one", async (t) => {
 	};
 	await comesSooner(saved(() => clients[0].ok("labels:save", {})), saved(() => psql.write(`select api.labels_save('${slug}', '{}');`)), "hints don't arrive");
 	for (const path of ["/sessions", "/labels"]) assert.equal((await server.request(`/workspace/${slug}${path}`)).status, 200);
+});
+
+test("a read that a DBA cancels is tried again: those who wait for it miss nothing", async (t) => {
+	const slug = slugOf();
+	const clients = await room(t, slug);
+	await clients[0].ok("labels:save", { n: 0 });
+	await clients[1].waitFor(1);
+	const [[id, seq]] = server.psql(`select id, seq from app.workspace where slug = '${slug}'`);
+	const lock = await holding(server, "lock table app.change_log in access exclusive mode");
+	// A hint of something new: both bridges look for it, and can't.
+	server.psql(`select api.announce_heads('${id}:${Number(seq) + 1}')`);
+	const cancelled = new Set();
+	await waitFor(() => {
+		// What else of a bridge waits there stands in the way of its reading.
+		for (const [pid, query] of server.psql("select pid, query from pg_stat_activity where wait_event_type = 'Lock'")) {
+			server.psql(`select pg_cancel_backend(${pid})`);
+			if (query.includes("api.changes")) cancelled.add(pid);
+		}
+		return cancelled.size === 2;
+	}, { what: "both bridges to be cancelled" });
+	await lock.end();
+	// Each bridge's client hears what the other's does.
+	for (const [writer, listener] of [clients, [...clients].reverse()]) {
+		const count = listener.broadcasts.length;
+		await writer.ok("labels:save", { n: count });
+		await listener.waitFor(count + 1);
+	}
+	for (const client of clients) gapless(client);
 });
 
 // Last: this bridge does not come back.

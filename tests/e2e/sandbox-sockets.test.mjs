@@ -1,6 +1,8 @@
-// Memory of a box's sockets: what waits in those of TCP and UDP has a limit of its own, and in Unix sockets it counts as the box's memory.
+// Memory of a box's sockets: what waits in those of TCP and UDP has a limit of its own, in Unix sockets it counts as the box's memory, and of
+// netlink sockets there are few.
 
 import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { startSandboxRig } from "../harness/sandbox.mjs";
 import { waitFor } from "../harness/server.mjs";
@@ -10,7 +12,7 @@ let rig, sandbox;
 
 before(async () => {
 	rig = await startSandboxRig({ env: { SANDBOX_MEMORY: String(MEMORY) } });
-	await rig.addRepo("alice/notes", { "fill.py": FILL });
+	await rig.addRepo("alice/notes", { "fill.py": FILL, "netlink.py": NETLINK });
 	sandbox = await rig.ready("alice/notes");
 });
 after(() => rig?.stop());
@@ -85,6 +87,41 @@ open("/tmp/filled", "w").close()
 while not os.path.exists("/tmp/stop"): time.sleep(0.05)
 `;
 
+// netlink.py PROCESSES: each opens as many netlink sockets as it gets and fills their queues with answers. Prints how many, why not more, bytes in them.
+const NETLINK = `
+import errno, os, socket, struct, sys
+request = struct.pack("=IHHIIBxHiII", 32, 18, 1, 1, 0, 0, 0, 1, 0, 0) # RTM_GETLINK of the first interface
+ways, results = [os.pipe() for _ in range(3)], os.pipe()
+
+def attack():
+    held, why = [], "all"
+    try:
+        for _ in range(1000): held.append(socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0))
+    except OSError as e: why = errno.errorcode[e.errno]
+    os.write(ways[0][1], b"x"); os.read(ways[1][0], 1)
+    for s in held:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 30)
+        s.bind((0, 0)); s.setblocking(False)
+        for _ in range(3000):
+            try: s.send(request)
+            except OSError: break
+    os.write(results[1], f"{len(held)} {why}\\n".encode())
+    os.read(ways[2][0], 1)
+
+count = int(sys.argv[1])
+for _ in range(count):
+    if os.fork() == 0:
+        attack(); os._exit(0)
+for _ in range(count): os.read(ways[0][0], 1)
+os.write(ways[1][1], b"x" * count)
+said = b""
+while said.count(b"\\n") < count: said += os.read(results[0], 4096)
+said = [line.split() for line in said.decode().splitlines()]
+queued = sum(int(line.split()[4]) for line in open("/proc/net/netlink").readlines()[1:])
+print(sum(int(n) for n, _ in said), *sorted({why for _, why in said}), queued)
+os.write(ways[2][1], b"x" * count)
+`;
+
 const cgroup = async (name) => Number((await sandbox.bash(`cat /sys/fs/cgroup/memory/${name} 2>/dev/null || echo -1`)).output);
 
 async function filled(kind, count) {
@@ -117,3 +154,28 @@ for (const kind of ["stream", "dgram"])
 		assert.equal(success, false);
 		assert.match(error, /memory limit of 536870912 bytes \(SANDBOX_MEMORY\) was reached/);
 	});
+
+test("netlink: few sockets, however many processes ask at once, and programs that list interfaces get theirs", async (t) => {
+	const most = Math.max(16, Math.min(128, Math.floor((128 << 20) / (2 * Number(readFileSync("/proc/sys/net/core/rmem_max", "utf8"))))));
+	const bytes = most * 2 * Number(readFileSync("/proc/sys/net/core/rmem_max", "utf8"));
+	const said = (await sandbox.bash("python3 netlink.py 20", { timeout: 300_000, deadline: 300_000 })).output;
+	t.diagnostic(`at most ${most}, ${bytes} bytes: ${said}`);
+	const [, held, why, queued] = /^(\d+) (\w+) (\d+)\n$/.exec(said) ?? assert.fail(said);
+	assert.deepEqual([Number(held), why], [most, "ENOBUFS"]);
+	assert.ok(Number(queued) > 100_000 && Number(queued) < bytes + most * 65536, said);
+	// All of them are there again.
+	const list = "python3 -c 'import socket; print(socket.if_nameindex())'";
+	assert.equal((await sandbox.bash(`for i in $(seq ${most + 10}); do ${list}; done | sort -u`, { timeout: 300_000, deadline: 300_000 })).output, "[(1, 'lo')]\n");
+	if (existsSync("/usr/bin/node")) assert.equal((await sandbox.bash(`node -p 'Object.keys(require("os").networkInterfaces()).join()'`)).output, "lo\n");
+	if (existsSync("/sbin/ip")) assert.match((await sandbox.bash("/sbin/ip -o link")).output, /^1: lo:/);
+	// A flag that was asked for, and a protocol that isn't for boxes.
+	const flags = "import fcntl, os, socket as s; x = s.socket(s.AF_NETLINK, s.SOCK_RAW | s.SOCK_NONBLOCK, 0); print(x.get_inheritable(), bool(fcntl.fcntl(x, fcntl.F_GETFL) & os.O_NONBLOCK))";
+	assert.equal((await sandbox.bash(`python3 -c '${flags}'`)).output, "False True\n");
+	assert.match((await sandbox.bash("python3 -c 'import socket as s; s.socket(s.AF_NETLINK, s.SOCK_RAW, 15)' 2>&1", { fails: true })).output, /not supported/);
+});
+
+test("netlink: a program that outlives the call that started it still lists interfaces", async () => {
+	await sandbox.bash(`(sleep 1; python3 -c 'import socket; print(socket.if_nameindex())' >/tmp/later; mv /tmp/later /tmp/late) >/dev/null 2>&1 &`);
+	await waitFor(async () => (await sandbox.bash("test -e /tmp/late", { fails: true })).success, { what: "its answer" });
+	assert.equal((await sandbox.bash("cat /tmp/late")).output, "[(1, 'lo')]\n");
+});

@@ -12,7 +12,7 @@ import https from "node:https";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bytes, inSeconds, signature } from "./files.mjs";
 import { SandboxClient, sealKey } from "./sandbox.mjs";
-import { Server } from "./server.mjs";
+import { Server, waitFor } from "./server.mjs";
 import { connect, open } from "./sync.mjs";
 
 const MB = 1 << 20;
@@ -49,6 +49,21 @@ async function tool(command, { deadline = 20_000, ...options } = {}) {
 async function rejoin() {
 	sandbox?.ws?.terminate();
 	sandbox = await new SandboxClient({ server }, me.sandboxId, me.slug).connect({}, { key: me.apiKey });
+}
+
+/** A sandbox that works: another one when an attack of before has left it without room for a command. */
+async function workingSandbox() {
+	if (sandbox.closed) await rejoin();
+	const answer = await sandbox.bash("true", { fails: true, deadline: 20_000 }).catch(() => null);
+	sandbox.messages.length = 0;
+	if (answer?.success) return;
+	await request(`/api/sandbox/${me.slug}/${me.sandboxId}`, { method: "DELETE" });
+	const created = await request("/api/sandbox/create", { method: "POST", body: { workspaceSlug: me.slug, repoKey: me.repoKey, branch: "main" } });
+	me.sandboxId = created.json.sessionId;
+	await rejoin();
+	await waitFor(async () => (await sandbox.bash("true", { fails: true, deadline: 20_000 })).success, { deadline: 60_000, what: "a new sandbox" });
+	sandbox.messages.length = 0;
+	tell("a new sandbox was needed");
 }
 
 /** A request whose body goes out as `write` says: (req, res promise) => … */
@@ -271,9 +286,9 @@ async function begin(options) {
 
 async function run(name, ms) {
 	[told, leaks] = [{}, []];
-	const end = Date.now() + ms;
 	try {
-		if (sandbox.closed) await rejoin();
+		await workingSandbox();
+		const end = Date.now() + ms;
 		await attacks[name](() => Date.now() >= end);
 	} catch (error) {
 		tell(`the attack ended: ${error.message}`);
