@@ -166,7 +166,7 @@ static const char *const common_environment[] = {
 	/* A command that ends in the background begins a turn that nobody asked for. */
 	"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS=1",
 	"CLAUDE_CODE_DISABLE_CRON=1",
-	"CLAUDE_CODE_SHELL=" BOX_SHELL,
+	("CLAUDE_CODE_SHELL=" BOX_SHELL),
 	/* The conversation is on the disk before a result is told, and what was asked before it is answered. */
 	"CLAUDE_CODE_EAGER_FLUSH=1",
 };
