@@ -32,6 +32,7 @@ read_uptime() {
 
 # Sets slowness: how many times slower than alone things go at present, in percent: the tasks that run or wait, for each CPU.
 # read_slowness [LOADAVG]: a line as /proc/loadavg has it.
+# shellcheck disable=SC2120 # a test gives one
 read_slowness() {
 	local load running
 	read -r load _ _ running _ <<<"${1:-$(</proc/loadavg)}"

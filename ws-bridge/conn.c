@@ -8,6 +8,7 @@
 #include "bounds.h"
 #include "counts.h"
 #include "lib/log.h"
+#include "packs.h"
 #include "room.h"
 #include "sandbox_room.h"
 #include "sync.h"
@@ -76,20 +77,6 @@ void conn_unref(struct conn *conn)
 	free(conn);
 }
 
-static void await_pack(struct conn *conn)
-{
-	if (!conn->awaits_pack)
-		TAILQ_INSERT_TAIL(&conn->bridge->packs, conn, pack_link);
-	conn->awaits_pack = true;
-}
-
-static void leave_packs(struct conn *conn)
-{
-	if (conn->awaits_pack)
-		TAILQ_REMOVE(&conn->bridge->packs, conn, pack_link);
-	conn->awaits_pack = false;
-}
-
 static void on_poll_closed(uv_handle_t *handle)
 {
 	struct conn *conn = handle->data;
@@ -116,7 +103,7 @@ void conn_kill(struct conn *conn)
 	if (conn->dirty)
 		TAILQ_REMOVE(&conn->bridge->dirty, conn, dirty_link);
 	conn->dirty = false;
-	leave_packs(conn);
+	packs_leave(conn);
 	turns_leave(conn);
 	TAILQ_REMOVE(&conn->bridge->conns, conn, link);
 	conn->bridge->conn_count--;
@@ -174,7 +161,7 @@ void conn_resume(struct conn *conn, enum conn_pause why)
 
 /* ---- sending ---- */
 
-static void mark_dirty(struct conn *conn)
+void conn_mark_dirty(struct conn *conn)
 {
 	if (conn->dirty)
 		return;
@@ -185,7 +172,7 @@ static void mark_dirty(struct conn *conn)
 static void enqueue(struct conn *conn, struct frame_buf *frame)
 {
 	outq_add(&conn->out, frame);
-	mark_dirty(conn);
+	conn_mark_dirty(conn);
 }
 
 bool conn_has_room(const struct conn *conn)
@@ -256,20 +243,11 @@ static void flush(struct conn *conn)
 	if (conn->state == CONN_DEAD)
 		return;
 	if (conn->out.count && !outq_is_ready(&conn->out))
-		await_pack(conn);
+		packs_wait(conn);
 	watch(conn);
 	if (conn->state == CONN_OPEN && conn_has_room(conn)) {
 		hub_drained(conn);
 		conn_resume(conn, PAUSE_QUEUE);
-	}
-}
-
-void conn_packed(struct bridge *bridge)
-{
-	struct conn *conn;
-	while ((conn = TAILQ_FIRST(&bridge->packs))) {
-		leave_packs(conn);
-		mark_dirty(conn);
 	}
 }
 
@@ -520,5 +498,5 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		}
 	}
 	if ((events & UV_WRITABLE) && conn->state != CONN_DEAD)
-		mark_dirty(conn);
+		conn_mark_dirty(conn);
 }

@@ -110,8 +110,8 @@ void conn_send(struct conn *conn, struct frame_buf *frame);
 /* Has the queue room for events? A client without room gets them later, from the ring or the log. */
 bool conn_has_room(const struct conn *conn);
 
-/* A message was compressed: those whose next one it was can send it. */
-void conn_packed(struct bridge *bridge);
+/* It has something new to send, or can now. */
+void conn_mark_dirty(struct conn *conn);
 /* Writes out what was queued, for all connections that have something new. */
 void conn_flush_dirty(struct bridge *bridge);
 

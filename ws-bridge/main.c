@@ -21,6 +21,7 @@
 #include "listener.h"
 #include "message_list.h"
 #include "packer.h"
+#include "packs.h"
 #include "sandbox_room.h"
 #include "session_cache.h"
 #include "turns.h"
@@ -66,7 +67,7 @@ static void on_check(uv_check_t *check)
 	struct program *p = check->data;
 	turns_run(&p->bridge);
 	if (packer_turn(p->bridge.packer))
-		conn_packed(&p->bridge);
+		packs_wake(&p->bridge);
 	bounds_relieve(&p->bridge);
 	end_of_turn(p);
 }
