@@ -36,6 +36,7 @@ tests_libpure_a_SOURCES = \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
 	ws-bridge/frame.c ws-bridge/frame.h \
 	ws-bridge/frame_buf.c ws-bridge/frame_buf.h \
+	ws-bridge/packer.c ws-bridge/packer.h \
 	ws-bridge/handshake.c ws-bridge/handshake.h \
 	ws-bridge/sandbox_message.c ws-bridge/sandbox_message.h
 tests_libpure_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
@@ -83,6 +84,8 @@ unit_tests = \
 	tests/unit/test_map \
 	tests/unit/test_metrics \
 	tests/unit/test_notify \
+	tests/unit/test_pace \
+	tests/unit/test_packer \
 	tests/unit/test_peers \
 	tests/unit/test_sandbox_bodies \
 	tests/unit/test_sandbox_box \
@@ -169,6 +172,10 @@ tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_map_LDADD = $(unit_ldadd)
 tests_unit_test_notify_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_notify_LDADD = $(unit_ldadd)
+tests_unit_test_pace_CPPFLAGS = $(unit_cppflags) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
+tests_unit_test_pace_LDADD = $(unit_ldadd)
+tests_unit_test_packer_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_packer_LDADD = $(unit_ldadd)
 tests_unit_test_peers_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_peers_LDADD = $(unit_ldadd)
 tests_unit_test_sandbox_message_CPPFLAGS = $(unit_cppflags)
