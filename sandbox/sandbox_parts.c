@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "message.h"
 #include "sandbox_disk.h"
+#include "threads.h"
 
 #define WATCH_EVERY 5000 /* ms */
 
@@ -98,7 +99,7 @@ static void begin(struct sandbox *sb, enum task task)
 	work->task = task;
 	work->request.data = work;
 	sb->working = true;
-	(void)uv_queue_work(sb->daemon->loop, &work->request, in_thread, after);
+	threads_queue(sb->daemon->loop, sb->workspace, &work->request, in_thread, after);
 }
 
 void parts_make(struct sandbox *sb)
