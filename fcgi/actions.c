@@ -10,9 +10,8 @@
 #include "log.h"
 #include "uuid.h"
 
-#define PREVIEW_UNITS 100      /* UTF-16 units of the input that become the preview */
-#define ACTION_BODY (1u << 20) /* bytes, as the table of routes has it for those that need a body */
-#define MAX_TRIES 64	       /* merges of one request, when others change the session meanwhile */
+#define PREVIEW_UNITS 100 /* UTF-16 units of the input that become the preview */
+#define MAX_TRIES 64	  /* merges of one request, when others change the session meanwhile */
 
 /* ---- fields of the body ---- */
 

@@ -131,8 +131,7 @@ bool bounds_may_ask(struct bounds *l, struct slice address, int64_t now_ms)
 	if (!l || !peer_key(address, &key) || !lock(l))
 		return true;
 	struct peer *peer = peers_find(&l->peers, key, (uint64_t)now_ms);
-	/* "connects" is the bridge's word: here a question is what an address may make so many of. */
-	bool ok = !peer || bucket_take(&peer->connects, ASK_RATE, ASK_AT_ONCE, (uint64_t)now_ms);
+	bool ok = !peer || bucket_take(&peer->questions, ASK_RATE, ASK_AT_ONCE, (uint64_t)now_ms);
 	(void)pthread_mutex_unlock(&l->lock);
 	return ok;
 }

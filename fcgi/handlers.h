@@ -4,6 +4,9 @@
 
 #include "routes.h"
 
+#define ACTION_BODY (1u << 20) /* bytes of the body of an action, which may be absent where the table of routes has 0  \
+				*/
+
 route_handler health_get, health_upgrade;
 route_handler documents_list, documents_get;
 route_handler sessions_get;

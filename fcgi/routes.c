@@ -10,7 +10,6 @@
 #define F "/files/:workspace/:session/:type/:filename"
 #define A "/assets/:workspace/*path"
 #define S "/api/sandbox/:workspace/:sessionId"
-#define ACTION_BODY (1u << 20)
 #define SMALL_BODY (64u << 10)
 
 /* One line is one route. */
@@ -50,6 +49,7 @@ const struct route routes[] = {
 	{ METHOD_POST, "/api/sandbox/create", KEY_REQUIRED, SCOPE_PARAMETER, CHANGES, SMALL_BODY, sandbox_create_post, SQL_SANDBOX_CREATE, SQL_NONE, false, NULL },
 	{ READ, S "/status", KEY_REQUIRED, SCOPE_ARGUMENT, READS, 0, sandbox_status_get, SQL_SANDBOX, SQL_NONE, false, NULL },
 	{ METHOD_DELETE, S, KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, sandbox_delete, SQL_SANDBOX_DELETE, SQL_NONE, false, NULL },
+	{ METHOD_POST, S "/terminate", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, sandbox_delete, SQL_SANDBOX_DELETE, SQL_NONE, false, NULL },
 	{ METHOD_POST, S "/heartbeat", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, sandbox_heartbeat_post, SQL_SANDBOX_TOUCH, SQL_NONE, false, NULL },
 
 	{ METHOD_DELETE, "/files/:workspace/:session", KEY_REQUIRED, SCOPE_ARGUMENT, CHANGES, 0, files_delete_session, SQL_FILES_DELETE_SESSION, SQL_NONE, true, file_key_check },

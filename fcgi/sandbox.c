@@ -137,6 +137,11 @@ enum status sandbox_status_get(struct request *req, struct response *res, struct
 	return status == STATUS_NOT_FOUND ? STATUS_SANDBOX_NOT_FOUND : status;
 }
 
+static void answer_success(struct response *res)
+{
+	response_json(res, 200, SLICE_LIT("{\"success\":true}"));
+}
+
 /* Runs the route's statement on workspace and session, and answers by the one word that it returns. What is asked this
  * way may be asked twice, so that a lost connection is no error. */
 static enum status change(struct request *req, struct response *res, struct database *db, struct db_params *params)
@@ -152,7 +157,7 @@ static enum status change(struct request *req, struct response *res, struct data
 		return status;
 	if (!ok)
 		return expired ? STATUS_SANDBOX_EXPIRED : STATUS_SANDBOX_NOT_FOUND;
-	response_json(res, 200, SLICE_LIT("{\"success\":true}"));
+	answer_success(res);
 	return STATUS_OK;
 }
 
@@ -161,7 +166,12 @@ enum status sandbox_delete(struct request *req, struct response *res, struct dat
 	struct db_params params = { 0 };
 	db_add_text(&params, req->args[0]);
 	db_add_text(&params, req->args[1]);
-	return change(req, res, db, &params);
+	enum status status = change(req, res, db, &params);
+	if (status != STATUS_SANDBOX_NOT_FOUND)
+		return status;
+	/* What isn't there need not be ended. */
+	answer_success(res);
+	return STATUS_OK;
 }
 
 enum status sandbox_heartbeat_post(struct request *req, struct response *res, struct database *db)

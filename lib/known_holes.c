@@ -31,59 +31,43 @@ static const struct part {
 };
 #define PARTS (sizeof(parts) / sizeof(*parts))
 
-/* Versions from `from` on, and before `fixed`, have it. One row for each line of releases that is mended by itself;
- * versions between the lines aren't known to have it. */
+/* A hole, and the lines of releases that have it: versions from `from` on, and before `fixed`. Each line is mended by
+ * itself, so each says where; versions between the lines aren't known to have it. */
+#define LINES_MAX 9
 /* clang-format off */
 static const struct hole {
 	enum holes_part part;
-	const char *from, *fixed;
-	const char *ids, *what, *mended;
+	const char *ids, *what;
+	struct line {
+		const char *from, *fixed, *mended;
+	} lines[LINES_MAX];
 } holes[] = {
-	{ HOLES_BUBBLEWRAP, "0", "0.11", "CVE-2026-87766",
+	{ HOLES_BUBBLEWRAP, "CVE-2026-87766",
 	  "files that are made while a box is set up follow a link of their parent's onto the host",
-	  "mended in bubblewrap 0.12 and in Debian 13, not in Debian 12; our boxes have no such place below what the agent writes" },
-	{ HOLES_BUBBLEWRAP, "0.11", "0.11.0-2", "CVE-2026-87766",
-	  "files that are made while a box is set up follow a link of their parent's onto the host",
-	  "mended in bubblewrap 0.12 and in Debian 13" },
-	{ HOLES_BUBBLEWRAP, "0.11.1", "0.12", "CVE-2026-87766",
-	  "files that are made while a box is set up follow a link of their parent's onto the host",
-	  "mended in bubblewrap 0.12" },
-	{ HOLES_NGINX, "0", "1.22.1-9+deb12u11", "CVE-2026-42533, CVE-2026-15176, CVE-2026-125283",
+	  { { "0", "0.11", "mended in bubblewrap 0.12 and in Debian 13, not in Debian 12; our boxes have no such place below what the agent writes" },
+	    { "0.11", "0.11.0-2", "mended in bubblewrap 0.12 and in Debian 13" },
+	    { "0.11.1", "0.12", "mended in bubblewrap 0.12" } } },
+	{ HOLES_NGINX, "CVE-2026-42533, CVE-2026-15176, CVE-2026-125283",
 	  "memory is overwritten by requests where map has a regular expression, or alias follows a rewrite",
-	  "mended in Debian 12's 1.22.1-9+deb12u11 and in nginx 1.30.7" },
-	{ HOLES_NGINX, "1.23", "1.26.3-3+deb13u11", "CVE-2026-42533, CVE-2026-15176, CVE-2026-125283",
-	  "memory is overwritten by requests where map has a regular expression, or alias follows a rewrite",
-	  "mended in Debian 13's 1.26.3-3+deb13u11 and in nginx 1.30.7" },
-	{ HOLES_NGINX, "1.27", "1.30.7", "CVE-2026-42533, CVE-2026-15176, CVE-2026-125283",
-	  "memory is overwritten by requests where map has a regular expression, or alias follows a rewrite",
-	  "mended in nginx 1.30.7" },
-	{ HOLES_GIT, "0", "1:2.39.5-0+deb12u3", "CVE-2025-48384",
-	  "a clone with submodules can run what the repository holds",
-	  "mended in Debian 12's 1:2.39.5-0+deb12u3 and in git 2.43.7" },
-	{ HOLES_GIT, "1:2.40", "1:2.43.7", "CVE-2025-48384",
-	  "a clone with submodules can run what the repository holds", "mended in git 2.43.7" },
-	{ HOLES_GIT, "1:2.44", "1:2.44.4", "CVE-2025-48384",
-	  "a clone with submodules can run what the repository holds", "mended in git 2.44.4" },
-	{ HOLES_GIT, "1:2.45", "1:2.45.4", "CVE-2025-48384",
-	  "a clone with submodules can run what the repository holds", "mended in git 2.45.4" },
-	{ HOLES_GIT, "1:2.46", "1:2.46.4", "CVE-2025-48384",
-	  "a clone with submodules can run what the repository holds", "mended in git 2.46.4" },
-	{ HOLES_GIT, "1:2.47", "1:2.47.3", "CVE-2025-48384",
-	  "a clone with submodules can run what the repository holds", "mended in Debian 13's 1:2.47.3-0+deb13u1 and in git 2.47.3" },
-	{ HOLES_GIT, "1:2.48", "1:2.48.2", "CVE-2025-48384",
-	  "a clone with submodules can run what the repository holds", "mended in git 2.48.2" },
-	{ HOLES_GIT, "1:2.49", "1:2.49.1", "CVE-2025-48384",
-	  "a clone with submodules can run what the repository holds", "mended in git 2.49.1" },
-	{ HOLES_GIT, "1:2.50", "1:2.50.1", "CVE-2025-48384",
-	  "a clone with submodules can run what the repository holds", "mended in git 2.50.1" },
-	{ HOLES_LIBFCGI, "0", "2.4.2-2+deb12u1", "CVE-2025-23016",
-	  "who may write to the FastCGI socket overwrites memory of craft-fcgi",
-	  "mended in Debian 12's 2.4.2-2+deb12u1 and in libfcgi 2.4.5" },
-	{ HOLES_LIBFCGI, "2.4.3", "2.4.5", "CVE-2025-23016",
-	  "who may write to the FastCGI socket overwrites memory of craft-fcgi", "mended in libfcgi 2.4.5" },
-	{ HOLES_AGENT, "0", "2.0.65", "a leak without a number",
+	  { { "0", "1.22.1-9+deb12u11", "mended in Debian 12's 1.22.1-9+deb12u11 and in nginx 1.30.7" },
+	    { "1.23", "1.26.3-3+deb13u11", "mended in Debian 13's 1.26.3-3+deb13u11 and in nginx 1.30.7" },
+	    { "1.27", "1.30.7", "mended in nginx 1.30.7" } } },
+	{ HOLES_GIT, "CVE-2025-48384", "a clone with submodules can run what the repository holds",
+	  { { "0", "1:2.39.5-0+deb12u3", "mended in Debian 12's 1:2.39.5-0+deb12u3 and in git 2.43.7" },
+	    { "1:2.40", "1:2.43.7", "mended in git 2.43.7" },
+	    { "1:2.44", "1:2.44.4", "mended in git 2.44.4" },
+	    { "1:2.45", "1:2.45.4", "mended in git 2.45.4" },
+	    { "1:2.46", "1:2.46.4", "mended in git 2.46.4" },
+	    { "1:2.47", "1:2.47.3", "mended in Debian 13's 1:2.47.3-0+deb13u1 and in git 2.47.3" },
+	    { "1:2.48", "1:2.48.2", "mended in git 2.48.2" },
+	    { "1:2.49", "1:2.49.1", "mended in git 2.49.1" },
+	    { "1:2.50", "1:2.50.1", "mended in git 2.50.1" } } },
+	{ HOLES_LIBFCGI, "CVE-2025-23016", "who may write to the FastCGI socket overwrites memory of craft-fcgi",
+	  { { "0", "2.4.2-2+deb12u1", "mended in Debian 12's 2.4.2-2+deb12u1 and in libfcgi 2.4.5" },
+	    { "2.4.3", "2.4.5", "mended in libfcgi 2.4.5" } } },
+	{ HOLES_AGENT, "a leak without a number",
 	  "a repository's settings can send the model's key elsewhere before anybody has trusted it",
-	  "mended in Claude Code 2.0.65" },
+	  { { "0", "2.0.65", "mended in Claude Code 2.0.65" } } },
 };
 /* clang-format on */
 #define HOLES (sizeof(holes) / sizeof(*holes))
@@ -96,19 +80,30 @@ static const struct part *part_of(enum holes_part part)
 	return &parts[i];
 }
 
+/* NULL: the version is in none of them. */
+static const struct line *line_with(const struct hole *hole, struct slice version)
+{
+	for (size_t i = 0; i < LINES_MAX && hole->lines[i].from; i++) {
+		const struct line *line = &hole->lines[i];
+		if (deb_version_compare(version, slice_of(line->from)) >= 0 &&
+		    deb_version_compare(version, slice_of(line->fixed)) < 0)
+			return line;
+	}
+	return NULL;
+}
+
 const struct hole_found *known_hole_of(enum holes_part part, struct slice version, size_t *next,
-				       struct hole_found *hole)
+				       struct hole_found *found)
 {
 	for (size_t i = *next; i < HOLES; i++) {
-		if (holes[i].part != part || deb_version_compare(version, slice_of(holes[i].from)) < 0 ||
-		    deb_version_compare(version, slice_of(holes[i].fixed)) >= 0)
+		const struct line *line = holes[i].part == part ? line_with(&holes[i], version) : NULL;
+		if (!line)
 			continue;
 		*next = i + 1;
-		*hole = (struct hole_found){ .part = part_of(part)->name,
-					     .ids = holes[i].ids,
-					     .what = holes[i].what,
-					     .mended = holes[i].mended };
-		return hole;
+		*found = (struct hole_found){
+			.part = part_of(part)->name, .ids = holes[i].ids, .what = holes[i].what, .mended = line->mended
+		};
+		return found;
 	}
 	return NULL;
 }

@@ -23,7 +23,7 @@ void known_holes_find(unsigned parts, const char *agent, void (*found)(void *use
 		      void *user);
 /* Has this version of a part the hole? For tests, and for what found() tells. NULL: none. */
 const struct hole_found *known_hole_of(enum holes_part part, struct slice version, size_t *next,
-				       struct hole_found *hole);
+				       struct hole_found *found);
 
 /* Logs them as warnings. */
 void known_holes_log(unsigned parts, const char *agent);

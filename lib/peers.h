@@ -16,7 +16,7 @@
 struct peer {
 	uint64_t key;  /* see peer_key() */
 	uint64_t seen; /* ms; 0: the place is free */
-	struct bucket connects, failures;
+	struct bucket connects, failures, questions;
 	uint64_t bytes;	      /* the user's: what its connections hold */
 	uint32_t connections; /* the user's; not 0: it isn't forgotten */
 };

@@ -166,7 +166,7 @@ static const char *const common_environment[] = {
 	/* A command that ends in the background begins a turn that nobody asked for. */
 	"CLAUDE_CODE_DISABLE_BACKGROUND_TASKS=1",
 	"CLAUDE_CODE_DISABLE_CRON=1",
-	"CLAUDE_CODE_SHELL=" BOX_SHELL,
+	("CLAUDE_CODE_SHELL=" BOX_SHELL),
 	/* The conversation is on the disk before a result is told, and what was asked before it is answered. */
 	"CLAUDE_CODE_EAGER_FLUSH=1",
 };
@@ -177,7 +177,8 @@ static const char *placeholder(bool oauth)
 	return oauth ? "CLAUDE_CODE_OAUTH_TOKEN=placeholder" : "ANTHROPIC_API_KEY=placeholder";
 }
 
-static struct box_run *run(struct agent *agent, struct box *box, const struct conf *conf, bool oauth, struct buf *error)
+static struct box_run *run(struct agent *agent, struct box *box, const struct conf *conf, bool oauth, const char *about,
+			   struct buf *error)
 {
 	enum { COMMON = sizeof(common_environment) / sizeof(*common_environment) };
 	const char *environment[COMMON + 2] = { 0 };
@@ -194,6 +195,8 @@ static struct box_run *run(struct agent *agent, struct box *box, const struct co
 				     conf->sandbox_permission_mode,
 				     "--strict-mcp-config",
 				     "--continue",
+				     *about ? "--append-system-prompt" : NULL,
+				     *about ? about : NULL,
 				     NULL };
 	struct box_run_options options = { .argv = argv,
 					   .environment = environment,
@@ -206,14 +209,14 @@ static struct box_run *run(struct agent *agent, struct box *box, const struct co
 	return box_run(box, &options, error);
 }
 
-struct agent *agent_start(uv_loop_t *loop, struct box *box, const struct conf *conf, bool oauth,
+struct agent *agent_start(uv_loop_t *loop, struct box *box, const struct conf *conf, bool oauth, const char *about,
 			  const struct agent_events *events, void *user, struct buf *error)
 {
 	struct agent *agent = xcalloc(1, sizeof(*agent));
 	agent->events = *events;
 	agent->user = user;
 	agent->lines.max = AGENT_LINE_MAX;
-	agent->run = run(agent, box, conf, oauth, error);
+	agent->run = run(agent, box, conf, oauth, about, error);
 	if (!agent->run) {
 		free(agent);
 		return NULL;

@@ -36,8 +36,9 @@ struct agent_events {
 };
 
 /* Starts the process (not a turn; started early, it answers the first one sooner). oauth: which placeholder for a
- * credential it gets. NULL: *error says why, nothing else comes. */
-struct agent *agent_start(uv_loop_t *loop, struct box *box, const struct conf *conf, bool oauth,
+ * credential it gets. about: what it is to know of its checkout, beside all else that it knows; may be empty. NULL:
+ * *error says why, nothing else comes. */
+struct agent *agent_start(uv_loop_t *loop, struct box *box, const struct conf *conf, bool oauth, const char *about,
 			  const struct agent_events *events, void *user, struct buf *error);
 /* Begins a turn with this text, not empty, UTF-8; it is copied. Only when none is under way. */
 void agent_turn(struct agent *agent, struct slice prompt);

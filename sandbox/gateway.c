@@ -132,8 +132,9 @@ static bool read_event(struct slice message, struct gateway_event *event)
 					 .host = texts[EVENT_HOST],
 					 .reason = texts[EVENT_REASON],
 					 .times = read_times(texts[EVENT_TIMES]) };
-	event->refused = event->allowed && slice_eq_str(event->kind, "git") &&
-			 slice_eq_str(event->reason, GATEWAY_GIT_REFUSED);
+	bool git = event->allowed && slice_eq_str(event->kind, "git");
+	event->refused = git && slice_eq_str(event->reason, GATEWAY_GIT_REFUSED);
+	event->not_granted = git && slice_eq_str(event->reason, GATEWAY_GIT_NOT_GRANTED);
 	return true;
 }
 
@@ -261,6 +262,15 @@ void gateway_set_git_token(struct gateway *gateway, struct slice token)
 	if (!gateway->process || gateway->stopping || tell(gateway, GATEWAY_WIRE_GIT_TOKEN, &token, 1))
 		return;
 	log_about(LOG_ERROR, &gateway->ids, "cannot tell the gateway the git token: %s", strerror(errno));
+	process_kill(gateway->process);
+}
+
+void gateway_set_submodule(struct gateway *gateway, const char *repo_key, struct slice token)
+{
+	const struct slice texts[] = { slice_of(repo_key), token };
+	if (!gateway->process || gateway->stopping || tell(gateway, GATEWAY_WIRE_SUBMODULE, texts, 2))
+		return;
+	log_about(LOG_ERROR, &gateway->ids, "cannot tell the gateway of a submodule: %s", strerror(errno));
 	process_kill(gateway->process);
 }
 

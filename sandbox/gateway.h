@@ -18,6 +18,7 @@ struct gateway_event {
 	struct slice host;   /* host:port, or the path for api and git; printable, bounded */
 	struct slice reason; /* why it was refused, or what went wrong with it then; empty when nothing did */
 	bool refused;	     /* the git host takes the token no longer */
+	bool not_granted;    /* the git host doesn't show a submodule's repository */
 	uint64_t times;	     /* how many such there were since the last such event; 1 or more */
 };
 
@@ -44,6 +45,8 @@ struct gateway *gateway_start(uv_loop_t *loop, const struct gateway_options *opt
 void gateway_set_model_key(struct gateway *gateway, struct slice key, bool oauth);
 /* From now on the repository is fetched with this token. */
 void gateway_set_git_token(struct gateway *gateway, struct slice token);
+/* From now on the repository of a submodule, owner/repo, may be read with this token; empty: without one. */
+void gateway_set_submodule(struct gateway *gateway, const char *repo_key, struct slice token);
 pid_t gateway_pid(const struct gateway *gateway);
 /* Ends it; on_end still comes. Its sockets are removed. */
 void gateway_stop(struct gateway *gateway);

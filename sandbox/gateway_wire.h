@@ -17,11 +17,21 @@ enum gateway_wire_type {
 	/* from the gateway: "1" allowed or "0", kind, host, reason, how many times */
 	GATEWAY_WIRE_EVENT = 3,
 	/* to the gateway: the git token, which was renewed */
-	GATEWAY_WIRE_GIT_TOKEN = 4
+	GATEWAY_WIRE_GIT_TOKEN = 4,
+	/* to the gateway: the repository of a submodule, owner/repo, and the token for it; empty: as anybody reads it
+	 */
+	GATEWAY_WIRE_SUBMODULE = 5
 };
+
+/* Repositories of submodules beside the sandbox's own. */
+#define GATEWAY_WIRE_SUBMODULES 32
 
 /* The reason of an event of kind git: the token is worth nothing (any more). */
 #define GATEWAY_GIT_REFUSED "the git host refuses this repository's credential"
+/* The same of a submodule's repository. */
+#define GATEWAY_GIT_NOT_GRANTED                                                                                        \
+	"this repository is not public, and this workspace has not been given access to it; access to the sandbox's "  \
+	"own repository is not for others"
 
 enum gateway_wire_setup {
 	SETUP_MODEL_URL,

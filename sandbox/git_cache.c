@@ -31,6 +31,18 @@ static void add_hash(struct slice text, size_t digits, struct buf *out)
 		buf_addf(out, "%02x", hash[i]);
 }
 
+/* By the URL, and not by the number that the host's API gives a repository, though a name may be given to another one
+ * later. A key protects nothing here, and that one would come too late and say too little:
+ *
+ * - What leaves the cache are the objects that can be reached from the commits which the host has named to this very
+ *   token, under this very name, just now (git_handed.h). Ids are hashes of contents: whoever may read a commit may
+ *   read exactly these objects, in whatever repository they were fetched first. A commit that names objects which its
+ *   repository hasn't can't be pushed: the host looks whether all is there.
+ * - The number is asked of another server at another time than the commits. A name that changes hands in between would
+ *   put the new repository's commits under the old one's number: what is proven would still be only what git said.
+ * - Where no API tells a number (no credential, another host), it must be right without one.
+ *
+ * All that a number would bring is that a repository which was renamed needn't be fetched anew. */
 char *git_cache_path(const struct conf *conf, const char *workspace, const char *url)
 {
 	struct buf path = { 0 };

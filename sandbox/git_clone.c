@@ -29,6 +29,7 @@ static void on_closed(void *user)
 				   c->failed ? "" : c->tips.commit);
 	buf_free(&c->text);
 	buf_free(&c->roots);
+	git_absent_free(&c->absent);
 	cleanup_close(&c->token_fd);
 	free(c->repo_key);
 	free(c->branch);
@@ -187,7 +188,10 @@ static bool finish_job(void *user, struct buf *error)
 	struct git_clone *c = user;
 	c->too_large = !c->options.instance->limited &&
 		       tree_size(c->options.instance->repo) > c->options.conf->sandbox_repo_max;
-	return git_place_finish(&c->place, error);
+	autobuf absent = { 0 };
+	if (c->absent.note.len)
+		git_absent_write(&c->absent, &absent);
+	return git_place_finish(&c->place, buf_slice(&absent), error);
 }
 
 static void after_finish(void *user, bool ok)
@@ -203,12 +207,19 @@ static void after_finish(void *user, bool ok)
 		close_all(c);
 }
 
+void clone_finish(struct git_clone *c)
+{
+	clone_in_thread(c, finish_job, after_finish);
+}
+
 void clone_placed(struct git_clone *c)
 {
 	if (c->broken)
 		fetch_anew(c);
+	else if (*c->tips.commit)
+		clone_look(c);
 	else
-		clone_in_thread(c, finish_job, after_finish);
+		clone_finish(c);
 }
 
 static void known_joined(struct git_clone *c)

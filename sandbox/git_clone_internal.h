@@ -4,6 +4,7 @@
 #define CRAFT_GIT_CLONE_INTERNAL_H
 
 #include "gate.h"
+#include "git_absent.h"
 #include "git_clone.h"
 #include "git_error.h"
 #include "git_place.h"
@@ -27,6 +28,7 @@ struct git_clone {
 	struct git_tips tips;			 /* what is in the instance, or about to be */
 	unsigned round;				 /* how often the histories of two branches were fetched */
 	struct buf roots;			 /* what git_step_roots() said */
+	struct git_absent absent;		 /* what the checkout hasn't */
 	bool empty;				 /* the host says that there is no commit at all */
 	bool missing;				 /* the branch couldn't be fetched, as the host hasn't it */
 	bool fresh;				 /* the cache was made by this clone */
@@ -70,5 +72,9 @@ void clone_place(struct git_clone *c);
 void clone_place_nothing(struct git_clone *c);
 /* The checkout has ended, and is the right one: what is left to do; or all of it once more, if the cache was broken. */
 void clone_placed(struct git_clone *c);
+/* Asks what the checkout hasn't, and goes on with clone_finish(). */
+void clone_look(struct git_clone *c);
+/* The end of a clone that went well. */
+void clone_finish(struct git_clone *c);
 
 #endif

@@ -62,6 +62,33 @@ void clone_place(struct git_clone *c)
 	clone_in_thread(c, place_job, after_place);
 }
 
+/* ---- what it hasn't ---- */
+
+/* To know it is a help, and no reason to fail. */
+static void on_looked(void *user, const struct process_result *result)
+{
+	struct git_clone *c = user;
+	c->local = NULL;
+	if (clone_stopped(c))
+		return;
+	const struct git_absent_names names = { .github_url = c->options.conf->github_url,
+						.repo_key = c->repo_key,
+						.branch = c->branch,
+						.trunk = c->tips.trunk };
+	if (result->exit_code && !result->output_cut)
+		log_warn(NULL, "%s: cannot look for submodules: exit code %d", c->repo_key, result->exit_code);
+	else
+		git_absent_read(&c->absent, &names, result->output, result->output_cut);
+	clone_finish(c);
+}
+
+void clone_look(struct git_clone *c)
+{
+	autobuf error = { 0 };
+	c->local = git_step_absent(&c->steps, &c->tips, on_looked, &error);
+	(void)clone_started(c, c->local, &error);
+}
+
 /* ---- handing over ---- */
 
 static void place_handed(void *user, bool ok)

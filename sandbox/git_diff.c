@@ -1,8 +1,8 @@
-/* git_diff.c: the steps of a diff: a look around (find), git add into an index of our own, taking back what only
+/* git_diff.c: the steps of a diff: a look around, git add into an index of our own, taking back what only
  * .gitattributes makes differ, git diff against the commit.
  *
- * Nested repositories are added as plain files, as all that is left of them elsewhere is the diff; submodules of the
- * commit stay submodules, and linked worktrees, which hold the same files once more, stay out.
+ * Nested repositories are added as plain files, as all that is left of them elsewhere is the diff; of submodules of the
+ * commit there is which commit is checked out in them; linked worktrees, which hold the same files once more, stay out.
  *
  * git add -A decides what belongs to the diff, so files that .gitignore names stay out, and .gitattributes of the tree
  * decides about line ends. If it gives up (an encoding in .gitattributes that a file isn't in, a directory that is half
@@ -19,7 +19,6 @@
 
 /* All that changed may take so many times SANDBOX_DIFF_MAX while it is looked at. */
 #define SCRATCH_FACTOR 32
-#define FOUND_MAX (8u << 20)
 #define ERROR_LINES 10
 
 static const char careful_attributes[] = "* -text !eol !ident !filter !working-tree-encoding\n";
@@ -325,111 +324,12 @@ static void refresh(struct git_diff *d)
 	diff_run(d, &(const struct diff_git){ .name = "git update-index", .args = args, .on_exit = on_refreshed });
 }
 
-static void index_all(struct git_diff *d)
+void diff_index(struct git_diff *d)
 {
 	if (!d->careful && !git_diff_dir_index_kept(d->options.instance))
 		refresh(d);
 	else
 		enter_nested(d);
-}
-
-/* ---- the look around ---- */
-
-/* Exit code 1: there are none. */
-static void on_links(void *user, const struct process_result *result)
-{
-	struct git_diff *d = user;
-	d->process = NULL;
-	if (diff_stopped(d))
-		return;
-	if (result->exit_code > 1 || result->output_cut) {
-		diff_fail_of(d, result);
-		return;
-	}
-	git_diff_look_links(&d->look, result->output, d->careful);
-	index_all(d);
-}
-
-/* All files of the commit may be a long list, of which only the submodules count. */
-static void list_links(struct git_diff *d)
-{
-	static const char *const args[] = { "-c", "git ls-files -s -z | grep -az '^160000 '", NULL };
-	diff_run(d, &(const struct diff_git){ .name = "git ls-files",
-					      .program = "sh",
-					      .args = args,
-					      .output_max = FOUND_MAX,
-					      .on_exit = on_links });
-}
-
-/* grep fails where it finds nothing. */
-static void on_targets(void *user, const struct process_result *result)
-{
-	struct git_diff *d = user;
-	d->process = NULL;
-	if (diff_stopped(d))
-		return;
-	git_diff_look_targets(&d->look, result->output);
-	list_links(d);
-}
-
-static void read_targets(struct git_diff *d)
-{
-	static const char *const args[] = { "-0", "grep", "-aHZsm1", "-e", "^gitdir: ", "--", NULL };
-	autobuf files = { 0 };
-	git_diff_look_files(&d->look, &files);
-	diff_run(d, &(const struct diff_git){ .name = "grep",
-					      .program = "xargs",
-					      .args = args,
-					      .input = buf_slice(&files),
-					      .output_max = FOUND_MAX,
-					      .on_exit = on_targets });
-}
-
-/* True: it is a reason not to make a diff. */
-static bool refuses(struct git_diff *d, bool cut)
-{
-	autobuf text = { 0 };
-	if (d->look.fifo.len)
-		buf_addf(&text, "%s is a FIFO, for which git would wait for ever", buf_cstr(&d->look.fifo));
-	else if (cut || d->look.nested.count > GIT_DIFF_NESTED_MAX)
-		buf_addf(&text, "there are more than %d nested repositories or large files in the checkout",
-			 GIT_DIFF_NESTED_MAX);
-	if (text.len)
-		diff_fail(d, buf_slice(&text));
-	return text.len;
-}
-
-/* find fails where something vanishes meanwhile: what it found counts. */
-static void on_found(void *user, const struct process_result *result)
-{
-	struct git_diff *d = user;
-	d->process = NULL;
-	if (diff_stopped(d))
-		return;
-	git_diff_look_found(&d->look, result->output);
-	if (d->timed_out)
-		diff_fail_of(d, result);
-	else if (refuses(d, result->output_cut))
-		return;
-	else if (d->look.files.count)
-		read_targets(d);
-	else if (d->look.nested.count || d->careful)
-		list_links(d);
-	else
-		index_all(d);
-}
-
-static void look_around(struct git_diff *d)
-{
-	autobuf size = { 0 };
-	const char *args[48];
-	buf_addf(&size, "+%jdc", (intmax_t)d->options.conf->sandbox_diff_max * DIFF_FILE_FACTOR);
-	git_diff_look_find(buf_cstr(&size), args);
-	diff_run(d, &(const struct diff_git){ .name = "find",
-					      .program = "find",
-					      .args = args,
-					      .output_max = FOUND_MAX,
-					      .on_exit = on_found });
 }
 
 static bool prepare_job(void *user, struct buf *error)
@@ -446,7 +346,7 @@ static void after_prepare(void *user, bool ok)
 	if (diff_stopped(d))
 		return;
 	if (ok)
-		look_around(d);
+		diff_look(d);
 	else
 		diff_fail(d, buf_slice(&d->task.error));
 }

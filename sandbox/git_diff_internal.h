@@ -1,5 +1,6 @@
-/* git_diff_internal.h: a diff under way, for git_diff.c (its order and its end), git_diff_settle_steps.c (what is
- * taken back) and git_diff_patch.c (git diff and what becomes of its output). */
+/* git_diff_internal.h: a diff under way, for git_diff.c (its order and its end), git_diff_look_steps.c (what must be
+ * known before), git_diff_settle_steps.c (what is taken back) and git_diff_patch.c (git diff and what becomes of its
+ * output). */
 #ifndef CRAFT_GIT_DIFF_INTERNAL_H
 #define CRAFT_GIT_DIFF_INTERNAL_H
 
@@ -54,6 +55,10 @@ struct diff_git {
  * directory only. */
 void diff_run(struct git_diff *d, const struct diff_git *git);
 
+/* Looks around, and goes on with diff_index(). */
+void diff_look(struct git_diff *d);
+/* git add, and what comes before and after it. */
+void diff_index(struct git_diff *d);
 /* After git add: what only .gitattributes makes differ is taken back; then the patch. */
 void diff_settle(struct git_diff *d);
 /* The last step: the patch, from the index that git add has made. */

@@ -5,6 +5,7 @@
 
 #include "box_spec.h"
 #include "git_error.h"
+#include "git_id.h"
 #include "git_patch.h"
 #include "lib/cleanup.h"
 
@@ -62,6 +63,8 @@ void git_diff_look_free(struct git_diff_look *look)
 	free(look->files.items);
 	free(look->apart.items);
 	buf_free(&look->link_names);
+	free(look->filled.items);
+	buf_free(&look->heads);
 	buf_free(&look->worktrees);
 	buf_free(&look->excluded);
 	buf_free(&look->large);
@@ -263,17 +266,56 @@ void git_diff_look_links(struct git_diff_look *look, struct slice output, bool e
 		if (!tab || memcmp(p, "160000 ", 7) != 0)
 			continue;
 		struct slice path = slice_make(tab + 1, (size_t)(nul - tab - 1));
+		bool filled = paths_find(&look->nested, path);
 		paths_add(&look->apart, path);
-		if (every || paths_find(&look->nested, path))
+		if (filled)
+			paths_add(&look->filled, path);
+		if (every || filled)
 			exclude(look, path);
 	}
 	paths_sort(&look->apart);
+	paths_sort(&look->filled);
+}
+
+void git_diff_look_filled(const struct git_diff_look *look, struct buf *out)
+{
+	for (size_t i = 0; i < look->filled.count; i++) {
+		buf_add_slice(out, look->filled.items[i]);
+		buf_add_char(out, '\0');
+	}
+}
+
+/* What a FIFO there holds up doesn't hold up everything. Records "ID\tPATH". */
+const char git_diff_look_head[] =
+	"for path; do id=$(cd \"./$path\" && GIT_DIR=.git timeout 10 git rev-parse -q --verify HEAD) && "
+	"printf '%s\\t%s\\0' \"$id\" \"$path\"; done; exit 0";
+
+static void take_head(struct git_diff_look *look, struct slice id, struct slice path)
+{
+	if (!git_id_valid(id) || !paths_find(&look->filled, path))
+		return;
+	buf_add_str(&look->heads, "160000 ");
+	buf_add_slice(&look->heads, id);
+	buf_add_str(&look->heads, " 0\t");
+	buf_add_slice(&look->heads, path);
+	buf_add_char(&look->heads, '\0');
+}
+
+void git_diff_look_heads(struct git_diff_look *look, struct slice output)
+{
+	const char *p = output.len ? output.ptr : "", *end = p + output.len;
+	for (const char *nul; p < end && (nul = memchr(p, '\0', (size_t)(end - p))); p = nul + 1) {
+		const char *tab = memchr(p, '\t', (size_t)(nul - p));
+		if (tab)
+			take_head(look, slice_make(p, (size_t)(tab - p)), slice_make(tab + 1, (size_t)(nul - tab - 1)));
+	}
 }
 
 /* ---- nested repositories ---- */
 
 void git_diff_look_entries(const struct git_diff_look *look, struct buf *out)
 {
+	buf_add_slice(out, buf_slice(&look->heads));
 	for (size_t i = 0; i < look->nested.count; i++) {
 		struct slice path = look->nested.items[i];
 		if (paths_find_above(&look->apart, path))
@@ -317,6 +359,21 @@ static void finish_note(size_t count, struct buf *notes)
 	buf_add_str(notes, ".\n");
 }
 
+static void note_filled(const struct git_diff_look *look, struct buf *notes)
+{
+	autobuf names = { 0 };
+	for (size_t i = 0; i < look->filled.count; i++)
+		add_name(look->filled.items[i], i + 1, &names);
+	if (!names.len)
+		return;
+	buf_addf(notes,
+		 "Changes of files inside submodules, and commits that were made there, are not in the diff and are "
+		 "lost "
+		 "with the sandbox: %s",
+		 buf_cstr(&names));
+	finish_note(look->filled.count, notes);
+}
+
 void git_diff_look_notes(const struct git_diff_look *look, struct slice patch, struct buf *notes)
 {
 	autobuf names = { 0 };
@@ -333,4 +390,5 @@ void git_diff_look_notes(const struct git_diff_look *look, struct slice patch, s
 		buf_addf(notes, "Not in the diff, being linked worktrees of this repository, are: %s", buf_cstr(&all));
 		finish_note(look->worktree_count, notes);
 	}
+	note_filled(look, notes);
 }

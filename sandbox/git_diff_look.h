@@ -22,10 +22,12 @@ struct git_diff_look {
 	struct git_diff_paths
 		apart;	       /* those that are no plain files: submodules, linked worktrees, and what is below */
 	struct buf link_names; /* where the paths of submodules lie */
-	size_t worktree_count; /* linked worktrees */
-	struct buf worktrees;  /* for the user: the first ones */
-	struct buf excluded;   /* pathspecs, each with a NUL behind it */
-	struct buf large;      /* for the user: the first large file and how many there are; empty: none */
+	struct git_diff_paths filled; /* submodules of the commit that have a repository in them */
+	struct buf heads;	      /* entries of those: what is checked out in them */
+	size_t worktree_count;	      /* linked worktrees */
+	struct buf worktrees;	      /* for the user: the first ones */
+	struct buf excluded;	      /* pathspecs, each with a NUL behind it */
+	struct buf large;	      /* for the user: the first large file and how many there are; empty: none */
 	size_t large_count;
 	struct buf fifo; /* a FIFO that git would read from; empty: none */
 	bool attributes; /* a .gitattributes is there */
@@ -44,10 +46,19 @@ void git_diff_look_targets(struct git_diff_look *look, struct slice output);
 /* Takes what git ls-files -s -z said: submodules of the commit that have a repository in them (all of them with every)
  * are excluded, because git add would run git in there. */
 void git_diff_look_links(struct git_diff_look *look, struct slice output, bool every);
-/* Input for git update-index -z --index-info: an entry in each nested repository that is to be plain files. git takes a
- * directory for one of files, and not for a repository, when it knows a file there. */
+/* The submodules of which git_diff_look_heads() must know, each with a NUL behind it, for xargs and git_diff_look_head.
+ */
+void git_diff_look_filled(const struct git_diff_look *look, struct buf *out);
+/* For sh -c with paths: says what is checked out in them. rev-parse reads the configuration there, but runs nothing. */
+extern const char git_diff_look_head[];
+/* Takes what it said. */
+void git_diff_look_heads(struct git_diff_look *look, struct slice output);
+/* Input for git update-index -z --index-info: the commits that are checked out in submodules, and an entry in each
+ * nested repository that is to be plain files. git takes a directory for one of files, and not for a repository, when
+ * it knows a file there. */
 void git_diff_look_entries(const struct git_diff_look *look, struct buf *out);
-/* Appends notes about nested repositories of which files are in the patch, and about linked worktrees. */
+/* Appends notes about nested repositories of which files are in the patch, about linked worktrees, and about submodules
+ * that were filled. */
 void git_diff_look_notes(const struct git_diff_look *look, struct slice patch, struct buf *notes);
 
 #endif

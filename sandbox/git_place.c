@@ -282,16 +282,34 @@ bool git_place(struct git_place *p, struct buf *error)
 	return (place_repository(p) && place_shadow(p)) || says_why(p, error);
 }
 
-bool git_place_finish(const struct git_place *p, struct buf *error)
+/* The shadow is never seen by the box, so what lies there is still ours after a restart. */
+#define ABSENT "absent"
+
+static bool add_absent(const struct git_place *p, struct slice text)
+{
+	struct git_user user = git_cache_user(p->conf);
+	struct target t = { .root = p->instance->shadow, .uid = user.uid, .gid = user.gid };
+	if (text.len)
+		add_file(&t, ABSENT, text);
+	return !t.failed;
+}
+
+void git_place_absent(const struct instance *instance, struct buf *out)
+{
+	(void)git_cache_file(instance->shadow, ABSENT, out);
+}
+
+bool git_place_finish(const struct git_place *p, struct slice absent, struct buf *error)
 {
 	autobuf from = { 0 }, to = { 0 };
 	struct git_user user = git_cache_user(p->conf);
 	buf_addf(&from, "%s/.git/index", p->instance->repo);
 	buf_addf(&to, "%s/index", p->instance->shadow);
 	(void)unlink(buf_cstr(&to));
-	if (git_place_copy(buf_cstr(&from), to.data, user.uid, user.gid, NULL) && chmod(to.data, 0644) == 0)
+	if (git_place_copy(buf_cstr(&from), to.data, user.uid, user.gid, NULL) && chmod(to.data, 0644) == 0 &&
+	    add_absent(p, absent))
 		return true;
-	buf_addf(error, "cannot copy the index: %s", strerror(errno));
+	buf_addf(error, "cannot finish the shadow: %s", strerror(errno));
 	return false;
 }
 

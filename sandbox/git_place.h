@@ -26,8 +26,11 @@ struct git_place {
 /* Makes repo/.git of the instance, without index and working tree, and the shadow, after emptying both: nothing is left
  * of a commit that was placed before and is not the proven one. The caller holds the cache's gate. False: *error. */
 bool git_place(struct git_place *place, struct buf *error);
-/* After the checkout: the shadow gets its index, with which the first diff sees at once what wasn't touched. */
-bool git_place_finish(const struct git_place *place, struct buf *error);
+/* After the checkout: the shadow gets its index, with which the first diff sees at once what wasn't touched, and what
+ * git_absent_write() wrote, which may be empty. */
+bool git_place_finish(const struct git_place *place, struct slice absent, struct buf *error);
+/* Appends what was given there. Reads one small file. */
+void git_place_absent(const struct instance *instance, struct buf *out);
 /* Empties the working tree and the shadow. */
 bool git_place_clear(const struct instance *instance, struct buf *error);
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "git_absent.h"
 #include "git_handed.h"
 #include "git_run.h"
 #include "lib/cleanup.h"
@@ -242,5 +243,22 @@ struct process *git_step_checkout(const struct git_steps *s, bool empty, git_ste
 	o.writable = (const char *const[]){ s->instance->repo, NULL };
 	o.directory = s->instance->repo;
 	o.max_file_size = s->conf->sandbox_repo_max;
+	return git_run(s->loop, &o, error);
+}
+
+struct process *git_step_absent(const struct git_steps *s, const struct git_tips *tips, git_step_end on_exit,
+				struct buf *error)
+{
+	autobuf git_dir = { 0 };
+	buf_addf(&git_dir, "%s/.git", s->instance->repo);
+	struct git_run_options o = options(s, "git ls-files", on_exit);
+	o.user = (struct git_user){ s->instance->uid, s->instance->gid };
+	o.program = "sh";
+	o.args = (const char *const[]){ "-c", git_absent_script, "sh", tips->trunk_commit, NULL };
+	o.environment =
+		(const char *const[]){ "GIT_DIR", buf_cstr(&git_dir), "GIT_WORK_TREE", s->instance->repo, NULL };
+	o.readable = (const char *const[]){ s->instance->repo, NULL };
+	o.directory = s->instance->repo;
+	o.output_max = GIT_ABSENT_OUTPUT;
 	return git_run(s->loop, &o, error);
 }

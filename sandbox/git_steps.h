@@ -41,5 +41,8 @@ struct process *git_step_pack(const struct git_steps *s, const struct git_tips *
 			      struct buf *error);
 /* Fills index and working tree of what git_place() made; empty: of a repository without commits. */
 struct process *git_step_checkout(const struct git_steps *s, bool empty, git_step_end on_exit, struct buf *error);
+/* After it, while nobody else uses it: asks what the checkout hasn't (git_absent.h). */
+struct process *git_step_absent(const struct git_steps *s, const struct git_tips *tips, git_step_end on_exit,
+				struct buf *error);
 
 #endif

@@ -93,7 +93,8 @@ static bool have_agent(struct job *job, struct buf *error)
 	if (!box)
 		return false;
 	sb->agent_oauth = job->oauth;
-	sb->agent = agent_start(sb->daemon->loop, box, &sb->daemon->conf, job->oauth, &agent_events, sb, error);
+	sb->agent = agent_start(sb->daemon->loop, box, &sb->daemon->conf, job->oauth, buf_cstr(&sb->absent.note),
+				&agent_events, sb, error);
 	return sb->agent != NULL;
 }
 

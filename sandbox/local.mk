@@ -22,6 +22,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/gateway/allow.c sandbox/gateway/allow.h \
 	sandbox/gateway_wire.c sandbox/gateway_wire.h \
 	sandbox/gate.c sandbox/gate.h \
+	sandbox/git_absent.c sandbox/git_absent.h \
 	sandbox/git_cache.c sandbox/git_cache.h \
 	sandbox/git_cache_trim.c \
 	sandbox/git_clone.c sandbox/git_clone.h sandbox/git_clone_internal.h \
@@ -30,6 +31,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/git_diff.c sandbox/git_diff.h sandbox/git_diff_internal.h \
 	sandbox/git_diff_dir.c sandbox/git_diff_dir.h \
 	sandbox/git_diff_look.c sandbox/git_diff_look.h \
+	sandbox/git_diff_look_steps.c \
 	sandbox/git_diff_patch.c \
 	sandbox/git_diff_settle.c sandbox/git_diff_settle.h \
 	sandbox/git_diff_settle_steps.c \
@@ -59,6 +61,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/sandbox_diff.c sandbox/sandbox_diff.h \
 	sandbox/sandbox_disk.c sandbox/sandbox_disk.h \
 	sandbox/sandbox_parts.c sandbox/sandbox_parts.h \
+	sandbox/sandbox_submodules.c sandbox/sandbox_submodules.h \
 	sandbox/seccomp.c sandbox/seccomp.h \
 	sandbox/statements.c sandbox/statements.h \
 	sandbox/store.c sandbox/store.h \

@@ -4,11 +4,13 @@
 #include <stdlib.h>
 
 #include "counts.h"
+#include "git_place.h"
 #include "lib/git_ref.h"
 #include "lib/log.h"
 #include "message.h"
 #include "sandbox_diff.h"
 #include "sandbox_parts.h"
+#include "sandbox_submodules.h"
 #include "store.h"
 
 #define FILES_AWAY                                                                                                     \
@@ -113,12 +115,17 @@ void sandbox_write_cleaned(struct daemon *d, struct slice session)
 	store_send(d->state, op, true);
 }
 
-static void enter(struct sandbox *sb, enum sandbox_state state, const char *commit)
+static void enter_with(struct sandbox *sb, enum sandbox_state state, const char *commit, const char *detail)
 {
 	sb->state = state;
 	sb->worked_at = uv_now(sb->daemon->loop);
 	write_state(sb, commit);
-	say_status(sb, NULL);
+	say_status(sb, detail);
+}
+
+static void enter(struct sandbox *sb, enum sandbox_state state, const char *commit)
+{
+	enter_with(sb, state, commit, NULL);
 }
 
 /* ---- ready ---- */
@@ -132,11 +139,20 @@ static void start_waiting_jobs(struct sandbox *sb)
 	}
 }
 
+static void read_absent(struct sandbox *sb)
+{
+	autobuf text = { 0 };
+	git_place_absent(&sb->instance, &text);
+	git_absent_parse(&sb->absent, buf_slice(&text));
+	sb->submodules = submodules_new(sb);
+}
+
 static void become_ready(struct sandbox *sb, const char *commit)
 {
+	read_absent(sb);
 	parts_start(sb);
 	log_about(LOG_INFO, &sb->ids, "ready%s%s", commit ? " at commit " : "", commit ? commit : "");
-	enter(sb, SANDBOX_READY, commit);
+	enter_with(sb, SANDBOX_READY, commit, sb->adopted ? NULL : buf_cstr(&sb->absent.note));
 	start_waiting_jobs(sb);
 }
 
@@ -375,6 +391,7 @@ static void limit_task(struct sandbox *sb, uint64_t now)
 void sandbox_tick(struct sandbox *sb, uint64_t now)
 {
 	credential_tick(&sb->credential, sb->state == SANDBOX_READY);
+	submodules_tick(sb->submodules, sb->state == SANDBOX_READY);
 	parts_tick(sb);
 	if (sb->state != SANDBOX_READY)
 		return;
@@ -458,6 +475,8 @@ static void sandbox_free(struct sandbox *sb)
 	TAILQ_REMOVE(&d->sandboxes, sb, link);
 	instance_free(&sb->instance);
 	credential_end(&sb->credential);
+	submodules_free(sb->submodules);
+	git_absent_free(&sb->absent);
 	free(sb->end_text);
 	free(sb->session);
 	free(sb->workspace);
@@ -469,8 +488,8 @@ static void sandbox_free(struct sandbox *sb)
 
 static bool all_stopped(const struct sandbox *sb)
 {
-	return !sb->working && !sb->credential.renewing && !sb->clone && !sb->gateway && !sb->box && !sb->agent &&
-	       !sb->diff && TAILQ_EMPTY(&sb->jobs);
+	return !sb->working && !sb->credential.renewing && !submodules_busy(sb->submodules) && !sb->clone &&
+	       !sb->gateway && !sb->box && !sb->agent && !sb->diff && TAILQ_EMPTY(&sb->jobs);
 }
 
 bool sandbox_turn(struct sandbox *sb)

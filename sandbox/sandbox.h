@@ -11,6 +11,7 @@
 #include "credential.h"
 #include "daemon.h"
 #include "gateway.h"
+#include "git_absent.h"
 #include "git_clone.h"
 #include "git_diff.h"
 #include "instance.h"
@@ -44,8 +45,10 @@ struct sandbox {
 	bool agent_oauth;    /* which placeholder the agent has */
 	bool agent_stopping; /* it is being replaced */
 	struct retry files_retry, gateway_retry, box_retry;
-	struct credential credential; /* its token only until git and the gateway have it */
-	bool cloned_again;	      /* the first token was refused */
+	struct credential credential;  /* its token only until git and the gateway have it */
+	bool cloned_again;	       /* the first token was refused */
+	struct git_absent absent;      /* what the checkout hasn't; from READY on */
+	struct submodules *submodules; /* NULL: none */
 
 	struct job_list jobs;  /* all that aren't freed yet: waiting for the clone, running, or ending */
 	struct job *task;      /* the execute under way */

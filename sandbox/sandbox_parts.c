@@ -7,6 +7,7 @@
 #include "lib/log.h"
 #include "message.h"
 #include "sandbox_disk.h"
+#include "sandbox_submodules.h"
 #include "threads.h"
 
 #define WATCH_EVERY 5000 /* ms */
@@ -130,6 +131,8 @@ static void on_gateway_event(void *user, const struct gateway_event *event)
 	autobuf body = { 0 };
 	if (event->refused)
 		(void)credential_ask_other(&sb->credential);
+	if (event->not_granted)
+		submodules_ask_again(sb->submodules);
 	if (!event->allowed)
 		counter_add(&sb->daemon->counts->egress_refused, event->times);
 	if (event->allowed || sb->state != SANDBOX_READY)
@@ -176,6 +179,7 @@ static void start_gateway(struct sandbox *sb)
 	sb->gateway = gateway_start(sb->daemon->loop, &options, &error);
 	github_token_free(&sb->credential.token);
 	retry_began(&sb->gateway_retry, uv_now(sb->daemon->loop));
+	submodules_tell(sb->submodules);
 	if (sb->gateway)
 		return;
 	log_about(LOG_ERROR, &sb->ids, "%s", buf_cstr(&error));

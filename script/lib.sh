@@ -19,7 +19,7 @@ agent_program() {
 }
 
 # ---- patience: seconds of a machine of its own ----
-# Beside a load a second counts for less, so that slow isn't taken for dead; tests/harness/pace.mjs is the same for tests.
+# Beside a load a second counts for less, so that slow isn't taken for dead; tests/harness/pace.mjs has the rule, for tests too.
 
 declare -A patience_left=() patience_at=()
 cpus=$(nproc)
@@ -31,9 +31,11 @@ read_uptime() {
 }
 
 # Sets slowness: how many times slower than alone things go at present, in percent: the tasks that run or wait, for each CPU.
+# read_slowness [LOADAVG]: a line as /proc/loadavg has it.
+# shellcheck disable=SC2120 # a test gives one
 read_slowness() {
 	local load running
-	read -r load _ _ running _ </proc/loadavg
+	read -r load _ _ running _ <<<"${1:-$(</proc/loadavg)}"
 	load=$((10#${load/./})) running=$((${running%%/*} * 100))
 	slowness=$(((load > running ? load : running) / cpus))
 	((slowness >= 100)) || slowness=100

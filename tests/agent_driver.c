@@ -17,8 +17,8 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "sandbox/agent.h"
-#include "sandbox/gateway.h"
 #include "sandbox/draft.h"
+#include "sandbox/gateway.h"
 #include "sandbox/seccomp.h"
 #include "uids.h"
 
@@ -105,8 +105,8 @@ static void start_agent(const char *kind)
 {
 	autobuf error = { 0 };
 	static const struct agent_events events = { on_line, on_result, on_agent_end };
-	driver.agent =
-		agent_start(driver.loop, driver.box, &driver.conf, strcmp(kind, "oauth") == 0, &events, NULL, &error);
+	driver.agent = agent_start(driver.loop, driver.box, &driver.conf, strcmp(kind, "oauth") == 0, "", &events, NULL,
+				   &error);
 	if (!driver.agent)
 		say_text("failed", buf_slice(&error));
 }

@@ -3,6 +3,7 @@
  *   head-timeout MS     settings
  *   start               starts it
  *   key TEXT, oauth TEXT   the model key; without TEXT none
+ *   submodule OWNER/NAME [TOKEN]   a repository that may be read, too
  *   stop                ends it
  * Answers on stdout, a JSON object a line: {"started":pid,"user":uid}, {"error":text}, {"event":{...}}, {"ended":code}.
  * The end of stdin is the end of the gateway. */
@@ -108,6 +109,13 @@ static void set(const char *name, const char *value)
 		say_error(slice_of(name));
 }
 
+static void set_submodule(const char *value)
+{
+	const char *space = strchrnul(value, ' ');
+	autofree char *repo_key = slice_dup(slice_make(value, (size_t)(space - value)));
+	gateway_set_submodule(driver.gateway, repo_key, slice_of(*space ? space + 1 : ""));
+}
+
 static void obey(char *line)
 {
 	const char *value = driver_value(line);
@@ -117,6 +125,8 @@ static void obey(char *line)
 		driver.head_timeout = (unsigned)strtoul(value, NULL, 10);
 	else if (strcmp(line, "key") == 0 || strcmp(line, "oauth") == 0)
 		gateway_set_model_key(driver.gateway, slice_of(value), line[0] == 'o');
+	else if (strcmp(line, "submodule") == 0)
+		set_submodule(value);
 	else if (strcmp(line, "stop") == 0)
 		gateway_stop(driver.gateway);
 	else

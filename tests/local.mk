@@ -36,6 +36,7 @@ tests_libpure_a_SOURCES = \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
 	ws-bridge/frame.c ws-bridge/frame.h \
 	ws-bridge/frame_buf.c ws-bridge/frame_buf.h \
+	ws-bridge/packer.c ws-bridge/packer.h \
 	ws-bridge/handshake.c ws-bridge/handshake.h \
 	ws-bridge/sandbox_message.c ws-bridge/sandbox_message.h
 tests_libpure_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
@@ -83,6 +84,8 @@ unit_tests = \
 	tests/unit/test_map \
 	tests/unit/test_metrics \
 	tests/unit/test_notify \
+	tests/unit/test_pace \
+	tests/unit/test_packer \
 	tests/unit/test_peers \
 	tests/unit/test_sandbox_bodies \
 	tests/unit/test_sandbox_box \
@@ -93,6 +96,7 @@ unit_tests = \
 	tests/unit/test_sandbox_inside \
 	tests/unit/test_sandbox_gate \
 	tests/unit/test_sandbox_git \
+	tests/unit/test_sandbox_git_absent \
 	tests/unit/test_sandbox_git_patch \
 	tests/unit/test_sandbox_etc \
 	tests/unit/test_sandbox_instance \
@@ -169,6 +173,10 @@ tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_map_LDADD = $(unit_ldadd)
 tests_unit_test_notify_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_notify_LDADD = $(unit_ldadd)
+tests_unit_test_pace_CPPFLAGS = $(unit_cppflags) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
+tests_unit_test_pace_LDADD = $(unit_ldadd)
+tests_unit_test_packer_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_packer_LDADD = $(unit_ldadd)
 tests_unit_test_peers_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_peers_LDADD = $(unit_ldadd)
 tests_unit_test_sandbox_message_CPPFLAGS = $(unit_cppflags)
@@ -249,6 +257,8 @@ tests_unit_test_sandbox_gate_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_gate_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_git_absent_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_git_absent_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_git_patch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_git_patch_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_etc_CPPFLAGS = $(sandbox_unit_cppflags)

@@ -5,7 +5,6 @@
 #include <sys/queue.h>
 #include <uv.h>
 
-#include "deflate.h"
 #include "lib/conf.h"
 
 struct conn;
@@ -15,6 +14,7 @@ struct feed;
 struct hub;
 struct keys;
 struct lane;
+struct packer;
 struct bounds;
 struct session_cache;
 
@@ -32,9 +32,10 @@ struct bridge {
 	struct lane *lanes[LANE_COUNT]; /* the first one for small changes, the others for big saves */
 	struct courier *small_courier, *big_courier;
 	struct session_cache *cache;
-	struct deflate_encoder *deflate;
+	struct packer *packer;
 	struct conn_list conns; /* all that have a socket */
 	struct conn_list dirty; /* with bytes queued since the last flush */
+	struct conn_list packs; /* whose next message is being compressed */
 	struct conn_list turns; /* with bytes received that wait for their turn */
 	uv_timer_t turn_due;	/* while there are some */
 	uint64_t turn_at;	/* ns: not before that */

@@ -8,6 +8,7 @@
 #include "bounds.h"
 #include "counts.h"
 #include "lib/log.h"
+#include "packs.h"
 #include "room.h"
 #include "sandbox_room.h"
 #include "sync.h"
@@ -102,6 +103,7 @@ void conn_kill(struct conn *conn)
 	if (conn->dirty)
 		TAILQ_REMOVE(&conn->bridge->dirty, conn, dirty_link);
 	conn->dirty = false;
+	packs_leave(conn);
 	turns_leave(conn);
 	TAILQ_REMOVE(&conn->bridge->conns, conn, link);
 	conn->bridge->conn_count--;
@@ -121,7 +123,7 @@ static void watch(struct conn *conn)
 	int events = 0;
 	if (!conn->paused || conn->state == CONN_CLOSING)
 		events |= UV_READABLE;
-	if (conn->out.count)
+	if (outq_is_ready(&conn->out))
 		events |= UV_WRITABLE;
 	/* libuv takes a descriptor out of epoll and puts it in again, whatever is asked. */
 	if (events == conn->watched)
@@ -159,7 +161,7 @@ void conn_resume(struct conn *conn, enum conn_pause why)
 
 /* ---- sending ---- */
 
-static void mark_dirty(struct conn *conn)
+void conn_mark_dirty(struct conn *conn)
 {
 	if (conn->dirty)
 		return;
@@ -170,7 +172,7 @@ static void mark_dirty(struct conn *conn)
 static void enqueue(struct conn *conn, struct frame_buf *frame)
 {
 	outq_add(&conn->out, frame);
-	mark_dirty(conn);
+	conn_mark_dirty(conn);
 }
 
 bool conn_has_room(const struct conn *conn)
@@ -215,7 +217,7 @@ void conn_drained(struct conn *conn)
 
 static void flush(struct conn *conn)
 {
-	while (conn->out.count) {
+	while (outq_is_ready(&conn->out)) {
 		struct iovec iov[BATCH_FRAMES];
 		struct msghdr msg = { .msg_iov = iov,
 				      .msg_iovlen = (size_t)outq_gather(&conn->out, iov, BATCH_FRAMES) };
@@ -240,6 +242,8 @@ static void flush(struct conn *conn)
 		conn_drained(conn);
 	if (conn->state == CONN_DEAD)
 		return;
+	if (conn->out.count && !outq_is_ready(&conn->out))
+		packs_wait(conn);
 	watch(conn);
 	if (conn->state == CONN_OPEN && conn_has_room(conn)) {
 		hub_drained(conn);
@@ -494,5 +498,5 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 		}
 	}
 	if ((events & UV_WRITABLE) && conn->state != CONN_DEAD)
-		mark_dirty(conn);
+		conn_mark_dirty(conn);
 }

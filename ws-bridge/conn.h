@@ -35,6 +35,7 @@ struct sandbox_client;
 struct conn {
 	TAILQ_ENTRY(conn) link;	      /* bridge->conns */
 	TAILQ_ENTRY(conn) dirty_link; /* bridge->dirty, when dirty */
+	TAILQ_ENTRY(conn) pack_link;  /* bridge->packs, when awaits_pack */
 	TAILQ_ENTRY(conn) turn_link;  /* bridge->turns, when has_turn */
 	TAILQ_ENTRY(conn) room_link;  /* the room's members, when room */
 	struct bridge *bridge;
@@ -51,6 +52,7 @@ struct conn {
 	int watched;	     /* what the loop was asked to look for */
 	uint8_t paused;
 	bool dirty;
+	bool awaits_pack;
 	bool has_turn;		  /* its next turn is waited for */
 	bool has_place;		  /* counts as a client (bounds.c) */
 	bool peer_closed;	  /* its Close came */
@@ -87,6 +89,7 @@ struct conn {
 	int64_t since_seq;		/* ?since=, or -1 */
 	bool live;			/* gets events as they come */
 	bool reading_log;		/* a page of the log is asked for */
+	bool rests;			/* it gets more from the ring in its next turn */
 	int64_t pos;			/* last event that it got or needn't get */
 	size_t lag; /* bytes of events that passed the gate while it wasn't live and that it hasn't got since */
 	uint64_t slow_since; /* ms: since when queue and lag together are beyond WS_MAX_QUEUE; 0: they aren't */
@@ -107,6 +110,8 @@ void conn_send(struct conn *conn, struct frame_buf *frame);
 /* Has the queue room for events? A client without room gets them later, from the ring or the log. */
 bool conn_has_room(const struct conn *conn);
 
+/* It has something new to send, or can now. */
+void conn_mark_dirty(struct conn *conn);
 /* Writes out what was queued, for all connections that have something new. */
 void conn_flush_dirty(struct bridge *bridge);
 

@@ -63,14 +63,21 @@ void deflate_encode(struct deflate_encoder *e, struct slice message, struct buf 
 		buf_add_char(out, 0);
 		return;
 	}
+	deflate_encode_more(e, message, true, out);
+}
+
+void deflate_encode_more(struct deflate_encoder *e, struct slice piece, bool last, struct buf *out)
+{
+	while (piece.len > 0) {
+		uInt n = give_input(&e->z, piece);
+		piece = slice_make(piece.ptr + n, piece.len - n);
+		encode_piece(&e->z, last && !piece.len ? Z_SYNC_FLUSH : Z_NO_FLUSH, out);
+	}
+	if (!last)
+		return;
+	out->len -= sizeof(flush_tail);
 	if (deflateReset(&e->z) != Z_OK)
 		abort();
-	while (message.len > 0) {
-		uInt n = give_input(&e->z, message);
-		message = slice_make(message.ptr + n, message.len - n);
-		encode_piece(&e->z, message.len ? Z_NO_FLUSH : Z_SYNC_FLUSH, out);
-	}
-	out->len -= sizeof(flush_tail);
 }
 
 struct deflate_decoder {

@@ -22,6 +22,9 @@ void deflate_encoder_free(struct deflate_encoder *e);
  * 7.2.3.6). Goes into a frame with RSV1 set. Nothing of it depends on the messages before. The result
  * can be longer than the message; a sender then does better to send it as it is, RSV1 clear. */
 void deflate_encode(struct deflate_encoder *e, struct slice message, struct buf *out);
+/* The same for a message that isn't empty, piece by piece, with an encoder that is new or has just ended a message: the
+ * last piece ends it. */
+void deflate_encode_more(struct deflate_encoder *e, struct slice piece, bool last, struct buf *out);
 
 struct deflate_decoder;
 

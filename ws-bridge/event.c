@@ -51,19 +51,11 @@ void event_unref(struct event *e)
 	free(e);
 }
 
-size_t event_cost(const struct event *e)
-{
-	size_t cost = sizeof(*e) + e->head.cap + e->data.cap;
-	for (size_t i = 0; i < 4; i++)
-		cost += e->frames[i] ? e->frames[i]->len : 0;
-	return cost;
-}
-
 /* A sandbox says a line at a time, thousands a second: inflating each costs a client more time (some 0.1 ms) than it
  * saves. */
 #define STREAM_DEFLATE_MIN 8192
 
-static struct frame_buf *encode(const struct event *e, bool with_seq, struct deflate_encoder *enc)
+static struct frame_buf *encode(const struct event *e, bool with_seq, struct packer *packer)
 {
 	autobuf tail = { 0 };
 	if (e->head.len)
@@ -75,14 +67,14 @@ static struct frame_buf *encode(const struct event *e, bool with_seq, struct def
 	buf_add_char(&tail, '}');
 	const struct slice parts[] = { buf_slice(&e->head), buf_slice(&e->data), buf_slice(&tail) };
 	if (!e->head.len && e->data.len < STREAM_DEFLATE_MIN)
-		enc = NULL;
-	return frame_buf_new(FRAME_OP_TEXT, parts, 3, enc);
+		packer = NULL;
+	return frame_buf_new(FRAME_OP_TEXT, parts, 3, packer);
 }
 
-struct frame_buf *event_frame(struct event *e, bool with_seq, struct deflate_encoder *enc)
+struct frame_buf *event_frame(struct event *e, bool with_seq, struct packer *packer)
 {
-	struct frame_buf **slot = &e->frames[(with_seq ? 1 : 0) + (enc ? 2 : 0)];
+	struct frame_buf **slot = &e->frames[(with_seq ? 1 : 0) + (packer ? 2 : 0)];
 	if (!*slot)
-		*slot = encode(e, with_seq, enc);
+		*slot = encode(e, with_seq, packer);
 	return *slot;
 }

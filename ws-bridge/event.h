@@ -11,12 +11,12 @@ struct event {
 	TAILQ_ENTRY(event) link; /* on a room's ring or hold */
 	unsigned refs;
 	int64_t seq;
-	uint64_t origin; /* serial of the connection of this process that made it, or 0 */
-	char *target;	 /* name of the only client that gets it, or NULL */
+	uint64_t origin;   /* serial of the connection of this process that made it, or 0 */
+	char *target;	   /* name of the only client that gets it, or NULL */
 	uint64_t asked_at; /* ms: when it was looked whether that one is connected (sandbox_hears()); 0: never */
 	bool orphaned;	   /* it isn't, and had no name */
-	struct buf head; /* of a change: {"type":"broadcast","event":{"entity":…,"action":…,"data": */
-	struct buf data; /* the change's; or the message, without its last brace */
+	struct buf head;   /* of a change: {"type":"broadcast","event":{"entity":…,"action":…,"data": */
+	struct buf data;   /* the change's; or the message, without its last brace */
 	struct frame_buf *frames[4];
 };
 TAILQ_HEAD(event_list, event);
@@ -29,11 +29,8 @@ struct event *event_new_message(int64_t seq, struct slice body, struct slice tar
 struct event *event_ref(struct event *e);
 void event_unref(struct event *e);
 
-/* Bytes that it keeps, about. */
-size_t event_cost(const struct event *e);
-
-/* The frame for a listener: with_seq for those that resume, enc when they negotiated permessage-deflate (else NULL).
- * Stays the event's own. */
-struct frame_buf *event_frame(struct event *e, bool with_seq, struct deflate_encoder *enc);
+/* The frame for a listener: with_seq for those that resume, packer when they negotiated permessage-deflate (else
+ * NULL). Stays the event's own. */
+struct frame_buf *event_frame(struct event *e, bool with_seq, struct packer *packer);
 
 #endif

@@ -18,6 +18,7 @@
 #include "upgrade.h"
 
 #define PAGE_ROWS 500
+#define PAGE_BYTES 131072 /* of a page: its events are encoded in one turn of the loop */
 #define PRUNE_EVERY_MS 60000
 #define PRUNE_AGAIN_MS 1000
 
@@ -128,6 +129,7 @@ static void add_parameters(const struct feed *feed, const struct question *q, st
 		db_add_text(p, room_name(q->room));
 		db_add_i64(p, q->since);
 		db_add_i32(p, PAGE_ROWS);
+		db_add_i32(p, PAGE_BYTES);
 	} else if (q->kind == ASK_SANDBOX) {
 		db_add_text(p, slice_of(q->conn->sandbox->workspace));
 		db_add_text(p, slice_of(q->conn->sandbox->session));

@@ -197,7 +197,7 @@ void room_give(struct conn *conn, struct event *e)
 	conn->lag -= conn->lag < size ? conn->lag : size;
 	if (e->origin != conn->serial && (!e->target || sandbox_hears(conn, e))) {
 		struct frame_buf *frame =
-			event_frame(e, conn->since_seq >= 0, conn->deflate ? conn->bridge->deflate : NULL);
+			event_frame(e, conn->since_seq >= 0, conn->deflate ? conn->bridge->packer : NULL);
 		counter_add(&conn->bridge->counts->frames, 1);
 		counter_add(&conn->bridge->counts->frame_bytes, frame->len);
 		conn_send(conn, frame);

@@ -16,6 +16,9 @@
 #include "lib/json.h"
 #include "lib/log.h"
 #include "room.h"
+#include "turns.h"
+
+#define GIVE_BYTES 131072 /* of events from memory, in one turn */
 
 static void ask(struct conn *conn, int64_t since)
 {
@@ -33,13 +36,21 @@ bool join_ring_reaches(const struct room *room, int64_t pos)
 	return ring_first(room) && ring_first(room)->seq <= pos + 1;
 }
 
+/* What is many bytes is given in several turns: to encode it takes time. */
 static void give_ring(struct conn *conn)
 {
+	size_t given = 0;
 	struct event *e;
 	TAILQ_FOREACH(e, &conn->room->ring, link)
 	{
 		if (conn->state != CONN_OPEN || !conn_has_room(conn))
 			return;
+		if (given > GIVE_BYTES) {
+			conn->rests = true;
+			turns_wait(conn);
+			return;
+		}
+		given += e->seq > conn->pos ? e->data.len : 0;
 		room_give(conn, e);
 	}
 }
@@ -50,7 +61,7 @@ void join_catch_up(struct conn *conn)
 	struct room *room = conn->room;
 	if (conn->pos < room->head && join_ring_reaches(room, conn->pos))
 		give_ring(conn);
-	if (conn->state != CONN_OPEN)
+	if (conn->state != CONN_OPEN || conn->rests)
 		return;
 	if (conn->pos >= room->head) {
 		conn->live = true;
@@ -163,7 +174,7 @@ void hub_leave(struct conn *conn)
 
 void hub_drained(struct conn *conn)
 {
-	if (conn->state == CONN_OPEN && conn->room && !conn->live && !conn->reading_log)
+	if (conn->state == CONN_OPEN && conn->room && !conn->live && !conn->reading_log && !conn->rests)
 		join_catch_up(conn);
 }
 

@@ -23,6 +23,8 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/op.c ws-bridge/op.h \
 	ws-bridge/op_queue.c ws-bridge/op_queue.h \
 	ws-bridge/outq.c ws-bridge/outq.h \
+	ws-bridge/packer.c ws-bridge/packer.h \
+	ws-bridge/packs.c ws-bridge/packs.h \
 	ws-bridge/refusal.c ws-bridge/refusal.h \
 	ws-bridge/reply.c ws-bridge/reply.h \
 	ws-bridge/request.c ws-bridge/request.h \

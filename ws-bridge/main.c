@@ -10,6 +10,7 @@
 #include "conn.h"
 #include "counts.h"
 #include "courier.h"
+#include "deflate.h"
 #include "feed.h"
 #include "hub.h"
 #include "keys.h"
@@ -19,6 +20,8 @@
 #include "lib/startup.h"
 #include "listener.h"
 #include "message_list.h"
+#include "packer.h"
+#include "packs.h"
 #include "sandbox_room.h"
 #include "session_cache.h"
 #include "turns.h"
@@ -39,6 +42,7 @@ struct program {
 	uv_timer_t tick;
 	uv_check_t check;
 	uv_prepare_t prepare;
+	uv_idle_t busy; /* while messages are being compressed: the loop doesn't sleep */
 	enum phase phase;
 	uint64_t phase_since, second_at;
 };
@@ -62,13 +66,25 @@ static void on_check(uv_check_t *check)
 {
 	struct program *p = check->data;
 	turns_run(&p->bridge);
+	if (packer_turn(p->bridge.packer))
+		packs_wake(&p->bridge);
 	bounds_relieve(&p->bridge);
 	end_of_turn(p);
 }
 
+static void on_busy(uv_idle_t *busy)
+{
+	(void)busy;
+}
+
 static void on_prepare(uv_prepare_t *prepare)
 {
-	end_of_turn(prepare->data);
+	struct program *p = prepare->data;
+	end_of_turn(p);
+	if (packer_is_busy(p->bridge.packer))
+		(void)uv_idle_start(&p->busy, on_busy);
+	else
+		(void)uv_idle_stop(&p->busy);
 }
 
 /* ---- the end ---- */
@@ -82,6 +98,7 @@ static void close_handles(struct program *p)
 	uv_close((uv_handle_t *)&p->bridge.turn_due, NULL);
 	uv_close((uv_handle_t *)&p->check, NULL);
 	uv_close((uv_handle_t *)&p->prepare, NULL);
+	uv_close((uv_handle_t *)&p->busy, NULL);
 }
 
 static void enter(struct program *p, enum phase phase)
@@ -232,6 +249,7 @@ static void start_handles(struct program *p)
 	(void)uv_timer_init(loop, &p->bridge.turn_due);
 	(void)uv_check_init(loop, &p->check);
 	(void)uv_prepare_init(loop, &p->prepare);
+	(void)uv_idle_init(loop, &p->busy);
 	p->term.data = p->interrupt.data = p->tick.data = p->check.data = p->prepare.data = p;
 	(void)uv_signal_start(&p->term, on_signal, SIGTERM);
 	(void)uv_signal_start(&p->interrupt, on_signal, SIGINT);
@@ -245,10 +263,11 @@ static void start_parts(struct bridge *b)
 	make_id(b->id);
 	TAILQ_INIT(&b->conns);
 	TAILQ_INIT(&b->dirty);
+	TAILQ_INIT(&b->packs);
 	TAILQ_INIT(&b->turns);
 	b->bounds = bounds_new();
 	b->counts = xcalloc(1, sizeof(*b->counts));
-	b->deflate = deflate_encoder_new(DEFLATE_LEVEL_DEFAULT);
+	b->packer = packer_new(DEFLATE_LEVEL_DEFAULT);
 	b->cache = session_cache_new(SESSION_CACHE_BYTES);
 	b->hub = hub_new(b);
 	b->keys = keys_new(b);
@@ -274,7 +293,7 @@ static void free_parts(struct bridge *b)
 	session_cache_free(b->cache);
 	bounds_free(b->bounds);
 	free(b->counts);
-	deflate_encoder_free(b->deflate);
+	packer_free(b->packer);
 }
 
 static int run(struct program *p)

@@ -3,6 +3,7 @@
 
 #include "op.h"
 #include "sandbox_message.h"
+#include "sync.h"
 
 static const char *const kind_names[] = {
 	[FIELD_ID] = "id",	   [FIELD_OLD_ID] = "id",
@@ -26,6 +27,7 @@ void message_list_print(FILE *out)
 	const char *name;
 	for (size_t i = 0; (type = message_type_at(i)); i++)
 		print_type(out, type);
+	(void)fprintf(out, "life\t%s\n", SYNC_PING);
 	for (size_t i = 0; (name = sandbox_request_at(i)); i++)
 		(void)fprintf(out, "sandbox\t%s\t%s\n", name,
 			      sandbox_request_effect((enum sandbox_request)(SANDBOX_BAD + 1 + i)) == SANDBOX_LISTENS

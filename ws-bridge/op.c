@@ -260,16 +260,32 @@ static void answer_not_found(struct op *op)
 	reply_error(op->conn, op->reply, buf_cstr(&text));
 }
 
-/* What it was told the first time. An answer that echoes is read from the log, which may not reach back so far. */
+/* An answer that echoes is read from the log, which may not reach back so far: then it is made of what was sent, and of
+ * what the server had added (all that is remembered of it). */
+static struct slice answer_again(const struct op *op, struct slice remembered, struct buf *made)
+{
+	struct slice id;
+	if (!op->type->echoes)
+		return SLICE_LIT(SUCCESS);
+	if (op->type->statement == STMT_SOURCE_CREATE && !remembered.ptr)
+		return op->data;
+	if (op->type->statement != STMT_SESSION_CREATE || !remembered.ptr || json_get(remembered, "id", &id))
+		return remembered;
+	json_merge(made, op->data, remembered);
+	return buf_slice(made);
+}
+
+/* What it was told the first time. */
 static void answer_repeat(struct op *op, const struct op_outcome *o)
 {
-	if (!o->answer.ptr && op->type->echoes)
-		reply_error(op->conn, op->reply,
-			    "This request was applied before, but its answer is no longer in the workspace's log: "
-			    "reload to "
-			    "see it");
+	autobuf made = { 0 };
+	struct slice answer = answer_again(op, o->answer, &made);
+	if (answer.ptr)
+		reply_data(op->conn, op->reply, answer, o->seq);
 	else
-		reply_data(op->conn, op->reply, o->answer.ptr ? o->answer : SLICE_LIT(SUCCESS), o->seq);
+		reply_error(op->conn, op->reply,
+			    "This request was applied before, but neither its answer nor its session is there any "
+			    "more");
 }
 
 static void answer_refused(struct op *op)

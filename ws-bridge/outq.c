@@ -28,14 +28,14 @@ void outq_add(struct outq *q, struct frame_buf *frame)
 	if (q->count == q->cap)
 		grow(q);
 	q->ring[(q->first + q->count++) % q->cap] = frame_buf_ref(frame);
-	q->bytes += frame->len;
+	q->bytes += frame->weight;
 }
 
 void outq_drop(struct outq *q, size_t keep)
 {
 	while (q->count > keep) {
 		struct frame_buf *last = q->ring[(q->first + --q->count) % q->cap];
-		q->bytes -= last->len;
+		q->bytes -= last->weight;
 		frame_buf_unref(last);
 	}
 	release_if_empty(q);
@@ -47,6 +47,8 @@ int outq_gather(const struct outq *q, struct iovec *iov, int max)
 	for (; n < max && (size_t)n < q->count; n++) {
 		struct frame_buf *f = q->ring[(q->first + (size_t)n) % q->cap];
 		size_t skip = n == 0 ? q->offset : 0;
+		if (!f->data)
+			break;
 		iov[n] = (struct iovec){ f->data + skip, f->len - skip };
 	}
 	return n;
@@ -63,7 +65,7 @@ void outq_sent(struct outq *q, size_t n)
 		}
 		n -= left;
 		q->offset = 0;
-		q->bytes -= f->len;
+		q->bytes -= f->weight;
 		q->first = (q->first + 1) % q->cap;
 		q->count--;
 		frame_buf_unref(f);
@@ -73,5 +75,10 @@ void outq_sent(struct outq *q, size_t n)
 
 size_t outq_waiting(const struct outq *q)
 {
-	return q->count ? q->bytes - q->ring[q->first]->len : 0;
+	return q->count ? q->bytes - q->ring[q->first]->weight : 0;
+}
+
+bool outq_is_ready(const struct outq *q)
+{
+	return q->count && q->ring[q->first]->data;
 }

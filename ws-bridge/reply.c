@@ -72,7 +72,7 @@ static void send_ready(struct conn *conn)
 		STAILQ_REMOVE_HEAD(&r->list, link);
 		r->count--;
 		r->waiting -= reply->wait_seq ? 1 : 0;
-		r->held -= reply->frame->len;
+		r->held -= reply->frame->weight;
 		conn_send(conn, reply->frame);
 		reply_free(reply);
 	}
@@ -82,7 +82,7 @@ static void send_ready(struct conn *conn)
 static void complete(struct conn *conn, struct reply *reply, struct frame_buf *frame)
 {
 	reply->frame = frame;
-	conn->replies.held += frame->len;
+	conn->replies.held += frame->weight;
 	conn->replies.bytes -= reply->cost;
 	reply->cost = 0;
 	send_ready(conn);
@@ -100,7 +100,7 @@ static void begin(struct buf *text, const struct reply *reply)
 static struct frame_buf *text_frame(const struct conn *conn, const struct buf *text)
 {
 	struct slice whole = buf_slice(text);
-	return frame_buf_new(FRAME_OP_TEXT, &whole, 1, conn->deflate ? conn->bridge->deflate : NULL);
+	return frame_buf_new(FRAME_OP_TEXT, &whole, 1, conn->deflate ? conn->bridge->packer : NULL);
 }
 
 void reply_data(struct conn *conn, struct reply *reply, struct slice data, int64_t seq)
@@ -158,10 +158,10 @@ void replies_give_up(struct conn *conn, uint64_t since)
 	{
 		if (!reply->wait_seq || reply->wait_seq <= conn->pos || reply->waits_since >= since)
 			continue;
-		r->held -= reply->frame->len;
+		r->held -= reply->frame->weight;
 		frame_buf_unref(reply->frame);
 		reply->frame = error_frame(conn, reply, APPLIED);
-		r->held += reply->frame->len;
+		r->held += reply->frame->weight;
 		reply->wait_seq = 0;
 		r->waiting--;
 	}

@@ -22,7 +22,7 @@ struct hub {
 /* What differs between the kinds of rooms. */
 struct room_type {
 	const char *noun;
-	enum statement page;  /* reads the log; parameters: name, since, rows */
+	enum statement page;  /* reads the log; parameters: name, since, rows, bytes */
 	int head, floor, seq; /* columns of a page */
 	struct event *(*event)(struct room *room, const PGresult *page, int row);
 };

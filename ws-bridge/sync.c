@@ -8,6 +8,7 @@
 #include "op.h"
 
 #define SHOWN_TYPE 100
+#define PONG "{\"type\":\"pong\"}"
 #define UNKNOWN_REQUEST SLICE_LIT("\"unknown\"")
 
 struct envelope {
@@ -64,6 +65,22 @@ static void refuse_depth(struct conn *conn, const struct envelope *e)
 	       "Invalid data: nested more than 1000 levels deep");
 }
 
+/* Answered at once: it isn't behind what waits for the database. */
+static bool is_ping(struct slice type)
+{
+	autobuf name = { 0 };
+	return type.len && type.len <= 200 && json_kind_of(type) == JSON_STRING && json_decode(type, &name) &&
+	       slice_eq_str(buf_slice(&name), SYNC_PING);
+}
+
+static void send_pong(struct conn *conn)
+{
+	const struct slice text = SLICE_LIT(PONG);
+	struct frame_buf *frame = frame_buf_new(FRAME_OP_TEXT, &text, 1, NULL);
+	conn_send(conn, frame);
+	frame_buf_unref(frame);
+}
+
 static const struct message_type *find_type(const struct envelope *e)
 {
 	autobuf name = { 0 };
@@ -101,6 +118,10 @@ void sync_message(struct conn *conn, const struct frame_event *ev)
 	}
 	autobuf message = frame_reader_take(&conn->reader, ev);
 	read_envelope(buf_slice(&message), &e);
+	if (is_ping(e.type)) {
+		send_pong(conn);
+		return;
+	}
 	const struct message_type *type = find_type(&e);
 	struct counts *counts = conn->bridge->counts;
 	counter_add(type ? &counts->messages[message_type_place(type)] : &counts->bad_messages, 1);

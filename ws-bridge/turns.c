@@ -1,6 +1,8 @@
 /* turns.c: connections whose bytes wait for their turn, in the order in which they came. */
 #include "turns.h"
 
+#include "hub.h"
+
 #define TURN_NS 300000 /* for all that wait for their turn, in one turn of the loop */
 #define TURN_REST 2    /* times as long as they took until the next one: so they take a third of a CPU at most */
 
@@ -39,6 +41,8 @@ void turns_run(struct bridge *bridge)
 	while ((conn = TAILQ_FIRST(&bridge->turns)) && now >= bridge->turn_at && now - begin < TURN_NS) {
 		TAILQ_REMOVE(&bridge->turns, conn, turn_link);
 		conn->has_turn = false;
+		conn->rests = false;
+		hub_drained(conn);
 		conn_resume(conn, PAUSE_TURN);
 		now = uv_hrtime();
 	}

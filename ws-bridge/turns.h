@@ -1,4 +1,5 @@
-/* turns.h: turns of connections that sent much at once, so that others don't wait until all of it is dealt with. */
+/* turns.h: turns of connections that sent much at once, or are to be sent it, so that others don't wait until all of it
+ * is dealt with. */
 #ifndef CRAFT_TURNS_H
 #define CRAFT_TURNS_H
 

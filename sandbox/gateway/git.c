@@ -1,11 +1,12 @@
-/* git.c: a reverse proxy for git-upload-pack of one repository (gitprotocol-http(5)). The URL that is asked is made
- * from the configuration, not from the request. */
+/* git.c: a reverse proxy for git-upload-pack of the sandbox's repository and those of its submodules
+ * (gitprotocol-http(5)). The URL that is asked is made from what the daemon told, not from the request. */
 #include "git.h"
 
 #include <strings.h>
 
 #include "exchange.h"
 #include "lib/base64.h"
+#include "lib/cleanup.h"
 #include "sandbox/gateway_wire.h"
 
 #define MAX_BODY (64ULL << 20)
@@ -33,14 +34,62 @@ static bool contains(struct slice s, const char *word)
 	return s.len && memmem(s.ptr, s.len, word, strlen(word));
 }
 
-/* What stands behind "/owner/repo" or "/owner/repo.git". */
-static bool names_repository(const struct gate *gate, struct slice target, struct slice *rest)
+/* Which repository is asked for, and what stands behind "/owner/repo" or "/owner/repo.git". */
+struct asked {
+	bool own;
+	struct buf repo_key; /* as the daemon told it */
+	struct buf token;    /* of another one than the own; may be empty */
+	struct slice rest;
+};
+
+static void asked_free(struct asked *a)
 {
-	*rest = target;
-	if (!skip(rest, "/") || !skip(rest, gate->repo_key))
+	buf_free(&a->repo_key);
+	buf_wipe(&a->token);
+}
+
+static bool begins_part(struct slice rest)
+{
+	return rest.len > 0 && rest.ptr[0] == '/';
+}
+
+static bool names_own(const struct gate *gate, struct slice target, struct asked *a)
+{
+	a->rest = target;
+	if (!skip(&a->rest, "/") || !skip(&a->rest, gate->repo_key))
 		return false;
-	(void)skip(rest, ".git");
-	return rest->len > 0 && rest->ptr[0] == '/';
+	(void)skip(&a->rest, ".git");
+	buf_add_str(&a->repo_key, gate->repo_key);
+	return begins_part(a->rest);
+}
+
+/* Up to the next slash, or to the end. */
+static size_t part_of(struct slice s)
+{
+	const char *slash = s.len ? memchr(s.ptr, '/', s.len) : NULL;
+	return slash ? (size_t)(slash - s.ptr) : s.len;
+}
+
+static bool names_submodule(const struct gate *gate, struct slice target, struct asked *a)
+{
+	if (!skip(&target, "/"))
+		return false;
+	size_t owner = part_of(target);
+	size_t length = owner < target.len ? owner + 1 + part_of(after(target, owner + 1)) : owner;
+	a->rest = after(target, length);
+	if (length > 4 && strncasecmp(target.ptr + length - 4, ".git", 4) == 0)
+		length -= 4;
+	return begins_part(a->rest) &&
+	       vault_submodule(gate->vault, slice_make(target.ptr, length), &a->repo_key, &a->token);
+}
+
+static bool names_repository(const struct gate *gate, struct slice target, struct asked *a)
+{
+	a->own = names_own(gate, target, a);
+	if (a->own)
+		return true;
+	buf_clear(&a->repo_key);
+	return names_submodule(gate, target, a);
 }
 
 /* ---- answers of our own ---- */
@@ -83,11 +132,17 @@ static bool is_passed(long status)
 	return status != 401 && (status < 300 || status >= 400 || status == 304);
 }
 
-static void finish(struct exchange *x, enum upstream_result result, long status, struct buf *error)
+static const char *refusal_of(const struct asked *a)
+{
+	return a->own ? GATEWAY_GIT_REFUSED : GATEWAY_GIT_NOT_GRANTED;
+}
+
+static void finish(struct exchange *x, const struct asked *a, enum upstream_result result, long status,
+		   struct buf *error)
 {
 	autobuf text = { 0 };
 	if (result == UPSTREAM_KEPT && status == 401)
-		buf_add_str(&text, GATEWAY_GIT_REFUSED);
+		buf_add_str(&text, refusal_of(a));
 	else if (result == UPSTREAM_KEPT)
 		buf_add_str(&text, "the git host redirects to another place, which is not followed; "
 				   "was the repository renamed?");
@@ -104,10 +159,16 @@ static void finish(struct exchange *x, enum upstream_result result, long status,
 	answer(x, x->body.state == BODY_TOO_LARGE ? 413 : 400, "the request can't be passed on");
 }
 
-static void add_credential(struct vault *vault, struct buf *field, struct buf *encoded)
+/* Each repository has the token that was granted for it, and no other one: what a commit names as its submodules is for
+ * whoever wrote it to say, and must not be read with what somebody has granted for another repository. */
+static void add_credential(struct vault *vault, const struct asked *a, struct buf *field, struct buf *encoded)
 {
 	autowiped token = { 0 }, pair = { 0 };
-	if (!vault_git_token(vault, &token))
+	if (a->own)
+		(void)vault_git_token(vault, &token);
+	else
+		buf_add_slice(&token, buf_slice(&a->token));
+	if (!token.len)
 		return;
 	(void)buf_reserve(&pair, token.len + 32);
 	(void)buf_reserve(encoded, 2 * token.len + 64);
@@ -119,13 +180,13 @@ static void add_credential(struct vault *vault, struct buf *field, struct buf *e
 	buf_add_slice(field, buf_slice(encoded));
 }
 
-static void pass(struct exchange *x, const char *what)
+static void pass(struct exchange *x, struct asked *a, const char *what)
 {
 	autowiped field = { 0 }, encoded = { 0 };
 	autobuf url = { 0 }, error = { 0 };
 	long status;
-	add_credential(x->gate->vault, &field, &encoded);
-	buf_addf(&url, "%s/%s.git%s", x->gate->git_url, x->gate->repo_key, what);
+	add_credential(x->gate->vault, a, &field, &encoded);
+	buf_addf(&url, "%s/%s.git%s", x->gate->git_url, buf_cstr(&a->repo_key), what);
 	const struct upstream_request request = { .url = buf_cstr(&url),
 						  .ca_file = x->gate->git_ca,
 						  .proxy = x->gate->git_proxy,
@@ -136,22 +197,24 @@ static void pass(struct exchange *x, const char *what)
 						  .secret = buf_slice(&encoded),
 						  .passes = is_passed };
 	enum upstream_result result = upstream_pass(&x->gate->git_pool, x, &request, &status, &error);
-	finish(x, result, status, &error);
+	finish(x, a, result, status, &error);
 }
 
 static void handle(struct exchange *x)
 {
-	struct slice rest, method = x->head.method;
-	bool own = names_repository(x->gate, x->head.target, &rest);
+	autocall(asked_free) struct asked a = { 0 };
+	struct slice method = x->head.method;
+	bool named = names_repository(x->gate, x->head.target, &a);
 	bool get = slice_eq_str(method, "GET") && x->body.state == BODY_DONE;
 	if (contains(x->head.target, "git-receive-pack"))
 		refuse(x, "pushing is not possible from the sandbox: what you changed is handed over as a diff");
-	else if (!own)
-		refuse(x, "the sandbox can read its own repository only");
-	else if (get && slice_eq_str(rest, REFS))
-		pass(x, REFS);
-	else if (slice_eq_str(method, "POST") && slice_eq_str(rest, PACK))
-		pass(x, PACK);
+	else if (!named)
+		refuse(x, "the sandbox can read its own repository only, and those that the commit it was made of has "
+			  "as submodules");
+	else if (get && slice_eq_str(a.rest, REFS))
+		pass(x, &a, REFS);
+	else if (slice_eq_str(method, "POST") && slice_eq_str(a.rest, PACK))
+		pass(x, &a, PACK);
 	else
 		refuse(x, "the sandbox can fetch by git's smart HTTP protocol only");
 }

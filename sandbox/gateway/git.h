@@ -1,4 +1,4 @@
-/* git.h: git.sock: reading the sandbox's own repository, with its token put in. */
+/* git.h: git.sock: reading the sandbox's own repository, with its token put in, and those of its submodules. */
 #ifndef CRAFT_GATEWAY_GIT_H
 #define CRAFT_GATEWAY_GIT_H
 

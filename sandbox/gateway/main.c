@@ -65,10 +65,21 @@ static void take_git_token(struct gate *gate, struct slice message)
 		log_warn(NULL, "the git token can't be used: it is too long, or has characters that no token has");
 }
 
+static void take_submodule(struct gate *gate, struct slice message)
+{
+	struct slice texts[2];
+	if (!gateway_wire_read(message, GATEWAY_WIRE_SUBMODULE, texts, 2))
+		log_warn(NULL, "a message that isn't understood came from the daemon");
+	else if (!vault_set_submodule(gate->vault, texts[0], texts[1]))
+		log_warn(NULL, "a submodule's repository can't be used: there are too many, or its token is no good");
+}
+
 static void take_message(struct gate *gate, struct slice message)
 {
 	if (message.ptr[0] == GATEWAY_WIRE_GIT_TOKEN)
 		take_git_token(gate, message);
+	else if (message.ptr[0] == GATEWAY_WIRE_SUBMODULE)
+		take_submodule(gate, message);
 	else
 		take_model_key(gate, message);
 }

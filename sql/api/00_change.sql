@@ -47,21 +47,26 @@ comment on function app.log_trim(bigint) is 'Drops a workspace''s oldest changes
 create or replace function app.request_outcome(p_seen app.seen_request, p_request api.request) returns api.outcome language plpgsql
 set search_path = app, pg_temp as $$
 declare
-	v_out api.outcome;
+	v_out  api.outcome;
+	v_data json;
 begin
 	-- The digest is compared where both have one.
 	v_out.status := case when coalesce(p_seen.sha256 = nullif(substr((p_request).id, 33), ''), p_seen.payload = (p_request).payload)
 		then 'repeat' else 'reused' end;
 	v_out.workspace_id := p_seen.workspace_id;
 	v_out.seq := p_seen.seq;
-	v_out.answer := p_seen.answer;
+	if v_out.status = 'repeat' then
+		v_out.answer := p_seen.answer;
+	end if;
 	if p_seen.echoes and v_out.status = 'repeat' then
-		select l.data into v_out.answer from app.change_log l where l.workspace_id = p_seen.workspace_id and l.seq = p_seen.seq;
+		select l.data into v_data from app.change_log l where l.workspace_id = p_seen.workspace_id and l.seq = p_seen.seq;
+		-- Bridges of an older version, which send no digest, take any answer for the whole.
+		v_out.answer := coalesce(v_data, case when octet_length((p_request).id) > 32 then v_out.answer end);
 	end if;
 	return v_out;
 end
 $$;
-comment on function app.request_outcome(app.seen_request, api.request) is 'The outcome of a request that came before: repeat or reused. An answer that echoed the change is read from the log; null where it isn''t there any more.';
+comment on function app.request_outcome(app.seen_request, api.request) is 'The outcome of a request that came before: repeat or reused. An answer that echoed the change is read from the log; where it isn''t there any more, it is what was remembered of it: members that the server had added to what was sent, or null.';
 
 create or replace function app.change_begin(p_workspace text, p_request api.request)
 returns api.outcome language plpgsql set search_path = app, pg_temp as $$
@@ -88,7 +93,7 @@ $$;
 comment on function app.change_begin(text, api.request) is 'First step of a mutation: takes the workspace''s lock (making the workspace when it isn''t there) and finds a request that was applied before. Status ok: go on.';
 
 create or replace function app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text,
-	p_data json, p_request api.request, p_echoes boolean default false)
+	p_data json, p_request api.request, p_echoes boolean default false, p_added json default null)
 returns api.outcome language plpgsql set search_path = app, pg_temp as $$
 declare
 	-- A value that wasn't stored yet is its text behind four bytes; to make a text of it would copy it.
@@ -100,9 +105,9 @@ begin
 	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, bytes)
 		values (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data, v_bytes);
 	if (p_request).client is not null then
-		insert into app.seen_request (workspace_id, client, request, payload, sha256, seq, echoes)
+		insert into app.seen_request (workspace_id, client, request, payload, sha256, seq, echoes, answer)
 			values (p_out.workspace_id, (p_request).client, substr((p_request).id, 1, 32), (p_request).payload,
-				nullif(substr((p_request).id, 33), ''), p_out.seq, p_echoes);
+				nullif(substr((p_request).id, 33), ''), p_out.seq, p_echoes, p_added);
 	end if;
 	if v_over then
 		perform app.log_trim(p_out.workspace_id);
@@ -110,7 +115,7 @@ begin
 	return p_out;
 end
 $$;
-comment on function app.change_end(api.outcome, text, text, text, json, api.request, boolean) is 'Last step of a mutation: gives it its number, logs it for the listeners, remembers the request. p_echoes: the answer is p_data, else {"success":true}.';
+comment on function app.change_end(api.outcome, text, text, text, json, api.request, boolean, json) is 'Last step of a mutation: gives it its number, logs it for the listeners, remembers the request. p_echoes: the answer is p_data, else {"success":true}. p_added: the members of p_data that the client didn''t send, for when the log doesn''t reach back any more.';
 
 create or replace function app.new_version() returns bigint language sql volatile set search_path = app, pg_temp as $$
 	select ('x' || encode(substring(uuid_send(gen_random_uuid()) from 9), 'hex'))::bit(64)::bigint;

@@ -22,7 +22,8 @@ begin
 		v_out.status := 'exists';
 		return v_out;
 	end if;
-	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true);
+	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true, case when (p_columns).created_ms is not null
+		then json_build_object('createdAt', (p_columns).created_ms, 'lastUsedAt', (p_columns).last_used_ms) end);
 	update app.session set updated_seq = v_out.seq where key = v_key;
 	return v_out;
 end
@@ -133,7 +134,12 @@ begin
 			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = substr((p_request).id, 1, 32);
 		if found then
 			update app.workspace w set seq = w.seq - 1, log_bytes = w.log_bytes - v_bytes where w.id = v_out.workspace_id;
-			return app.request_outcome(v_seen, p_request);
+			v_out := app.request_outcome(v_seen, p_request);
+			-- What it was merged from isn't kept; what became of it is.
+			if v_out.status = 'repeat' and v_seen.echoes and v_out.answer is null then
+				select s.header into v_out.answer from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
+			end if;
+			return v_out;
 		end if;
 	end if;
 	if p_columns is null and (p_request).origin is null then
@@ -168,7 +174,7 @@ begin
 end
 $$;
 comment on function api.session_update(text, text, json, api.session_columns, bigint, bigint, json, api.request) is
-'Replaces a session''s header (the caller merged it on version p_base; another one there raises CA001; null: don''t check, 0: the caller found no session). p_event: what is broadcast and makes the answer {"success":true}; null: the header is both. Outcome ok, repeat, reused or not_found.';
+'Replaces a session''s header (the caller merged it on version p_base; another one there raises CA001; null: don''t check, 0: the caller found no session). p_event: what is broadcast and makes the answer {"success":true}; null: the header is both. Outcome ok, repeat (where the log doesn''t reach back, with the header as it is now; null: it is gone), reused or not_found.';
 
 create or replace function api.session_delete(p_workspace text, p_id text, p_event json default null,
 	p_must_exist boolean default false, p_request api.request default null)

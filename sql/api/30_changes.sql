@@ -49,7 +49,7 @@ end
 $$;
 comment on function api.heads(text[]) is 'Number of the latest change of each of these workspaces; those never written to are left out.';
 
-create or replace function api.changes(p_workspace text, p_since bigint, p_limit integer)
+create or replace function api.changes(p_workspace text, p_since bigint, p_limit integer, p_bytes integer default 8388608)
 returns table (workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text,
 	origin text, data json)
 language plpgsql stable security definer set search_path = app, pg_catalog, pg_temp as $$
@@ -65,13 +65,13 @@ begin
 			-- What was stored may be far smaller than it is read.
 			select l.*, sum(coalesce(l.bytes, pg_column_size(l.data))) over (order by l.seq) - coalesce(l.bytes, pg_column_size(l.data)) as before
 			from (select * from app.change_log l where l.workspace_id = w.id and l.seq > p_since order by l.seq limit p_limit) l
-		) p where p.before < 8388608
+		) p where p.before < p_bytes
 	) c on true
 	order by c.seq;
 end
 $$;
-comment on function api.changes(text, bigint, integer) is
-'A page of a workspace''s log after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
+comment on function api.changes(text, bigint, integer, integer) is
+'A page of a workspace''s log after p_since, in order: at most p_limit rows, and p_bytes or a little more (one row may be bigger). Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
 
 -- To notify takes a transaction's commit record, for whose way to the disk nobody need wait: a hint that a crash swallows is
 -- found by the sweep.

@@ -259,7 +259,7 @@ end
 $$;
 comment on function api.sandbox_open(text, text) is 'May a client connect? ok, unknown or expired; with the number of the latest message, that up to which they were pruned, and the sandbox''s status.';
 
-create or replace function api.sandbox_messages(p_session text, p_since bigint, p_limit integer)
+create or replace function api.sandbox_messages(p_session text, p_since bigint, p_limit integer, p_bytes integer default 8388608)
 returns table (head bigint, floor bigint, seq bigint, target text, body text)
 language plpgsql stable security definer set search_path = app, pg_temp as $$
 #variable_conflict use_column
@@ -272,13 +272,13 @@ begin
 			-- The size as sent: a text's length is known without reading it, and what is stored may be far smaller.
 			select m.*, sum(octet_length(m.body)) over (order by m.seq) - octet_length(m.body) as before
 			from (select * from app.sandbox_message m where m.session_id = s.id and m.seq > p_since order by m.seq limit p_limit) m
-		) p where p.before < 8388608
+		) p where p.before < p_bytes
 	) c on true
 	order by c.seq;
 end
 $$;
-comment on function api.sandbox_messages(text, bigint, integer) is
-'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
+comment on function api.sandbox_messages(text, bigint, integer, integer) is
+'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and p_bytes or a little more (one row may be bigger). Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
 
 create or replace function app.sandbox_held(p_session uuid, p_workspace bigint) returns bigint language sql stable set search_path = app, pg_temp as $$
 	select coalesce(sum(octet_length(j.payload)), 0)::bigint from app.sandbox_job j

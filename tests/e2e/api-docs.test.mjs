@@ -115,8 +115,10 @@ function checkMessages({ frames: expected }, { stdout, url, said }) {
 	assertFrames(frames.filter(({ type }) => statuses || type !== "status"), expected);
 	if (channel === "workspace") {
 		const responses = frames.filter(({ type }) => type === "response");
-		assert.equal(responses.length, said.length);
-		said.forEach((text, i) => checkChange(text, responses[i]));
+		const [pings, changes] = [true, false].map((is) => said.filter((text) => (parsed(text).type === "ping") === is));
+		for (const ping of pings) note(channel, "receive", parsed(ping));
+		assert.deepEqual([responses.length, frames.filter(({ type }) => type === "pong").length], [changes.length, pings.length]);
+		changes.forEach((text, i) => checkChange(text, responses[i]));
 	} else {
 		for (const message of said.map(parsed)) if (message.type !== "nonsense") note(channel, "receive", message);
 	}

@@ -9,6 +9,7 @@ import path from "node:path";
 import { after, test } from "node:test";
 import { startGitHub } from "../fakes/github.mjs";
 import { startGateway, startUpstream } from "../harness/gateway.mjs";
+import { waitFor } from "../harness/server.mjs";
 
 const github = await startGitHub();
 for (const login of ["alice", "bob"]) github.addUser(login);
@@ -85,6 +86,38 @@ test("other repositories and other paths are refused", async () => {
 	for (const method of ["PUT", "DELETE", "POST"])
 		assert.equal((await gateway.request("git", `/alice/Notes/info/refs${get}`, { method })).status, 403, method);
 	assert.equal(github.log.length, before);
+});
+
+test("submodules: public ones as anybody, others with a token of their own, never with the repository's", async (t) => {
+	const mine = await startGateway({ git: github.url, "git-ca": github.caFile, repo: "alice/Notes", token });
+	t.after(() => mine.kill());
+	const get = (repo) => mine.request("git", `/${repo}/info/refs?service=git-upload-pack`);
+	assert.equal((await get("bob/public.git")).status, 403, "not told of yet");
+	const before = github.log.length;
+	mine.submodule("bob/public");
+	mine.submodule("alice/other");
+	for (const form of ["bob/public", "bob/public.git", "BOB/Public.git"])
+		await waitFor(async () => (await get(form)).status === 200, { what: form });
+	// Alice's token could read it, but it was granted for another repository.
+	const refused = await get("alice/other.git");
+	assert.equal(refused.status, 403);
+	assert.match(refused.text, /not public, and this workspace has not been given access to it/);
+	await mine.event({ kind: "git", allowed: true, host: "/alice/other.git/info/refs", reason: /not public/ });
+	const asked = github.log.slice(before);
+	assert.ok(asked.length >= 4);
+	assert.deepEqual(asked.filter((row) => row.token !== null), []);
+	const other = github.issueToken("alice");
+	mine.submodule("Alice/Other", other);
+	await waitFor(async () => (await get("alice/other.git")).status === 200, { what: "the token of its own" });
+	assert.ok(github.requests({ token: other }).length > 0);
+	assert.equal(github.requests({ token: other }).filter((row) => !row.path.startsWith("/Alice/Other.git/") &&
+		!row.path.startsWith("/alice/other.git/")).length, 0);
+	mine.submodule("alice/other");
+	await waitFor(async () => (await get("alice/other.git")).status === 403, { what: "the token to be taken away" });
+	for (const repo of ["bob/public.git.git", "bob/publicX", "bob", "bob/", "/bob/public", "bob/public/x", "alice/other/../Notes"])
+		assert.equal((await get(repo)).status, 403, repo);
+	assert.equal((await mine.post("git", "/bob/public.git/git-receive-pack", "0000")).status, 403);
+	await mine.stop();
 });
 
 test("the client's own credential is not passed on, the token comes back in no header", async (t) => {

@@ -3,43 +3,13 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, chmodSync, lchownSync, lstatSync, mkdirSync, readFileSync, readdirSync, rmSync, utimesSync,
+import { appendFileSync, chmodSync, lstatSync, mkdirSync, readFileSync, rmSync, utimesSync,
 	writeFileSync } from "node:fs";
 import path from "node:path";
-import { after, test } from "node:test";
-import { startGitHub } from "../fakes/github.mjs";
-import { applied, git, startDriver, unable, workDirectory } from "../harness/git.mjs";
+import { test } from "node:test";
+import { applied, git, own, startCheckouts, workDirectory } from "../harness/git.mjs";
 
-const options = { skip: unable ? `this machine can't: ${unable}` : false };
-
-const github = await startGitHub();
-github.addUser("alice");
-const alice = github.issueToken("alice", ["repo"]);
-const driver = startDriver(github);
-after(async () => {
-	const status = await driver.stop();
-	await github.stop();
-	assert.equal(status, 0, driver.errors);
-});
-
-let serial = 0;
-async function checkout(files, more = {}) {
-	const repo = `alice/trees-${++serial}`;
-	await github.addRepo(repo, { private: true, files });
-	if (more.commit) await github.commit(repo, { files: more.commit });
-	const sandbox = await driver.sandbox();
-	const { outcome, text, commit } = await sandbox.clone(repo, "main", alice);
-	assert.equal(outcome, "ok", text);
-	const server = github.findRepo("alice", repo.slice(6)).dir;
-	return { sandbox, commit, server, at: (name) => path.join(sandbox.repo, name) };
-}
-
-function own(dir, uid) {
-	for (const entry of readdirSync(dir, { withFileTypes: true })) {
-		lchownSync(path.join(dir, entry.name), uid, uid);
-		if (entry.isDirectory()) own(path.join(dir, entry.name), uid);
-	}
-}
+const { options, checkout } = await startCheckouts("trees");
 
 async function diffOf({ sandbox }) {
 	own(sandbox.repo, sandbox.uid);

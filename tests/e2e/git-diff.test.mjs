@@ -8,23 +8,12 @@ import { chmodSync, closeSync, constants, cpSync, lchownSync, lstatSync, mkdirSy
 	renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
-import { after, test } from "node:test";
-import { startGitHub } from "../fakes/github.mjs";
-import { applied, git, startDriver, unable, workDirectory } from "../harness/git.mjs";
+import { test } from "node:test";
+import { applied, git, own, startCheckouts, startDriver, workDirectory } from "../harness/git.mjs";
 import { slowness } from "../harness/pace.mjs";
 import { waitFor } from "../harness/server.mjs";
 
-const options = { skip: unable ? `this machine can't: ${unable}` : false };
-
-const github = await startGitHub();
-github.addUser("alice");
-const alice = github.issueToken("alice", ["repo"]);
-const driver = startDriver(github);
-after(async () => {
-	const status = await driver.stop();
-	await github.stop();
-	assert.equal(status, 0, driver.errors);
-});
+const { github, driver, options, ...starting } = await startCheckouts("diff");
 
 const lines = (n, text = "line") => Array.from({ length: n }, (_, i) => `${text} ${i}\n`).join("");
 const BASE = {
@@ -36,27 +25,8 @@ const BASE = {
 	"dir/a": "a\n", "dir/b": "b\n", "other/c": "c\n", "crlf.txt": "one\r\ntwo\r\n", ".gitignore": "ignored/\n*.log\n",
 	"quote\"tab\t\n\\.txt": "odd\n", "mode": "text\n", "turns": "file\n",
 };
-let serial = 0;
-
 /** A sandbox with a checkout of these files. */
-async function checkout(files = BASE, from = driver) {
-	const repo = `alice/diff-${++serial}`;
-	await github.addRepo(repo, { private: true, files });
-	const sandbox = await from.sandbox();
-	const { outcome, text, commit } = await sandbox.clone(repo, "main", alice);
-	assert.equal(outcome, "ok", text);
-	const server = github.findRepo("alice", repo.slice(6)).dir;
-	return { sandbox, commit, server, at: (name) => path.join(sandbox.repo, name) };
-}
-
-// The checkout belongs to the sandbox's user, and so does what the agent makes there.
-function own(dir, uid) {
-	for (const entry of readdirSync(dir, { withFileTypes: true, encoding: "buffer" })) {
-		const name = Buffer.concat([Buffer.from(`${dir}/`, "latin1"), entry.name]);
-		lchownSync(name, uid, uid);
-		if (entry.isDirectory() && !entry.name.includes(0xff)) own(name.toString("latin1"), uid);
-	}
-}
+const checkout = (files = BASE, from = driver) => starting.checkout(files, { from });
 
 // What git add -A makes of the working tree, in a fresh clone, with a git that has no say of the checkout's .git.
 function expectedTree({ sandbox, commit, server }) {
@@ -311,21 +281,9 @@ test("submodules: one that the agent has filled is left alone, and no git runs i
 	git(outside, ["add", "-A"]);
 	git(outside, ["commit", "-q", "-m", "Nested"]);
 	const oid = git(outside, ["rev-parse", "HEAD"]);
-	const repo = `alice/diff-${++serial}`;
-	await github.addRepo(repo, { private: true, files: { ...BASE,
-		".gitmodules": '[submodule "sub"]\n\tpath = sub\n\turl = https://example.invalid/sub.git\n\tignore = all\n' } });
-	// Only by plumbing can the fake's repository get a gitlink.
-	const server = (...args) => github.git(repo, ...args);
-	await server("read-tree", "main");
-	await server("update-index", "--add", "--cacheinfo", `160000,${oid},sub`);
-	const tree = await server("write-tree");
-	const commit = await server("-c", "user.name=x", "-c", "user.email=x@example.com", "commit-tree", tree, "-p", "main",
-		"-m", "Sub");
-	await server("update-ref", "refs/heads/main", commit);
-	const sandbox = await driver.sandbox();
-	const { outcome, text } = await sandbox.clone(repo, "main", alice);
-	assert.equal(outcome, "ok", text);
-	const where = { sandbox, commit, at: (name) => path.join(sandbox.repo, name) };
+	const where = await checkout({ ...BASE, sub: { mode: "160000", content: oid },
+		".gitmodules": '[submodule "sub"]\n\tpath = sub\n\turl = https://example.invalid/sub.git\n\tignore = all\n' });
+	const { sandbox } = where;
 	assert.equal((await diffOf(where)).patch.length, 0);
 	const bird = canary(where);
 	cpSync(path.join(outside, ".git"), where.at("sub/.git"), { recursive: true });

@@ -4,38 +4,15 @@
 import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { after, test } from "node:test";
-import { startGitHub } from "../fakes/github.mjs";
-import { git, startDriver, unable } from "../harness/git.mjs";
+import { test } from "node:test";
+import { git, startCheckouts } from "../harness/git.mjs";
 import { waitFor } from "../harness/server.mjs";
 
-const options = { skip: unable ? `this machine can't: ${unable}` : false };
-
-const github = await startGitHub();
-for (const login of ["alice", "bob"]) github.addUser(login);
-const tokens = { alice: github.issueToken("alice", ["repo"]), bob: github.issueToken("bob", ["repo"]) };
-const driver = startDriver(github);
-after(async () => {
-	const status = await driver.stop();
-	await github.stop();
-	assert.equal(status, 0, driver.errors);
-});
+const { github, driver, tokens, options, repository, ...starting } = await startCheckouts("tenants", ["alice", "bob"]);
+const clone = (repo, branch, more) => starting.clone(repo, branch, { workspace: "first", ...more });
 
 let serial = 0;
-async function repository(files, { by = "alice", ...more } = {}) {
-	const name = `${by}/tenants-${++serial}`;
-	await github.addRepo(name, { private: true, files, ...more });
-	return name;
-}
-
-async function clone(repo, branch, { workspace = "first", login = "alice" } = {}) {
-	const sandbox = await driver.sandbox();
-	const { outcome, text, commit } = await sandbox.clone(repo, branch, tokens[login], workspace);
-	assert.equal(outcome, "ok", text);
-	return { sandbox, commit };
-}
-
-const secret = (what) => `-----BEGIN ${what} ${serial}-----\n`;
+const secret = (what) => `-----BEGIN ${what} ${++serial}-----\n`;
 const idsOf = (dir) => git(dir, ["cat-file", "--batch-all-objects", "--batch-check=%(objectname)", "--unordered"],
 	{ env: { GIT_DIR: "." } }).split("\n").filter(Boolean).sort();
 const idsOnServer = async (repo, ...revisions) =>
@@ -81,7 +58,7 @@ test("a name that belongs to another repository now", options, async () => {
 		const repo = await repository({ "secret.pem": text, "same.txt": "same\n" });
 		const old = await clone(repo, "main");
 		const ids = await idsOnServer(repo, "main");
-		github.renameRepo(repo, `alice/moved-${serial}`);
+		github.renameRepo(repo, `alice/moved-${++serial}`);
 		await github.addRepo(repo, { private: true, collaborators: { bob: "read" }, files: { "new.txt": "new\n", "same.txt": "same\n" } });
 		const left = new Set(await idsOnServer(repo, "main"));
 		for (let i = 0; i < 2; i++) {
@@ -90,6 +67,38 @@ test("a name that belongs to another repository now", options, async () => {
 			await expectOnly(result, repo, ["main"], { text, ids: ids.filter((id) => !left.has(id)) });
 		}
 	}
+});
+
+test("a name that another repository of the same workspace has now: one that shares history, and one renamed back", options, async () => {
+	const text = secret("SHARED HISTORY");
+	const repo = await repository({ "same.txt": "same\n" });
+	const shared = await github.git(repo, "rev-parse", "main");
+	await github.commit(repo, { files: { "secret.pem": text } });
+	await github.commit(repo, { files: { "secret.pem": null, "later.txt": "later\n" } });
+	const old = await clone(repo, "main");
+	const oldIds = await idsOnServer(repo, "main", "main~1");
+	github.renameRepo(repo, "alice/was-first");
+	// A fork from before the secret, with a branch of the same name and a commit of its own.
+	await github.addRepo(repo, { private: true, files: null });
+	await github.git(repo, "fetch", "-q", github.repos.get("alice/was-first").dir, `${shared}:refs/heads/main`);
+	await github.commit(repo, { files: { "fork.txt": "fork\n" } });
+	const left = new Set([...await idsOnServer(repo, "main"), shared]);
+	const ids = oldIds.filter((id) => !left.has(id));
+	assert.ok(ids.length >= 4);
+	for (let i = 0; i < 2; i++) {
+		const result = await clone(repo, "main");
+		assert.equal(result.commit, await github.git(repo, "rev-parse", "main"));
+		await expectOnly(result, repo, ["main"], { text, ids });
+	}
+	// The old one under its new name is whole, by nobody's cache but its own; and under its old name again.
+	const moved = await clone("alice/was-first", "main");
+	assert.equal(moved.commit, old.commit);
+	await expectOnly(moved, "alice/was-first", ["main"], { text });
+	github.renameRepo(repo, "alice/fork");
+	github.renameRepo("alice/was-first", repo);
+	const back = await clone(repo, "main");
+	assert.equal(back.commit, old.commit);
+	await expectOnly(back, repo, ["main"], { text: "fork\n" });
 });
 
 test("a secret that a forced push took away", options, async () => {

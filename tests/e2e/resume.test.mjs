@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { after, test } from "node:test";
 import { goodData, workspaceMessages } from "../harness/messages.mjs";
-import { startServer } from "../harness/server.mjs";
+import { startServer, waitFor } from "../harness/server.mjs";
 import { connect, settle } from "../harness/sync.mjs";
 
 const servers = {};
@@ -221,8 +221,11 @@ cases("a new epoch reaches clients that come back", async ({ join, server }) => 
 	const before = await join(0, { since: 1 });
 	assert.equal(before.hello.resumed, true);
 	server.psql("select api.epoch_renew()");
-	const { epoch } = (await join(1, { since: 0 })).hello;
-	assert.notEqual(epoch, before.hello.epoch);
+	// Bridges are told; who joins before they heard of it is closed when they do.
+	const epoch = await waitFor(async () => {
+		const now = (await join(1, { since: 0 })).hello.epoch;
+		return now !== before.hello.epoch && now;
+	}, { what: "the new epoch" });
 	const again = await join(1, { since: 3, epoch: before.hello.epoch });
 	assert.deepEqual(again.hello, { type: "hello", epoch, seq: 3, resumed: false });
 });

@@ -29,6 +29,7 @@ const at = (slug, id, rest = "") => `/api/sandbox/${encodeURIComponent(slug)}/${
 const status = (slug, id, options) => server.request(at(slug, id, "/status"), options);
 const heartbeat = (slug, id, options) => server.request(at(slug, id, "/heartbeat"), { method: "POST", ...options });
 const remove = (slug, id, options) => server.request(at(slug, id), { method: "DELETE", ...options });
+const terminate = (slug, id, options) => server.request(at(slug, id, "/terminate"), { method: "POST", ...options });
 const made = () => server.psqlValue("select count(*) from app.sandbox_session");
 const session = (id, what) => server.psqlValue(`select ${what} from app.sandbox_session where id = ${quote(id)}`);
 
@@ -106,7 +107,8 @@ test("a host gets what is made, and says what becomes of it", async () => {
 	server.psql(`select api.sandbox_cleaned('${host.id}', '${id}')`);
 	server.psql(`update app.sandbox_session set ended_at = now() - interval '1 hour' where id = '${id}'`);
 	server.psql("select api.sandbox_sweep(86400, 600)");
-	for (const answer of [await status(slug, id), await heartbeat(slug, id), await remove(slug, id)]) refused(answer, 404, "Sandbox session not found");
+	for (const answer of [await status(slug, id), await heartbeat(slug, id)]) refused(answer, 404, "Sandbox session not found");
+	assert.deepEqual((await remove(slug, id)).json, { success: true });
 });
 
 test("a deleted one goes to its host at once", async () => {
@@ -209,7 +211,14 @@ test("sessions that are unknown or of another workspace", async () => {
 	const text = "Sandbox session not found";
 	for (const [where, what] of [[other, id], [fresh(), id], [slug, randomUUID()], [slug, "x"], [slug, id.toUpperCase()], [slug, `${id}x`], [slug, "'; select 1 --"], [slug, "a/b"],
 		[slug, "x".repeat(1024)]])
-		for (const answer of [await status(where, what), await heartbeat(where, what), await remove(where, what)]) refused(answer, 404, text, what);
+		{
+			for (const answer of [await status(where, what), await heartbeat(where, what)]) refused(answer, 404, text, what);
+			// What isn't there need not be ended (PROTOCOL section 6).
+			for (const answer of [await remove(where, what), await terminate(where, what)]) {
+				assert.equal(answer.status, 200, what);
+				assert.equal(answer.text, '{"success":true}');
+			}
+		}
 	assert.equal(session(id, "ended_at is null"), "t");
 	assert.equal((await server.request(at(slug, id, "/"))).status, 404);
 	assert.equal((await server.request(at(slug, id, "/else"))).status, 404);

@@ -19,6 +19,7 @@ function changes(files) {
 	return Object.entries(files).flatMap(([name, file]) => {
 		if (file === null) return [`D ${quoted(name)}\n`];
 		const { content, mode = "100644" } = typeof file === "string" || Buffer.isBuffer(file) ? { content: file } : file;
+		if (mode === "160000") return [`M 160000 ${content} ${quoted(name)}\n`];
 		const bytes = Buffer.from(content);
 		return [`M ${mode} inline ${quoted(name)}\ndata ${bytes.length}\n`, bytes, "\n"];
 	});

@@ -166,7 +166,8 @@ export class GitHub {
 	}
 
 	/** Adds a commit to a branch, which begins at `from` (any revision) when it isn't there, and resolves to its id.
-	 *  files: {path: text or Buffer, null to delete it, or {content, mode: "100755" or "120000"}}. */
+	 *  files: {path: text or Buffer, null to delete it, or {content, mode: "100755", "120000", or
+	 *  "160000" with the id of a commit}}. */
 	commit(fullName, { branch, ...more } = {}) {
 		const repo = this.#repo(fullName);
 		return this.repositories.commit(repo.id, { branch: branch ?? repo.defaultBranch, ...more });

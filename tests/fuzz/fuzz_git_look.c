@@ -1,9 +1,11 @@
-/* fuzz_git_look.c: any bytes as what find, grep, git ls-files, git diff-index and git hash-object say of a hostile
- * working tree: what is made of it for git's input is whole records that name what was said, and notes are printable.
+/* fuzz_git_look.c: any bytes as what find, grep, git ls-files, config, rev-parse, diff-index and hash-object say of a
+ * hostile working tree or commit: what is made of it for git's input is whole records that name what was said, and
+ * notes are printable.
  */
 #include <assert.h>
 
 #include "lib/cleanup.h"
+#include "sandbox/git_absent.h"
 #include "sandbox/git_diff_look.h"
 #include "sandbox/git_diff_settle.h"
 
@@ -23,7 +25,7 @@ static void check_printable(const struct buf *text)
 static void look(struct slice found, struct slice targets, struct slice links)
 {
 	struct git_diff_look look = { 0 };
-	autobuf files = { 0 }, entries = { 0 }, notes = { 0 };
+	autobuf files = { 0 }, filled = { 0 }, entries = { 0 }, notes = { 0 };
 	git_diff_look_found(&look, found);
 	assert(look.files.count <= look.nested.count && look.nested.count <= found.len);
 	git_diff_look_files(&look, &files);
@@ -32,6 +34,10 @@ static void look(struct slice found, struct slice targets, struct slice links)
 	assert(look.worktree_count <= targets.len);
 	git_diff_look_links(&look, links, targets.len % 2);
 	check_records(&look.excluded);
+	git_diff_look_filled(&look, &filled);
+	check_records(&filled);
+	git_diff_look_heads(&look, targets);
+	check_records(&look.heads);
 	git_diff_look_entries(&look, &entries);
 	check_records(&entries);
 	git_diff_look_notes(&look, targets, &notes);
@@ -57,6 +63,19 @@ static void settle(struct slice raw, struct slice now, struct slice fresh)
 	git_diff_settle_free(&s);
 }
 
+static void absent(struct slice said, struct slice written)
+{
+	static const struct git_absent_names names = { "https://git.example", "alice/notes", "topic", "main" };
+	struct git_absent all = { 0 }, again = { 0 };
+	git_absent_read(&all, &names, said, said.len % 2);
+	check_printable(&all.note);
+	check_printable(&all.repositories);
+	assert(all.note.len < 8000 && (!all.repositories.len || all.note.len));
+	git_absent_parse(&again, written);
+	git_absent_free(&again);
+	git_absent_free(&all);
+}
+
 /* Three parts, with two newlines between them. */
 static struct slice part(struct slice *rest)
 {
@@ -75,5 +94,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct slice rest = slice_make(copy, size), a = part(&rest), b = part(&rest), c = part(&rest);
 	look(a, b, c);
 	settle(a, b, c);
+	absent(slice_make(copy, size), a);
 	return 0;
 }

@@ -247,7 +247,7 @@ ALTER FUNCTION api.blobs_known(p_blobs uuid[]) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.blobs_known(p_blobs uuid[]) IS 'Those of the blobs that a file names or lately named. The others are orphans: unless they are being published just now, their bytes may be removed.';
 
-CREATE FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) RETURNS TABLE(workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text, origin text, data json)
+CREATE FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer, p_bytes integer DEFAULT 8388608) RETURNS TABLE(workspace_id bigint, epoch text, head bigint, floor bigint, seq bigint, entity text, action text, entity_id text, origin text, data json)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_catalog', 'pg_temp'
     AS $$
@@ -263,15 +263,15 @@ begin
 			-- What was stored may be far smaller than it is read.
 			select l.*, sum(coalesce(l.bytes, pg_column_size(l.data))) over (order by l.seq) - coalesce(l.bytes, pg_column_size(l.data)) as before
 			from (select * from app.change_log l where l.workspace_id = w.id and l.seq > p_since order by l.seq limit p_limit) l
-		) p where p.before < 8388608
+		) p where p.before < p_bytes
 	) c on true
 	order by c.seq;
 end
 $$;
 
-ALTER FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) OWNER TO craft_owner;
+ALTER FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer, p_bytes integer) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) IS 'A page of a workspace''s log after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
+COMMENT ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer, p_bytes integer) IS 'A page of a workspace''s log after p_since, in order: at most p_limit rows, and p_bytes or a little more (one row may be bigger). Every row also carries id, epoch, head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its workspace_id when the workspace was never written to.';
 
 CREATE FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_sealed text, p_valid boolean) RETURNS void
     LANGUAGE sql STRICT SECURITY DEFINER
@@ -1545,7 +1545,7 @@ ALTER FUNCTION api.sandbox_jobs_lost(p_host uuid) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION api.sandbox_jobs_lost(p_host uuid) IS 'Called by a host that starts: ends the jobs that it had taken before, and returns them, so that their clients can be told.';
 
-CREATE FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) RETURNS TABLE(head bigint, floor bigint, seq bigint, target text, body text)
+CREATE FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer, p_bytes integer DEFAULT 8388608) RETURNS TABLE(head bigint, floor bigint, seq bigint, target text, body text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
     AS $$
@@ -1559,15 +1559,15 @@ begin
 			-- The size as sent: a text's length is known without reading it, and what is stored may be far smaller.
 			select m.*, sum(octet_length(m.body)) over (order by m.seq) - octet_length(m.body) as before
 			from (select * from app.sandbox_message m where m.session_id = s.id and m.seq > p_since order by m.seq limit p_limit) m
-		) p where p.before < 8388608
+		) p where p.before < p_bytes
 	) c on true
 	order by c.seq;
 end
 $$;
 
-ALTER FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) OWNER TO craft_owner;
+ALTER FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer, p_bytes integer) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) IS 'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and about 8 MiB unless one alone is bigger. Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
+COMMENT ON FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer, p_bytes integer) IS 'A page of a sandbox''s messages after p_since, in order: at most p_limit rows, and p_bytes or a little more (one row may be bigger). Every row also carries head and floor of the same snapshot; seq below head in the last one: ask for the next page. At least one row; its seq is null when nothing follows, its head when the sandbox is unknown.';
 
 CREATE FUNCTION api.sandbox_mine(p_host uuid) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint, status text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -1803,7 +1803,8 @@ begin
 		v_out.status := 'exists';
 		return v_out;
 	end if;
-	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true);
+	v_out := app.change_end(v_out, 'session', 'created', p_id, p_header, p_request, true, case when (p_columns).created_ms is not null
+		then json_build_object('createdAt', (p_columns).created_ms, 'lastUsedAt', (p_columns).last_used_ms) end);
 	update app.session set updated_seq = v_out.seq where key = v_key;
 	return v_out;
 end
@@ -2018,7 +2019,12 @@ begin
 			where s.workspace_id = v_out.workspace_id and s.client = (p_request).client and s.request = substr((p_request).id, 1, 32);
 		if found then
 			update app.workspace w set seq = w.seq - 1, log_bytes = w.log_bytes - v_bytes where w.id = v_out.workspace_id;
-			return app.request_outcome(v_seen, p_request);
+			v_out := app.request_outcome(v_seen, p_request);
+			-- What it was merged from isn't kept; what became of it is.
+			if v_out.status = 'repeat' and v_seen.echoes and v_out.answer is null then
+				select s.header into v_out.answer from app.session s where s.workspace_id = v_out.workspace_id and s.id = p_id;
+			end if;
+			return v_out;
 		end if;
 	end if;
 	if p_columns is null and (p_request).origin is null then
@@ -2055,7 +2061,7 @@ $$;
 
 ALTER FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) IS 'Replaces a session''s header (the caller merged it on version p_base; another one there raises CA001; null: don''t check, 0: the caller found no session). p_event: what is broadcast and makes the answer {"success":true}; null: the header is both. Outcome ok, repeat, reused or not_found.';
+COMMENT ON FUNCTION api.session_update(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_event json, p_request api.request) IS 'Replaces a session''s header (the caller merged it on version p_base; another one there raises CA001; null: don''t check, 0: the caller found no session). p_event: what is broadcast and makes the answer {"success":true}; null: the header is both. Outcome ok, repeat (where the log doesn''t reach back, with the header as it is now; null: it is gone), reused or not_found.';
 
 CREATE FUNCTION api.session_update_many(p_workspaces text[], p_counts integer[], p_place integer[], p_nth integer[], p_last boolean[], p_id text[], p_header json[], p_name text[], p_is_flagged boolean[], p_status text[], p_model text[], p_created_ms bigint[], p_last_used_ms bigint[], p_base bigint[], p_version bigint[], p_event json[], p_origin text[], p_client text[], p_request bytea[], p_payload bigint[], OUT workspace_ids bigint[], OUT before bigint[]) RETURNS record
     LANGUAGE plpgsql SECURITY DEFINER
@@ -2688,7 +2694,7 @@ ALTER FUNCTION app.change_begin(p_workspace text, p_request api.request) OWNER T
 
 COMMENT ON FUNCTION app.change_begin(p_workspace text, p_request api.request) IS 'First step of a mutation: takes the workspace''s lock (making the workspace when it isn''t there) and finds a request that was applied before. Status ok: go on.';
 
-CREATE FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean DEFAULT false) RETURNS api.outcome
+CREATE FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean DEFAULT false, p_added json DEFAULT NULL::json) RETURNS api.outcome
     LANGUAGE plpgsql
     SET search_path TO 'app', 'pg_temp'
     AS $$
@@ -2702,9 +2708,9 @@ begin
 	insert into app.change_log (workspace_id, seq, entity, action, entity_id, origin, data, bytes)
 		values (p_out.workspace_id, p_out.seq, p_entity, p_action, p_entity_id, (p_request).origin, p_data, v_bytes);
 	if (p_request).client is not null then
-		insert into app.seen_request (workspace_id, client, request, payload, sha256, seq, echoes)
+		insert into app.seen_request (workspace_id, client, request, payload, sha256, seq, echoes, answer)
 			values (p_out.workspace_id, (p_request).client, substr((p_request).id, 1, 32), (p_request).payload,
-				nullif(substr((p_request).id, 33), ''), p_out.seq, p_echoes);
+				nullif(substr((p_request).id, 33), ''), p_out.seq, p_echoes, p_added);
 	end if;
 	if v_over then
 		perform app.log_trim(p_out.workspace_id);
@@ -2713,9 +2719,9 @@ begin
 end
 $$;
 
-ALTER FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean) OWNER TO craft_owner;
+ALTER FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean, p_added json) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean) IS 'Last step of a mutation: gives it its number, logs it for the listeners, remembers the request. p_echoes: the answer is p_data, else {"success":true}.';
+COMMENT ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean, p_added json) IS 'Last step of a mutation: gives it its number, logs it for the listeners, remembers the request. p_echoes: the answer is p_data, else {"success":true}. p_added: the members of p_data that the client didn''t send, for when the log doesn''t reach back any more.';
 
 CREATE FUNCTION app.cluster_id() RETURNS bigint
     LANGUAGE sql IMMUTABLE
@@ -3137,16 +3143,21 @@ CREATE FUNCTION app.request_outcome(p_seen app.seen_request, p_request api.reque
     SET search_path TO 'app', 'pg_temp'
     AS $$
 declare
-	v_out api.outcome;
+	v_out  api.outcome;
+	v_data json;
 begin
 	-- The digest is compared where both have one.
 	v_out.status := case when coalesce(p_seen.sha256 = nullif(substr((p_request).id, 33), ''), p_seen.payload = (p_request).payload)
 		then 'repeat' else 'reused' end;
 	v_out.workspace_id := p_seen.workspace_id;
 	v_out.seq := p_seen.seq;
-	v_out.answer := p_seen.answer;
+	if v_out.status = 'repeat' then
+		v_out.answer := p_seen.answer;
+	end if;
 	if p_seen.echoes and v_out.status = 'repeat' then
-		select l.data into v_out.answer from app.change_log l where l.workspace_id = p_seen.workspace_id and l.seq = p_seen.seq;
+		select l.data into v_data from app.change_log l where l.workspace_id = p_seen.workspace_id and l.seq = p_seen.seq;
+		-- Bridges of an older version, which send no digest, take any answer for the whole.
+		v_out.answer := coalesce(v_data, case when octet_length((p_request).id) > 32 then v_out.answer end);
 	end if;
 	return v_out;
 end
@@ -3154,7 +3165,7 @@ $$;
 
 ALTER FUNCTION app.request_outcome(p_seen app.seen_request, p_request api.request) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION app.request_outcome(p_seen app.seen_request, p_request api.request) IS 'The outcome of a request that came before: repeat or reused. An answer that echoed the change is read from the log; null where it isn''t there any more.';
+COMMENT ON FUNCTION app.request_outcome(p_seen app.seen_request, p_request api.request) IS 'The outcome of a request that came before: repeat or reused. An answer that echoed the change is read from the log; where it isn''t there any more, it is what was remembered of it: members that the server had added to what was sent, or null.';
 
 CREATE FUNCTION app.sandbox_drop() RETURNS void
     LANGUAGE plpgsql
@@ -5195,8 +5206,8 @@ GRANT ALL ON FUNCTION api.blobs_gone(p_seconds bigint, p_limit integer) TO craft
 REVOKE ALL ON FUNCTION api.blobs_known(p_blobs uuid[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.blobs_known(p_blobs uuid[]) TO craft_daemon;
 
-REVOKE ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer) TO craft_daemon;
+REVOKE ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer, p_bytes integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.changes(p_workspace text, p_since bigint, p_limit integer, p_bytes integer) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_sealed text, p_valid boolean) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.credential_checked(p_workspace text, p_repo_key text, p_sealed text, p_valid boolean) TO craft_daemon;
@@ -5393,8 +5404,8 @@ GRANT ALL ON FUNCTION api.sandbox_jobs(p_host uuid, p_limit integer, p_again boo
 REVOKE ALL ON FUNCTION api.sandbox_jobs_lost(p_host uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_jobs_lost(p_host uuid) TO craft_daemon;
 
-REVOKE ALL ON FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) FROM PUBLIC;
-GRANT ALL ON FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer) TO craft_daemon;
+REVOKE ALL ON FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer, p_bytes integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.sandbox_messages(p_session text, p_since bigint, p_limit integer, p_bytes integer) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.sandbox_mine(p_host uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.sandbox_mine(p_host uuid) TO craft_daemon;
@@ -5535,7 +5546,7 @@ REVOKE ALL ON FUNCTION app.body_sha256(p_body json) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.change_begin(p_workspace text, p_request api.request) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean) FROM PUBLIC;
+REVOKE ALL ON FUNCTION app.change_end(p_out api.outcome, p_entity text, p_action text, p_entity_id text, p_data json, p_request api.request, p_echoes boolean, p_added json) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.cluster_id() FROM PUBLIC;
 

@@ -70,6 +70,7 @@ export class Gateway {
 	tell(command) { this.child.stdin.write(`${command}\n`); }
 	key(key = "") { this.tell(`key ${key}`); }
 	oauth(token = "") { this.tell(`oauth ${token}`); }
+	submodule(repo, token = "") { this.tell(`submodule ${repo} ${token}`.trim()); }
 
 	/** Ends it; throws when it didn't end well, or said something. */
 	async stop() {

@@ -6,11 +6,17 @@
 //   const { outcome, commit, text, ms } = await sandbox.clone("alice/notes", "main", token);
 //   const { ok, patch, notes, ms } = await sandbox.diff();       // patch: a Buffer
 //   const { dir, tree } = applied(repositoryOnTheServer, commit, patch);
+//
+//   const { github, driver, tokens, options, repository, clone, checkout } = await startCheckouts("notes");   // all of that
+//   test("…", options, async () => { const { sandbox, commit, server, at } = await checkout({ "a.txt": "a\n" }); });
 
+import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
-import { chmodSync, chownSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, copyFileSync, existsSync, lchownSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { after } from "node:test";
+import { startGitHub } from "../fakes/github.mjs";
 import { ownUsers } from "./sandbox_traces.mjs";
 import { ROOT } from "./server.mjs";
 
@@ -165,3 +171,52 @@ export const startDriver = (github, env = {}, user) => new Driver(github, env, u
 
 /** Why this machine can't run these tests, or null. */
 export const unable = existsSync("/usr/bin/bwrap") ? null : "bubblewrap is not installed";
+
+/** What a test file begins with: a fake GitHub with these users and a driver, which end when the file does, and what its
+ *  tests do with them. Repositories are called LOGIN/PREFIX-1 and so on. */
+export async function startCheckouts(prefix, logins = ["alice"]) {
+	const github = await startGitHub();
+	for (const login of logins) github.addUser(login);
+	const tokens = Object.fromEntries(logins.map((login) => [login, github.issueToken(login, ["repo"])]));
+	const driver = startDriver(github);
+	after(async () => {
+		const status = await driver.stop();
+		await github.stop();
+		assert.equal(status, 0, driver.errors);
+	});
+	let serial = 0;
+
+	/** A new private repository with these files; more: as the fake's addRepo takes it. Resolves to its name. */
+	async function repository(files, { by = logins[0], ...more } = {}) {
+		const name = `${by}/${prefix}-${++serial}`;
+		await github.addRepo(name, { private: true, files, ...more });
+		return name;
+	}
+
+	/** A sandbox with a checkout of it: {sandbox, commit, server (its directory there), at(name): a file of the checkout}. */
+	async function clone(repo, branch = "main", { workspace, login = logins[0], from = driver } = {}) {
+		const sandbox = await from.sandbox();
+		const { outcome, text, commit } = await sandbox.clone(repo, branch, tokens[login], workspace);
+		assert.equal(outcome, "ok", text);
+		return { sandbox, commit, server: github.findRepo(...repo.split("/")).dir, at: (name) => path.join(sandbox.repo, name) };
+	}
+
+	/** The same of a new repository with these files; commit: those of a second commit. */
+	async function checkout(files, { commit, from } = {}) {
+		const repo = await repository(files);
+		if (commit) await github.commit(repo, { files: commit });
+		return clone(repo, "main", { from });
+	}
+
+	return { github, driver, tokens, repository, clone, checkout,
+		options: { skip: unable ? `this machine can't: ${unable}` : false } };
+}
+
+/** Gives what a test made in a checkout to the sandbox's user, as if the agent had made it. */
+export function own(dir, uid) {
+	for (const entry of readdirSync(dir, { withFileTypes: true, encoding: "buffer" })) {
+		const name = Buffer.concat([Buffer.from(dir), Buffer.from("/"), entry.name]);
+		lchownSync(name, uid, uid);
+		if (entry.isDirectory()) own(name, uid);
+	}
+}

@@ -1,5 +1,6 @@
 // pace.mjs: patience in the time of a machine of its own. Beside a load a second counts for less, so that slow isn't taken for
-// dead, and what is dead is noticed all the same.
+// dead, and what is dead is noticed all the same. This is the rule; tests/unit/pace.h and script/lib.sh say it in their languages (but for
+// the time that was stolen), and pace.test.mjs and test_pace.c hold all three to pace.txt.
 //
 //   const start = ownMs(); ...; assert.ok(ownMs() - start < 2000);
 //   const patience = new Patience(10_000);
@@ -25,13 +26,18 @@ function stolen() {
 	return now.all > last.all ? (now.steal - last.steal) / (now.all - last.all) : 0;
 }
 
-/** How many times slower than alone things go at present: the tasks that run or wait to, and those that wait for a disk, for each
- *  CPU. At least 1. */
+/** How many times slower than alone things go where /proc/loadavg says this: the tasks that run or wait to, and those that wait for a disk,
+ *  for each CPU. At least 1. */
+export function slownessOf(loadavg, cores, share = 0) {
+	const [, load, running] = /^([\d.]+) \S+ \S+ (\d+)\//.exec(loadavg).map(Number);
+	return Math.min(MOST, Math.max(1, load / cores, running / cores) / Math.max(1 - share, 1 / MOST));
+}
+
+/** The same at present. */
 export function slowness() {
 	if (performance.now() - at < LOOK_EVERY_MS) return factor;
 	at = performance.now();
-	const [, load, running] = /^([\d.]+) \S+ \S+ (\d+)\//.exec(readFileSync("/proc/loadavg", "utf8")).map(Number);
-	factor = Math.min(MOST, Math.max(1, load / CORES, running / CORES) / Math.max(1 - stolen(), 1 / MOST));
+	factor = slownessOf(readFileSync("/proc/loadavg", "utf8"), CORES, stolen());
 	return factor;
 }
 

@@ -1,5 +1,5 @@
 -- Following a workspace: heads, the log by cursor, hints below PostgreSQL's limit, pruning with a floor.
-select plan(45);
+select plan(46);
 
 -- The log by cursor.
 select results_eq($$ select workspace_id, epoch = api.epoch(), head, floor, seq from api.changes('none', 0, 10) $$,
@@ -11,6 +11,7 @@ select results_eq($$ select head, floor, seq, entity, action, origin, data::text
 	'the log after a number, in order, with head and floor');
 select results_eq($$ select head, seq from api.changes('a', 50, 10) $$, 'values (50::bigint, null::bigint)', 'nothing after the head');
 select results_eq($$ select head, seq from api.changes('a', 60, 10) $$, 'values (50::bigint, null::bigint)', 'nor beyond it');
+select is((select array_agg(seq) from api.changes('a', 0, 1000, 1)), '{1}', 'a page of a byte has one row');
 select is((select array_agg(seq) from api.changes('a', 0, 1000)), (select array_agg(i::bigint) from generate_series(1, 50) i), 'all of it');
 select api.labels_save('b', '{}') as saved \gset
 select results_eq($$ select workspace, seq from api.heads(array['b', 'none', 'a']) order by 1 $$, $$ values ('a', 50::bigint), ('b', 1) $$, 'heads of those that exist');

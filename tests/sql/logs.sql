@@ -1,6 +1,6 @@
 -- Logs have a bound in bytes: who makes one longer drops what is oldest. And what the memory of requests keeps.
 begin;
-select plan(33);
+select plan(46);
 
 create function tap.bytes(p_slug text) returns bigint language sql as $$ select w.log_bytes from app.workspace w where w.slug = p_slug $$;
 create function tap.counted(p_slug text) returns bigint language sql as $$
@@ -65,6 +65,33 @@ select is((api.labels_save('r', '{"n":2}', tap.digests('1', 'b', 7))).status, 'r
 select is((api.labels_save('r', '{"n":1}', tap.digests('1', null, 7))).status, 'repeat', 'again by a bridge of the last release');
 select is((api.labels_save('r', '{"n":1}', tap.digests('2', null, 8))).status || (api.labels_save('r', '{"n":1}', tap.digests('2', 'a', 8))).status, 'okrepeat',
 	'one of a bridge of the last release again');
+
+-- Answers that the log doesn't reach back to.
+create function tap.drop_log(p_slug text) returns void language sql as $$
+	update app.workspace set floor = seq, log_bytes = 0 where slug = p_slug;
+	delete from app.change_log l using app.workspace w where w.id = l.workspace_id and w.slug = p_slug;
+$$;
+create function tap.made(p_id text, p_request api.request) returns text language sql as $$
+	select concat_ws(' ', status, seq, answer) from api.session_create('a', p_id, '{"id":"s","v":1}', row(null, null, null, null, 5, 6)::api.session_columns, 1, p_request)
+$$;
+select is(tap.made('s', tap.digests('1', 'a', 1)), 'ok 1', 'a session is made');
+select is(tap.made('s', tap.digests('1', 'a', 1)), 'repeat 1 {"id":"s","v":1}', 'while the log is there, again is all of it');
+select is((select answer::text from app.seen_request s join app.workspace w on w.id = s.workspace_id where w.slug = 'a'), '{"createdAt" : 5, "lastUsedAt" : 6}',
+	'and what the server had added is all that is remembered of it');
+select concat_ws(' ', status, seq) as done from api.session_update('a', 's', '{"v":2}', p_request => tap.digests('2', 'b', 1)) \gset
+select is(:'done'::text, 'ok 2', 'an update');
+select is((api.session_update('a', 's', '{"v":3}', p_event => '{}', p_request => tap.digests('3', 'c', 1))).status, 'ok', 'one that doesn''t echo');
+select tap.drop_log('a') as done \gset
+select is(tap.made('s', tap.digests('1', 'a', 1)), 'repeat 1 {"createdAt" : 5, "lastUsedAt" : 6}', 'without the log, again is what the server had added');
+select is(tap.made('s', tap.digests('1', null, 1)), 'repeat 1', 'which bridges of the last release don''t get: they would take it for all');
+select is((select concat_ws(' ', status, seq, answer) from api.session_update('a', 's', '{"v":2}', p_request => tap.digests('2', 'b', 1))), 'repeat 2 {"v":3}',
+	'again an update: the header as it is now');
+select is((select concat_ws(' ', status, seq, answer) from api.session_update('a', 's', '{"v":3}', p_event => '{}', p_request => tap.digests('3', 'c', 1))), 'repeat 3',
+	'and {"success":true} stays that');
+select is((select concat_ws(' ', status, answer) from api.session_update('a', 's', '{"v":9}', p_request => tap.digests('2', 'x', 2))), 'reused', 'another one of the same number is refused');
+select is((api.session_delete('a', 's')).status, 'ok', 'its session goes');
+select is((select concat_ws(' ', status, seq, answer) from api.session_update('a', 's', '{"v":2}', p_request => tap.digests('2', 'b', 1))), 'repeat 2', 'and it is not applied again');
+select is(tap.seq('a'), 4::bigint, 'none of these took a number');
 
 -- Messages of sandboxes.
 select api.host_begin('00000000-0000-4000-8000-000000000001', 'h', '1', 10, 'all') as done \gset

@@ -1,6 +1,6 @@
 -- Sandboxes: made within limits, claimed by hosts, given jobs, their numbered messages, their many ends, housekeeping, views.
 begin;
-select plan(188);
+select plan(189);
 
 -- Two hosts by their numbers.
 create function tap.host(p_n integer) returns uuid language sql immutable as $$ select ('00000000-0000-4000-8000-00000000000' || p_n)::uuid $$;
@@ -194,6 +194,7 @@ select results_eq($$ select status, head, floor, state from api.sandbox_open('w'
 select is((select status from api.sandbox_open(w, i)), 'unknown', 'not to ' || i || ' of ' || w) from (values ('v', tap.id('main')), ('w', 'x')) x (w, i);
 select api.sandbox_append(tap.host(1), tap.id('two'), 0, array_fill(''::text, array[9]), array(select string_agg(md5(i::text || j), '') from generate_series(1, 65536) i, generate_series(1, 9) j group by j)) as done \gset
 select cmp_ok((select sum(octet_length(body)) from api.sandbox_messages(tap.id('two'), 0, 100)), '<', 12000000::bigint, 'a page isn''t much longer than 8 MiB');
+select is((select count(*) from api.sandbox_messages(tap.id('two'), 0, 100, 1)), 1::bigint, 'or than was asked for');
 select is((select max(seq) < max(head) from api.sandbox_messages(tap.id('two'), 0, 100)), true, 'and says that there is more');
 select is((select count(*) from api.sandbox_messages(tap.id('two'), 8, 100)), 1::bigint, 'a long one comes');
 

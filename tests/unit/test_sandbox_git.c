@@ -194,9 +194,12 @@ static bool excluded(const struct git_diff_look *look, const char *path)
 	return false;
 }
 
+#define HEAD_ENTRY "160000 " OTHER " 0\tsub"
+
 static void find_is_read(void **state)
 {
 	struct git_diff_look look = { 0 };
+	autobuf filled = { 0 }, entries = { 0 }, notes = { 0 };
 	(void)state;
 	git_diff_look_found(
 		&look,
@@ -213,6 +216,16 @@ static void find_is_read(void **state)
 				      "160"),
 			    false);
 	assert_true(excluded(&look, "sub") && !excluded(&look, "other") && !excluded(&look, "a/b"));
+	git_diff_look_filled(&look, &filled);
+	assert_true(slice_eq(buf_slice(&filled), SLICE_LIT("sub\0")));
+	git_diff_look_heads(&look, SLICE_LIT(OTHER "\tsub\0" ID "\tother\0"
+						   "no id\tsub\0\tsub\0" ID "\0" ID "\tsub"));
+	git_diff_look_entries(&look, &entries);
+	assert_true(entries.len > sizeof(HEAD_ENTRY) && memcmp(entries.data, HEAD_ENTRY, sizeof(HEAD_ENTRY)) == 0);
+	git_diff_look_notes(&look, slice_make(NULL, 0), &notes);
+	assert_string_equal(buf_cstr(&notes),
+			    "Changes of files inside submodules, and commits that were made there, are not "
+			    "in the diff and are lost with the sandbox: sub.\n");
 	assert_false(look.attributes);
 	git_diff_look_free(&look);
 	struct git_diff_look every = { 0 };
