@@ -789,6 +789,26 @@ ALTER FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_by
 
 COMMENT ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) IS 'Takes the jobs that wait for sandboxes of the host, at most p_limit; without p_bytes the oldest first. With it about so many bytes, unless one alone is bigger: a sandbox''s in their order, and first of all those that with what is before them in their own sandbox have the fewest bytes. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
 
+CREATE FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_count bigint;
+begin
+	update app.sandbox_job j set taken_at = null
+		from app.sandbox_session s
+		where s.id = j.session_id and s.host_id = p_host and s.cleaned_at is null and s.ended_at is null
+			and j.ended_at is null and j.taken_at is not null and j.id <> all (p_known);
+	get diagnostics v_count = row_count;
+	return v_count;
+end
+$$;
+
+ALTER FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) IS 'For a host that may have missed an answer of api.host_jobs(): of the jobs that it took and that are still open, those that it doesn''t know are to be taken again, as any others. How many they are.';
+
 CREATE FUNCTION api.host_sandboxes(p_host uuid) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint, status text, request text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -5317,6 +5337,9 @@ GRANT ALL ON FUNCTION api.host_job_read(p_host uuid, p_job bigint) TO craft_daem
 
 REVOKE ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.host_sandboxes(p_host uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.host_sandboxes(p_host uuid) TO craft_daemon;
