@@ -5134,9 +5134,6 @@ ALTER TABLE app.source
 ALTER TABLE app.source
     ADD CONSTRAINT source_times_are_dates CHECK (((LEAST(created_at, updated_at) >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (GREATEST(created_at, updated_at) < '10000-01-01 00:00:00+00'::timestamp with time zone))) NOT VALID;
 
-ALTER TABLE app.workspace_config
-    ADD CONSTRAINT workspace_config_is_object CHECK ((json_typeof(config) = 'object'::text)) NOT VALID;
-
 ALTER TABLE ONLY app.workspace_config
     ADD CONSTRAINT workspace_config_pkey PRIMARY KEY (workspace_id, kind);
 
