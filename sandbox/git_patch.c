@@ -184,7 +184,7 @@ static bool ends(struct slice s, const char *text)
 	/* It may be in quotes. */
 	if (s.len && s.ptr[s.len - 1] == '"')
 		s.len--;
-	return s.len >= n && memcmp(s.ptr + s.len - n, text, n) == 0;
+	return s.len && s.len >= n && memcmp(s.ptr + s.len - n, text, n) == 0;
 }
 
 bool git_patch_loses(struct slice patch, const char *name)

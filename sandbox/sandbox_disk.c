@@ -32,7 +32,7 @@ void sandbox_disk_words(const struct sandbox *sb, struct buf *out)
 		"is shown by du -xah /workspace /home/agent /tmp | sort -h | tail");
 }
 
-static bool is_full(const struct disk_room *room, int times)
+static bool is_full(const struct disk_room *room, int64_t times)
 {
 	return room->left < times * FULL_BYTES || room->inodes_left < times * FULL_INODES;
 }

@@ -91,7 +91,7 @@ static void create_session(struct op *op, struct db_params *p)
 
 static bool is_at(const struct buf *digests, size_t i, const unsigned char *digest, size_t size)
 {
-	return (i + 1) * size <= digests->len && memcmp(digests->data + i * size, digest, size) == 0;
+	return digests->len && (i + 1) * size <= digests->len && memcmp(digests->data + i * size, digest, size) == 0;
 }
 
 /* Is this the i-th message as the cache knows it? If not, *digest is its SHA-256. */

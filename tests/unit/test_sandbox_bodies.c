@@ -157,7 +157,7 @@ static void test_outputs(void **state)
 			assert_non_null(strstr(buf_cstr(&json), "left out here: a result has at most 1024 bytes"));
 			assert_int_equal(text.data[text.len - 1], (n - 1) % 50 ? (int)('a' + (n - 1) % 26) : 0);
 			assert_int_equal(text.data[1], 'b');
-			assert_true(o.head.len + o.tail.len <= 3 * 1024);
+			assert_true(o.head.len + o.tail.len <= (size_t)3 * 1024);
 		}
 		output_free(&o);
 	}
