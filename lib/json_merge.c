@@ -54,8 +54,11 @@ static void members_grow(struct members *m)
 		*members_slot(m, name_of(m, &m->list[i])) = i + 1;
 }
 
+/* What is no object has no members: a base may be whatever somebody stored by SQL. */
 static void members_add(struct members *m, struct slice object)
 {
+	if (json_kind_of(json_trim(object)) != JSON_OBJECT)
+		return;
 	struct json_iter it = json_iter(object);
 	while (json_next(&it)) {
 		if (m->count == m->cap)

@@ -5,6 +5,7 @@
 
 #include "lib/clock.h"
 #include "store.h"
+#include "threads.h"
 
 #define LEASE_S 60     /* as in fcgi/credential_renew.c */
 #define WAIT_S 30      /* for another process that renews */
@@ -123,9 +124,8 @@ static void on_turn(void *user, const PGresult *r)
 	struct slice word = r && PQntuples(r) == 1 ? db_get(r, 0, 0) : slice_make(NULL, 0);
 	if (slice_eq_str(word, "go")) {
 		c->work.data = c;
-		c->renewing = uv_queue_work(c->daemon->loop, &c->work, in_thread, after) == 0;
-		if (!c->renewing)
-			fail(c, false);
+		c->renewing = true;
+		threads_queue(c->daemon->loop, c->workspace, &c->work, in_thread, after);
 	} else if (slice_eq_str(word, "changed")) {
 		c->force = false;
 		find(c);

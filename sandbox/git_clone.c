@@ -349,7 +349,9 @@ struct git_clone *git_clone_start(uv_loop_t *loop, const struct git_clone_option
 	c->place = (struct git_place){
 		.conf = options->conf, .instance = options->instance, .cache = c->cache, .url = c->url, .tips = &c->tips
 	};
-	c->task = (struct git_task){ .user = c, .on_deadline = on_deadline, .on_size = on_size };
+	c->task = (struct git_task){
+		.whose = options->workspace, .user = c, .on_deadline = on_deadline, .on_size = on_size
+	};
 	git_task_init(&c->task, loop, (uint64_t)options->conf->sandbox_clone_timeout * 1000);
 	clone_begin(c);
 	return c;

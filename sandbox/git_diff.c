@@ -368,7 +368,9 @@ struct git_diff *git_diff_start(uv_loop_t *loop, const struct git_diff_options *
 	struct git_diff *d = xcalloc(1, sizeof(*d));
 	d->options = *options;
 	git_diff_dir_init(&d->dir, options->instance);
-	d->task = (struct git_task){ .user = d, .on_deadline = on_deadline, .on_size = on_size };
+	d->task = (struct git_task){
+		.whose = options->instance->workspace, .user = d, .on_deadline = on_deadline, .on_size = on_size
+	};
 	git_task_init(&d->task, loop, (uint64_t)DIFF_TIMEOUT_S * 1000);
 	git_task_measure(&d->task, d->dir.dir, options->conf->sandbox_diff_max * SCRATCH_FACTOR);
 	begin(d);

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "threads.h"
 #include "tree.h"
 
 #define MEASURE_MS 1000
@@ -50,8 +51,9 @@ bool git_task_thread(struct git_task *t, bool (*job)(void *user, struct buf *err
 	t->job = job;
 	t->after = after;
 	buf_clear(&t->error);
-	t->working = uv_queue_work(t->loop, &t->work, do_work, on_worked) == 0;
-	return t->working;
+	t->working = true;
+	threads_queue(t->loop, t->whose, &t->work, do_work, on_worked);
+	return true;
 }
 
 static void on_wake(uv_timer_t *timer)
@@ -82,8 +84,10 @@ static void on_measured(uv_work_t *work, int status)
 static void on_measure(uv_timer_t *timer)
 {
 	struct git_task *t = timer->data;
-	if (!t->is_measuring)
-		t->is_measuring = uv_queue_work(t->loop, &t->measuring, do_measure, on_measured) == 0;
+	if (t->is_measuring)
+		return;
+	t->is_measuring = true;
+	threads_queue(t->loop, t->whose, &t->measuring, do_measure, on_measured);
 }
 
 void git_task_measure(struct git_task *t, const char *path, int64_t limit)

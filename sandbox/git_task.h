@@ -9,6 +9,7 @@
 
 struct git_task {
 	uv_loop_t *loop;
+	const char *whose; /* slug of the workspace; see threads.h */
 	void *user;
 	uv_timer_t deadline, measure, wake;
 	unsigned open_handles;

@@ -17,8 +17,8 @@
 #define SWEEP_LATE_MS 120000 /* after the database was away, so that the other hosts can say that they live */
 #define ROW_KEEP_S 600	     /* how long the row of a sandbox that has gone stays */
 #define JOBS_AT_ONCE 50
-#define JOBS_BYTES (8ll << 20) /* about so much of them at a time, so that a sandbox's big ones leave room for the others' */
-#define JOBS_AGAIN 10000 /* after a lost connection: those that are known come first */
+#define JOBS_BYTES                                                                                                     \
+	(8ll << 20) /* about so much of them at a time, so that a sandbox's big ones leave room for the others' */
 
 /* Questions that are asked again and again, one at a time each. */
 enum question { ASK_CLAIM, ASK_JOBS, ASK_ENDING, QUESTIONS };
@@ -28,7 +28,7 @@ struct host {
 	char *protection;
 	bool begun; /* what was left is known: the daemon serves */
 	bool asked[QUESTIONS], again[QUESTIONS];
-	bool reconnected; /* jobs whose answer was lost are asked for once more */
+	bool reconnected; /* jobs whose answer was lost are to be asked for once more */
 	uint64_t poll_at, beat_at, sweep_at;
 };
 
@@ -96,7 +96,7 @@ static struct job *find_job(struct sandbox *sb, int64_t id)
 	return NULL;
 }
 
-/* An answer that was lost is asked for again, and may then hold what is over here, but not yet in the database. */
+/* What was lost is asked for again, and that may hold what is over here, but not yet in the database. */
 static bool has_been(const struct sandbox *sb, int64_t id)
 {
 	for (size_t i = 0; i < SANDBOX_ENDED_JOBS; i++) {
@@ -138,6 +138,47 @@ static void on_jobs(void *user, const PGresult *r)
 	if (r && (PQntuples(r) == JOBS_AT_ONCE || bytes >= JOBS_BYTES))
 		host->again[ASK_JOBS] = true;
 	answered(host, ASK_JOBS);
+}
+
+static void on_known(void *user, const PGresult *r)
+{
+	struct host *host = user;
+	int64_t lost = r && PQntuples(r) == 1 ? db_get_i64(r, 0, 0) : 0;
+	host->reconnected = host->reconnected || !r;
+	if (lost)
+		log_info(NULL, "%" PRId64 " requests were lost with the connection; they are asked for again", lost);
+}
+
+/* Those that an answer may have held which didn't come wait again, for the usual small portions. */
+static void tell_known(struct host *host)
+{
+	struct sandbox *sb;
+	const struct job *job;
+	autobuf ids = { 0 };
+	size_t count = 0;
+	TAILQ_FOREACH(sb, &host->daemon->sandboxes, link)
+	{
+		count += SANDBOX_ENDED_JOBS;
+		TAILQ_FOREACH(job, &sb->jobs, link)
+		{
+			count++;
+		}
+	}
+	db_array_begin(&ids, DB_INT8, count);
+	TAILQ_FOREACH(sb, &host->daemon->sandboxes, link)
+	{
+		for (size_t i = 0; i < SANDBOX_ENDED_JOBS; i++)
+			db_array_i64(&ids, sb->ended_jobs[i]);
+		TAILQ_FOREACH(job, &sb->jobs, link)
+		{
+			db_array_i64(&ids, job->id);
+		}
+	}
+	db_array_end(&ids);
+	struct store_op *op = host_op(host, STMT_JOBS_KNOWN, on_known);
+	store_op_text(op, buf_slice(&ids));
+	store_send(host->daemon->state, op, true);
+	host->reconnected = false;
 }
 
 /* ---- ends ---- */
@@ -184,11 +225,11 @@ static void ask(struct host *host, enum question question)
 		op = host_op(host, STMT_CLAIM, on_claimed);
 		store_op_i32(op, (int32_t)((size_t)d->conf.sandbox_max - d->sandbox_count));
 	} else if (question == ASK_JOBS) {
+		if (host->reconnected)
+			tell_known(host);
 		op = host_op(host, STMT_JOBS, on_jobs);
-		store_op_i32(op, host->reconnected ? JOBS_AGAIN : JOBS_AT_ONCE);
-		store_op_bool(op, host->reconnected);
-		store_op_i64(op, host->reconnected ? INT64_MAX : JOBS_BYTES);
-		host->reconnected = false;
+		store_op_i32(op, JOBS_AT_ONCE);
+		store_op_i64(op, JOBS_BYTES);
 	} else {
 		op = host_op(host, STMT_ENDING, on_ending);
 	}

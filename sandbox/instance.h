@@ -10,6 +10,7 @@
 
 struct instance {
 	char session[37];
+	const char *workspace; /* slug of the one whose it is, which stays the caller's; NULL: not known */
 	unsigned slot; /* 0..SANDBOX_MAX-1; makes the uid */
 	uid_t uid;     /* of what runs in the box; the daemon's own when it isn't root */
 	gid_t gid;

@@ -66,6 +66,7 @@ sandbox_libsandbox_a_SOURCES = \
 	sandbox/statements.c sandbox/statements.h \
 	sandbox/store.c sandbox/store.h \
 	sandbox/stream.c sandbox/stream.h \
+	sandbox/threads.c sandbox/threads.h \
 	sandbox/tree.c sandbox/tree.h \
 	sandbox/watched.c sandbox/watched.h
 sandbox_libsandbox_a_CPPFLAGS = $(sandbox_cppflags)

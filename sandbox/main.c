@@ -25,6 +25,7 @@
 #include "sandbox.h"
 #include "seccomp.h"
 #include "store.h"
+#include "threads.h"
 #include "watched.h"
 
 #define TICK_MS 250
@@ -278,6 +279,7 @@ static int run(struct program *p)
 	struct daemon *d = &p->daemon;
 	autobuf error = { 0 }, protection = { 0 };
 	static uv_loop_t loop;
+	threads_prepare();
 	(void)uv_loop_init(&loop);
 	d->loop = &loop;
 	d->counts = xcalloc(1, sizeof(*d->counts));

@@ -322,6 +322,7 @@ bool sandbox_begin(struct daemon *d, const struct sandbox_row *row, bool adopt)
 	sb->stream.on_lost = on_stream_lost;
 	sb->stream.user = sb;
 	instance_init(&sb->instance, &d->conf, sb->session, sb->slot);
+	sb->instance.workspace = sb->workspace;
 	TAILQ_INSERT_TAIL(&d->sandboxes, sb, link);
 	d->sandbox_count++;
 	counter_add(adopt ? &d->counts->adopted : &d->counts->made, 1);

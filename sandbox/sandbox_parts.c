@@ -8,6 +8,7 @@
 #include "message.h"
 #include "sandbox_disk.h"
 #include "sandbox_submodules.h"
+#include "threads.h"
 
 #define WATCH_EVERY 5000 /* ms */
 
@@ -99,7 +100,7 @@ static void begin(struct sandbox *sb, enum task task)
 	work->task = task;
 	work->request.data = work;
 	sb->working = true;
-	(void)uv_queue_work(sb->daemon->loop, &work->request, in_thread, after);
+	threads_queue(sb->daemon->loop, sb->workspace, &work->request, in_thread, after);
 }
 
 void parts_make(struct sandbox *sb)

@@ -13,7 +13,8 @@ dist_sqlmigrations_DATA = \
 	sql/migrations/0006_api_keys.sql \
 	sql/migrations/0007_request_ids.sql \
 	sql/migrations/0008_bounds.sql \
-	sql/migrations/0009_github.sql
+	sql/migrations/0009_github.sql \
+	sql/migrations/0010_kinds.sql
 dist_sqlapi_DATA = \
 	sql/api/00_change.sql \
 	sql/api/10_sessions.sql \

@@ -109,6 +109,7 @@ unit_tests = \
 	tests/unit/test_sandbox_process \
 	tests/unit/test_sandbox_request \
 	tests/unit/test_sandbox_retry \
+	tests/unit/test_sandbox_threads \
 	tests/unit/test_sandbox_seccomp \
 	tests/unit/test_sandbox_tree \
 	tests/unit/test_seal \
@@ -273,6 +274,8 @@ tests_unit_test_sandbox_instance_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_instance_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_launch_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_launch_LDADD = $(sandbox_unit_ldadd)
+tests_unit_test_sandbox_threads_CPPFLAGS = $(sandbox_unit_cppflags)
+tests_unit_test_sandbox_threads_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_retry_CPPFLAGS = $(sandbox_unit_cppflags)
 tests_unit_test_sandbox_retry_LDADD = $(sandbox_unit_ldadd)
 tests_unit_test_sandbox_seccomp_CPPFLAGS = $(sandbox_unit_cppflags)

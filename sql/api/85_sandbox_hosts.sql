@@ -181,6 +181,21 @@ end
 $$;
 comment on function api.host_jobs(uuid, integer, boolean, bigint) is 'Takes the jobs that wait for sandboxes of the host, at most p_limit; without p_bytes the oldest first. With it about so many bytes, unless one alone is bigger: a sandbox''s in their order, and first of all those that with what is before them in their own sandbox have the fewest bytes. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
 
+create or replace function api.host_jobs_known(p_host uuid, p_known bigint[]) returns bigint
+language plpgsql volatile security definer set search_path = app, pg_temp as $$
+declare
+	v_count bigint;
+begin
+	update app.sandbox_job j set taken_at = null
+		from app.sandbox_session s
+		where s.id = j.session_id and s.host_id = p_host and s.cleaned_at is null and s.ended_at is null
+			and j.ended_at is null and j.taken_at is not null and j.id <> all (p_known);
+	get diagnostics v_count = row_count;
+	return v_count;
+end
+$$;
+comment on function api.host_jobs_known(uuid, bigint[]) is 'For a host that may have missed an answer of api.host_jobs(): of the jobs that it took and that are still open, those that it doesn''t know are to be taken again, as any others. How many they are.';
+
 create or replace function api.host_job_read(p_host uuid, p_job bigint) returns boolean language plpgsql volatile security definer set search_path = app, pg_temp as $$
 begin
 	update app.sandbox_job j set payload = null from app.sandbox_session s

@@ -356,6 +356,28 @@ test("a read that a DBA cancels is tried again: those who wait for it miss nothi
 	for (const client of clients) gapless(client);
 });
 
+test("a stored header that is no object, which nobody can store any more, is a value like others", async (t) => {
+	const slug = slugOf();
+	const [client, listener] = await room(t, slug);
+	await client.ok("session:create", { id: "good" });
+	const headers = ["[1,2]", '"x"', "5", "null", "[[],{}]"];
+	for (const header of headers)
+		assert.throws(() => server.psql(`select api.session_create('${slug}', 'bad', '${header}')`), /session_header_is_object/, header);
+	server.psql("alter table app.session drop constraint session_header_is_object");
+	for (const [i, header] of headers.entries()) {
+		server.psql(`select api.session_create('${slug}', 's${i}', '${header}')`);
+		const answer = await client.call("session:updateMeta", { sessionId: `s${i}`, updates: { n: i } });
+		assert.equal(answer.error, undefined, header);
+		assert.equal(answer.data.n, i);
+		server.psql(`select api.session_create('${slug}', 't${i}', '${header}')`);
+		assert.equal((await client.call("session:updateSdkId", { sessionId: `t${i}`, sdkSessionId: "x" })).error, undefined, header);
+		assert.equal((await server.request(`/workspace/${slug}/sessions/s${i}`)).json.n, i);
+	}
+	await client.ok("session:updateMeta", { sessionId: "good", updates: { still: true } });
+	await waitFor(() => listener.broadcasts.at(-1)?.event.data.still, { what: "the last change" });
+	server.psql("alter table app.session add constraint session_header_is_object check (json_typeof(header) = 'object') not valid");
+});
+
 // Last: this bridge does not come back.
 test("a bridge that is told to go closes with 1012 and loses nothing; clients go on elsewhere", async (t) => {
 	const slug = slugOf();

@@ -83,3 +83,29 @@ test("a host takes a part at a time, and nobody's small one waits behind another
 	assert.ok(rounds.length >= 4, "a part at a time");
 	for (const [job] of jobs(true)) host.ended({ job });
 });
+
+test("what a host took and doesn't know waits again, and comes in portions; what it knows doesn't", async (t) => {
+	const { session, open: connect } = place(t, host);
+	const client = await connect();
+	for (const id of range(3)) client.send(write(id, 1.2 * MB));
+	await waitFor(() => open([session]) === 3, { what: "three to be stored" });
+	const mine = () => jobs(false, String(MB)).filter((job) => job[1] === session);
+	const first = mine();
+	assert.equal(first.length, 1, "one is a portion");
+	while (mine().length);
+	const known = (ids) => server.psqlValue(`select api.host_jobs_known('${host.id}', array[${ids.join()}]::bigint[])`);
+	assert.equal(known(server.psql(`select id from app.sandbox_job where ended_at is null`).map(([id]) => id)), "0");
+	assert.deepEqual(mine(), []);
+	assert.equal(known([first[0][0]]), "2");
+	const again = [];
+	for (let some; (some = mine()).length;) {
+		assert.equal(some.length, 1, "a portion");
+		again.push(...some);
+	}
+	assert.deepEqual(again.map((job) => job[2]), ["2", "3"]);
+	assert.deepEqual(mine(), []);
+	// Only what is open, and its own.
+	for (const [job] of jobs(true)) host.ended({ job });
+	assert.equal(known([]), "0");
+	assert.equal(server.psqlValue("select api.host_jobs_known(gen_random_uuid(), '{}')"), "0");
+});

@@ -131,6 +131,21 @@ async function killDatabase() {
 	await server.stopDatabase();
 }
 
+test("requests that a host was handed when its connection broke are handed over once more, and run once", async () => {
+	const [daemon] = server.ready.pids["craft-sandboxd"], ids = [1, 2, 3, 4, 5].map((i) => `lost ${i}`), from = client.messages.length;
+	process.kill(daemon, "SIGSTOP");
+	try {
+		for (const id of ids) client.send({ type: "tool", id, name: "Bash", input: { command: `echo ${id} >>lost` } });
+		await waitFor(() => server.psqlValue("select count(*) from app.sandbox_job where ended_at is null and tool_id like '%lost%'") === "5", { what: "them to be stored" });
+		server.psql("update app.sandbox_job set taken_at = clock_timestamp() where ended_at is null");
+		server.psql("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'craft-sandboxd'");
+	} finally {
+		process.kill(daemon, "SIGCONT");
+	}
+	for (const id of ids) assert.equal((await client.wait((m) => m.type === "tool_result" && m.id === id, { from, what: id })).success, true);
+	assert.equal((await client.bash("sort lost; rm lost")).output, ids.map((id) => `${id}\n`).join(""));
+});
+
 for (const [name, stop] of Object.entries({ Stopped: () => server.stopDatabase(), Killed: killDatabase })) {
 	test(`PostgreSQL, ${name.toLowerCase()} and started again while a task streams`, async () => {
 		const from = client.messages.length;

@@ -247,6 +247,12 @@ const refused = {
 				.replace(/\.(?=")/g, "\\u002e") + "\n").join("")], ...small.slice(3)]))]]))),
 	"a type that isn't": [/file_type_check|violates/, () => tar("type", sealed(changed("files", swap("downloads", "uploads"))))],
 	"a file above MAX_UPLOAD": [/MAX_UPLOAD/, () => tar("upload", sealed(changed("blobs", Buffer.alloc((1 << 20) + 1))))],
+	"a time without end": [/file_times_are_dates/, () => tar("infinity", sealed(changed("files", swap('"uploadedAt":"2026-01-01T00:00:00Z"', '"uploadedAt":"infinity"'))))],
+	"a time before all headers": [/file_times_are_dates/, () => tar("bc", sealed(changed("files", swap('"uploadedAt":"2026-01-01T00:00:00Z"', '"uploadedAt":"4000-01-01 BC"'))))],
+	"a session's time without end": [/session_updated_at_is_date/, () => tar("session infinity", sealed(changed("sessions", swap("2026-01-01T00:00:00.000001Z", "-infinity"))))],
+	"a number that JavaScript can't hold": [/session_seq_is_exact/, () => tar("seq", sealed(changed("sessions", swap('"changedBy":3', '"changedBy":9223372036854775807'))))],
+	"a number below none": [/session_seq_is_exact/, () => tar("negative", sealed(changed("sessions", swap('"changedBy":3', '"changedBy":-1'))))],
+	"a workspace's time without end": [/workspace_created_at_is_date/, () => tar("created", sealed(changed("manifest", swap("2026-01-01T00:00:00.000000Z", "infinity"))))],
 	"a time that is none": [/damaged/, () => tar("time", sealed(changed("sessions", swap("2026-01-01T", "2026-13-01T"))))],
 };
 

@@ -789,6 +789,26 @@ ALTER FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_by
 
 COMMENT ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) IS 'Takes the jobs that wait for sandboxes of the host, at most p_limit; without p_bytes the oldest first. With it about so many bytes, unless one alone is bigger: a sandbox''s in their order, and first of all those that with what is before them in their own sandbox have the fewest bytes. Each is taken once; p_again: returns also those that were taken before and are under way, for a host that may have missed an answer. Last the sealed key that the client came with, where it isn''t API_KEY, and the id of the request by which it connected, for the logs.';
 
+CREATE FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'app', 'pg_temp'
+    AS $$
+declare
+	v_count bigint;
+begin
+	update app.sandbox_job j set taken_at = null
+		from app.sandbox_session s
+		where s.id = j.session_id and s.host_id = p_host and s.cleaned_at is null and s.ended_at is null
+			and j.ended_at is null and j.taken_at is not null and j.id <> all (p_known);
+	get diagnostics v_count = row_count;
+	return v_count;
+end
+$$;
+
+ALTER FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) IS 'For a host that may have missed an answer of api.host_jobs(): of the jobs that it took and that are still open, those that it doesn''t know are to be taken again, as any others. How many they are.';
+
 CREATE FUNCTION api.host_sandboxes(p_host uuid) RETURNS TABLE(session text, workspace text, repo_key text, branch text, seq bigint, status text, request text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
     SET search_path TO 'app', 'pg_temp'
@@ -5006,6 +5026,9 @@ ALTER TABLE ONLY app.file
 ALTER TABLE ONLY app.file
     ADD CONSTRAINT file_pkey PRIMARY KEY (workspace_id, session_id, type, name);
 
+ALTER TABLE app.file
+    ADD CONSTRAINT file_times_are_dates CHECK (((LEAST(created_at, uploaded_at) >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (GREATEST(created_at, uploaded_at) < '10000-01-01 00:00:00+00'::timestamp with time zone))) NOT VALID;
+
 ALTER TABLE ONLY app.file_usage
     ADD CONSTRAINT file_usage_pkey PRIMARY KEY (workspace_id);
 
@@ -5019,13 +5042,31 @@ ALTER TABLE ONLY app.oauth_used
     ADD CONSTRAINT oauth_used_pkey PRIMARY KEY (nonce);
 
 ALTER TABLE app.plan
+    ADD CONSTRAINT plan_content_is_string CHECK ((json_typeof(content) = 'string'::text)) NOT VALID;
+
+ALTER TABLE app.plan
+    ADD CONSTRAINT plan_modified_at_is_date CHECK (((modified_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (modified_at < '10000-01-01 00:00:00+00'::timestamp with time zone))) NOT VALID;
+
+ALTER TABLE app.plan
     ADD CONSTRAINT plan_name_fits_into_urls CHECK (((session_id <> ALL (ARRAY['.'::text, '..'::text])) AND (name <> ALL (ARRAY['.'::text, '..'::text])))) NOT VALID;
 
 ALTER TABLE ONLY app.plan
     ADD CONSTRAINT plan_pkey PRIMARY KEY (workspace_id, session_id, name);
 
+ALTER TABLE app.plan
+    ADD CONSTRAINT plan_seq_is_exact CHECK (((modified_seq >= 0) AND (modified_seq <= '4503599627370496'::bigint))) NOT VALID;
+
+ALTER TABLE app.project
+    ADD CONSTRAINT project_added_at_is_date CHECK (((added_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (added_at < '10000-01-01 00:00:00+00'::timestamp with time zone))) NOT VALID;
+
+ALTER TABLE app.project
+    ADD CONSTRAINT project_key_is_plain CHECK ((repo_key !~ '(^|/)\.{1,2}(/|$)'::text)) NOT VALID;
+
 ALTER TABLE ONLY app.project
     ADD CONSTRAINT project_pkey PRIMARY KEY (workspace_id, repo_id);
+
+ALTER TABLE app.project
+    ADD CONSTRAINT project_url_has_no_credentials CHECK ((repo_url !~ '^[^/]*//[^/]*@'::text)) NOT VALID;
 
 ALTER TABLE ONLY app.sandbox_host
     ADD CONSTRAINT sandbox_host_pkey PRIMARY KEY (id);
@@ -5052,13 +5093,25 @@ ALTER TABLE ONLY app.seen_request
     ADD CONSTRAINT seen_request_pkey PRIMARY KEY (workspace_id, client, request);
 
 ALTER TABLE app.session
+    ADD CONSTRAINT session_header_is_object CHECK ((json_typeof(header) = 'object'::text)) NOT VALID;
+
+ALTER TABLE app.session
     ADD CONSTRAINT session_id_fits_into_urls CHECK ((id <> ALL (ARRAY['.'::text, '..'::text]))) NOT VALID;
 
 ALTER TABLE ONLY app.session
     ADD CONSTRAINT session_pkey PRIMARY KEY (key);
 
+ALTER TABLE app.session
+    ADD CONSTRAINT session_seq_is_exact CHECK (((updated_seq >= 0) AND (updated_seq <= '4503599627370496'::bigint))) NOT VALID;
+
+ALTER TABLE app.session
+    ADD CONSTRAINT session_updated_at_is_date CHECK (((updated_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (updated_at < '10000-01-01 00:00:00+00'::timestamp with time zone))) NOT VALID;
+
 ALTER TABLE ONLY app.session
     ADD CONSTRAINT session_workspace_id_id_key UNIQUE (workspace_id, id);
+
+ALTER TABLE app.skill
+    ADD CONSTRAINT skill_content_is_string CHECK ((json_typeof(content) = 'string'::text)) NOT VALID;
 
 ALTER TABLE ONLY app.skill
     ADD CONSTRAINT skill_pkey PRIMARY KEY (workspace_id, slug);
@@ -5066,14 +5119,29 @@ ALTER TABLE ONLY app.skill
 ALTER TABLE app.skill
     ADD CONSTRAINT skill_slug_fits_into_urls CHECK ((slug <> ALL (ARRAY['.'::text, '..'::text]))) NOT VALID;
 
+ALTER TABLE app.skill
+    ADD CONSTRAINT skill_times_are_dates CHECK (((LEAST(created_at, updated_at) >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (GREATEST(created_at, updated_at) < '10000-01-01 00:00:00+00'::timestamp with time zone))) NOT VALID;
+
+ALTER TABLE app.source
+    ADD CONSTRAINT source_config_is_object CHECK ((json_typeof(config) = 'object'::text)) NOT VALID;
+
 ALTER TABLE ONLY app.source
     ADD CONSTRAINT source_pkey PRIMARY KEY (workspace_id, slug);
 
 ALTER TABLE app.source
     ADD CONSTRAINT source_slug_fits_into_urls CHECK ((slug <> ALL (ARRAY['.'::text, '..'::text]))) NOT VALID;
 
+ALTER TABLE app.source
+    ADD CONSTRAINT source_times_are_dates CHECK (((LEAST(created_at, updated_at) >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (GREATEST(created_at, updated_at) < '10000-01-01 00:00:00+00'::timestamp with time zone))) NOT VALID;
+
 ALTER TABLE ONLY app.workspace_config
     ADD CONSTRAINT workspace_config_pkey PRIMARY KEY (workspace_id, kind);
+
+ALTER TABLE app.workspace_config
+    ADD CONSTRAINT workspace_config_updated_at_is_date CHECK (((updated_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (updated_at < '10000-01-01 00:00:00+00'::timestamp with time zone))) NOT VALID;
+
+ALTER TABLE app.workspace
+    ADD CONSTRAINT workspace_created_at_is_date CHECK (((created_at >= '1970-01-01 00:00:00+00'::timestamp with time zone) AND (created_at < '10000-01-01 00:00:00+00'::timestamp with time zone))) NOT VALID;
 
 ALTER TABLE ONLY app.workspace_gone
     ADD CONSTRAINT workspace_gone_pkey PRIMARY KEY (slug);
@@ -5266,6 +5334,9 @@ GRANT ALL ON FUNCTION api.host_job_read(p_host uuid, p_job bigint) TO craft_daem
 
 REVOKE ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.host_jobs(p_host uuid, p_limit integer, p_again boolean, p_bytes bigint) TO craft_daemon;
+
+REVOKE ALL ON FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION api.host_jobs_known(p_host uuid, p_known bigint[]) TO craft_daemon;
 
 REVOKE ALL ON FUNCTION api.host_sandboxes(p_host uuid) FROM PUBLIC;
 GRANT ALL ON FUNCTION api.host_sandboxes(p_host uuid) TO craft_daemon;

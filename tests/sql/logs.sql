@@ -11,6 +11,7 @@ create function tap.kept(p_slug text) returns text language sql as $$
 	from app.workspace w where w.slug = p_slug
 $$;
 create function tap.text(p_bytes integer) returns json language sql as $$ select to_json(repeat('x', p_bytes - 2)) $$;
+create function tap.header(p_bytes integer) returns json language sql as $$ select ('{"x":' || tap.text(p_bytes - 6) || '}')::json $$;
 
 select is((select concat_ws(' ', change_bytes, stream_bytes) from app.log_limit), '134217728 134217728', 'there is a bound before a bridge says which');
 select api.log_limit_set(10000, 1048576) as done \gset
@@ -31,8 +32,8 @@ select api.labels_save('other', tap.text(1000)) as done \gset
 select is(tap.kept('other'), '0 1 1 1', 'others'' logs are their own');
 select api.session_create('w', 's', '{"id":"s"}') as done \gset
 select is(tap.kept('w'), '12 13 13 1', 'what was too long goes with the next');
-select api.session_update('w', 's', tap.text(4000)) as done \gset
-select api.session_update('w', 's', tap.text(4000), p_event => '{"e":1}') as done \gset
+select api.session_update('w', 's', tap.header(4000)) as done \gset
+select api.session_update('w', 's', tap.header(4000), p_event => '{"e":1}') as done \gset
 select is(tap.bytes('w'), tap.counted('w'), 'updates are counted by what is logged');
 select is((api.session_update('w', 'none', '{}', p_base => 0)).status, 'not_found', 'an update of nothing');
 select is(tap.bytes('w'), tap.counted('w'), 'counts nothing');
