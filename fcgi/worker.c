@@ -19,6 +19,7 @@
 #include "database.h"
 #include "dispatch.h"
 #include "log.h"
+#include "mask.h"
 #include "underway.h"
 
 #define DRAIN_TIME 2000 /* ms */
@@ -94,12 +95,14 @@ static enum log_level level_for(struct worker *w, const struct request *req, con
 
 static void log_access(struct worker *w, const struct request *req, const struct response *res, int64_t started)
 {
-	struct slice path = request_logged_path(req);
+	autobuf path = { 0 };
+	/* Before it is cut: of half a key the other half isn't known. */
+	mask_keys(&path, request_logged_path(req));
 	int64_t us = clock_us() - started;
 	int shown = path.len > LOGGED_PATH ? LOGGED_PATH : (int)path.len;
 	int method = req->method_text.len > 20 ? 20 : (int)req->method_text.len;
 	log_line(level_for(w, req, res), req->id, "%.*s %.*s status=%d bytes=%llu ms=%lld.%03lld%s", method,
-		 req->method_text.ptr, shown, path.ptr, res->refusal ? res->refusal : res->http,
+		 req->method_text.ptr, shown, buf_cstr(&path), res->refusal ? res->refusal : res->http,
 		 (unsigned long long)res->bytes, (long long)(us / 1000), (long long)(us % 1000),
 		 res->gone ? " (nginx is gone)" : "");
 }

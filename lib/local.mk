@@ -29,6 +29,7 @@ lib_libcraft_a_SOURCES = \
 	lib/listen.c lib/listen.h \
 	lib/log.c lib/log.h \
 	lib/map.c lib/map.h \
+	lib/mask.c lib/mask.h \
 	lib/metrics.c lib/metrics.h \
 	lib/monitor.c lib/monitor.h \
 	lib/monitor_http.c lib/monitor_http.h \

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "buf.h"
+#include "mask.h"
 #include "utf8.h"
 
 static const char *log_program = "craft";
@@ -155,13 +156,15 @@ static void time_text(char *out, size_t size)
 __attribute__((format(printf, 3, 0))) static void write_line(enum log_level level, const struct log_ids *ids,
 							     const char *fmt, va_list ap)
 {
-	char text[2048], when[48];
+	char said[2048], when[48];
 	if (level > log_threshold)
 		return;
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	(void)vsnprintf(said, sizeof(said), fmt, ap);
 	time_text(when, sizeof(when));
 
-	autobuf line = { 0 };
+	autobuf masked = { 0 }, line = { 0 };
+	mask_keys(&masked, slice_of(said));
+	const char *text = buf_cstr(&masked);
 	if (log_format == LOG_JSON)
 		add_object(&line, when, level, ids, text);
 	else

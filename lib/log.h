@@ -2,7 +2,8 @@
  *   2026-01-02T03:04:05.678Z level=info prog=craft-fcgi pid=12 req=8f3c msg="…"
  *   {"time":"2026-01-02T03:04:05.678Z","level":"info","prog":"craft-fcgi","pid":12,"req":"8f3c","msg":"…"}
  * Lines about a sandbox have its id behind req: sandbox=4f6b…, "sandbox":"4f6b…".
- * Never pass a secret, a query string or a client's document to it. */
+ * Never pass a secret, a query string or a client's document to it. Keys that clients put where nobody looks for them,
+ * as in a path, are masked (mask.h). */
 #ifndef CRAFT_LOG_H
 #define CRAFT_LOG_H
 

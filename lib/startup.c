@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "log.h"
+#include "mask.h"
 #include "notify.h"
 #include "secrecy.h"
 
@@ -90,6 +91,8 @@ bool startup(const struct startup *s, int argc, char **argv, struct conf *conf, 
 	} else if (mode == MODE_BAD || !load(s, path, conf)) {
 		*status = EXIT_USAGE;
 	} else if (mode == MODE_RUN) {
+		mask_secret(conf->api_key);
+		mask_secret(conf->api_key_previous);
 		notify_init();
 		return true;
 	} else {

@@ -38,7 +38,8 @@ tests_libpure_a_SOURCES = \
 	ws-bridge/frame_buf.c ws-bridge/frame_buf.h \
 	ws-bridge/packer.c ws-bridge/packer.h \
 	ws-bridge/handshake.c ws-bridge/handshake.h \
-	ws-bridge/sandbox_message.c ws-bridge/sandbox_message.h
+	ws-bridge/sandbox_message.c ws-bridge/sandbox_message.h \
+	ws-bridge/sealed_form.c ws-bridge/sealed_form.h
 tests_libpure_a_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
 
 unit_cppflags = $(AM_CPPFLAGS) -I$(top_srcdir) -I$(top_srcdir)/ws-bridge -I$(top_srcdir)/tests/unit $(CMOCKA_CFLAGS)
@@ -82,6 +83,7 @@ unit_tests = \
 	tests/unit/test_json \
 	tests/unit/test_log \
 	tests/unit/test_map \
+	tests/unit/test_mask \
 	tests/unit/test_metrics \
 	tests/unit/test_notify \
 	tests/unit/test_pace \
@@ -111,6 +113,7 @@ unit_tests = \
 	tests/unit/test_sandbox_seccomp \
 	tests/unit/test_sandbox_tree \
 	tests/unit/test_seal \
+	tests/unit/test_sealed_form \
 	tests/unit/test_universal_hash \
 	tests/unit/test_tool_fields \
 	tests/unit/test_uri \
@@ -168,6 +171,8 @@ tests_unit_test_json_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_json_LDADD = $(unit_ldadd)
 tests_unit_test_git_ref_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_git_ref_LDADD = $(unit_ldadd)
+tests_unit_test_mask_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_mask_LDADD = $(unit_ldadd)
 tests_unit_test_map_SOURCES = tests/unit/test_map.c ws-bridge/session_cache.c ws-bridge/session_cache.h
 tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_map_LDADD = $(unit_ldadd)
@@ -179,6 +184,8 @@ tests_unit_test_packer_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_packer_LDADD = $(unit_ldadd)
 tests_unit_test_peers_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_peers_LDADD = $(unit_ldadd)
+tests_unit_test_sealed_form_CPPFLAGS = $(unit_cppflags)
+tests_unit_test_sealed_form_LDADD = $(unit_ldadd)
 tests_unit_test_sandbox_message_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_sandbox_message_LDADD = $(unit_ldadd)
 tests_unit_test_seal_CPPFLAGS = $(unit_cppflags)

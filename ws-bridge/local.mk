@@ -29,6 +29,7 @@ ws_bridge_craft_ws_bridge_SOURCES = \
 	ws-bridge/reply.c ws-bridge/reply.h \
 	ws-bridge/request.c ws-bridge/request.h \
 	ws-bridge/sandbox_message.c ws-bridge/sandbox_message.h \
+	ws-bridge/sealed_form.c ws-bridge/sealed_form.h \
 	ws-bridge/sandbox_room.c ws-bridge/sandbox_room.h \
 	ws-bridge/session_cache.c ws-bridge/session_cache.h \
 	ws-bridge/statements.c ws-bridge/statements.h \

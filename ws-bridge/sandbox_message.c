@@ -1,10 +1,9 @@
 /* sandbox_message.c: checking a sandbox client's message. */
 #include "sandbox_message.h"
 
-#include "lib/base64.h"
 #include "lib/json.h"
-#include "lib/seal.h"
 #include "lib/tool_fields.h"
+#include "sealed_form.h"
 
 #define UNKNOWN_TYPE "Unknown message type. Expected: execute, tool, ping, heartbeat, cancel, diff"
 #define MAX_NAME 16	     /* of the members that we look at */
@@ -160,37 +159,14 @@ static bool absent_or(struct slice raw, enum json_kind kind)
 	return !raw.ptr || json_kind_of(raw) == kind;
 }
 
-static bool all(struct slice text, bool (*fits)(unsigned char))
-{
-	for (size_t i = 0; i < text.len; i++)
-		if (!fits((unsigned char)text.ptr[i]))
-			return false;
-	return true;
-}
-
-static bool is_hex(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-static bool is_readable(unsigned char c)
-{
-	return (c >= ' ' && c < 0x7f) || c == '\t' || c == '\r' || c == '\n';
-}
-
-/* What was encrypted has the form of base64 of more bytes than an empty text would have, and looks random. A key in
- * plain has not (its dashes are of another alphabet), nor has one that was merely encoded, by base64 or as hexadecimal
- * digits; and none of these must lie in a row of the database until somebody tries to decrypt it. */
+/* What isn't must not lie in a row of the database until somebody tries to decrypt it. */
 static bool may_be_encrypted(struct slice raw)
 {
-	autowiped text = { 0 }, bytes = { 0 };
+	autowiped text = { 0 };
 	if (raw.len > MAX_SEALED_KEY)
 		return false;
 	(void)buf_reserve(&text, raw.len);
-	(void)buf_reserve(&bytes, raw.len);
-	return json_decode(raw, &text) && base64_read(buf_slice(&text), BASE64_STANDARD, &bytes) &&
-	       bytes.len > SEAL_IV_SIZE + SEAL_TAG_SIZE && !all(buf_slice(&text), is_hex) &&
-	       !all(buf_slice(&bytes), is_readable);
+	return json_decode(raw, &text) && sealed_form(buf_slice(&text));
 }
 
 static const char *check_execute(const struct slice values[MEMBERS])

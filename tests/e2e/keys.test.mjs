@@ -278,6 +278,34 @@ test("scripts get the list as JSON", async () => {
 	assert.ok(all.length > list.length && all.some(({ workspace }) => workspace === "other"));
 });
 
+test("a key that is in a path by mistake is masked in every log, encoded or not", async () => {
+	const first = `%${key.charCodeAt(0).toString(16)}`;
+	const all = [...key].map((c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`).join("");
+	const shapes = [`apiKey=${key}`, `apikey%3D${key}`, `apiKey%253d${server.apiKey}`, key, `a${key}`, first + key.slice(1), `%25${first.slice(1)}${key.slice(1)}`, all, key.toUpperCase()];
+	const ids = [];
+	for (const shape of shapes)
+		for (const target of [`/workspace/team/${shape}`, `/workspace/${shape}/sessions`, `/files/team/s/attachments/${shape}`, `/assets/team/a/${shape}/b`, `/workspace/team/${"long".repeat(110)}/${shape}`])
+			for (const given of [null, "wrong", key]) {
+				const { headers } = await server.request(target, { key: given });
+				ids.push({ id: headers["x-request-id"], given });
+			}
+	for (const shape of shapes) {
+		assert.equal((await refusal(shape, { apiKey: "wrong" })).status, 401);
+		const client = await connect(server, shape);
+		await client.close();
+	}
+	const masked = (text, id) => text.split("\n").some((line) => line.includes(id) && line.includes("***"));
+	await waitFor(() => ids.every(({ id }) => masked(server.logs("nginx-access"), id)), { what: "a mask in each line of nginx" });
+	// Wrong keys don't get a line each.
+	await waitFor(() => ids.every(({ id, given }) => given !== key || masked(server.logs("craft-fcgi"), id)), { what: "a mask in each line of craft-fcgi" });
+	await waitFor(() => /connected to workspace apiKey=\*\*\*/.test(server.logs("craft-ws-bridge")), { what: "the bridge's line" });
+	let logs = server.logs();
+	for (let i = 0; i < 3; i++) {
+		rig.assertNoSecret(logs.toLowerCase(), "the logs");
+		logs = logs.replace(/%([0-9a-f]{2})/gi, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+	}
+});
+
 test("nothing holds a key: not the database, not the logs", async () => {
 	const dump = spawnSync("pg_dump", ["-h", path.join(server.runDir, "pg"), "-U", "postgres", "-d", "craft"], { encoding: "utf8", maxBuffer: 1 << 30 });
 	assert.equal(dump.status, 0, dump.stderr);

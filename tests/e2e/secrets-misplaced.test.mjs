@@ -22,7 +22,13 @@ before(async () => {
 });
 after(() => rig?.stop());
 
-const encoded = (key) => ["base64", "hex", "base64url"].map((form) => Buffer.from(key.padEnd(45, "=")).toString(form));
+/** A key, as long as real ones, in other forms than in plain; none of them is encryption. */
+function encoded(key) {
+	const forms = ["base64", "hex", "base64url"].map((form) => Buffer.from(key.padEnd(45, "=")).toString(form));
+	const long = key.padEnd(108, "=");
+	const bytes = [Buffer.from(long, "utf16le"), Buffer.from(`\ufeff${long}`, "utf16le").swap16(), ...[`\ufeff${long}`, `${long}\0`, `${long}ÿ`].map((text) => Buffer.from(text))];
+	return [...forms, ...bytes.map((each) => each.toString("base64")), `0x${Buffer.from(long).toString("hex")}zz`];
+}
 
 /** Of one key: messages that hold it where it doesn't belong. */
 function messages(key) {
