@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "log.h"
 #include "secrecy.h"
+#include "sqldir.h"
 #include "sweep.h"
 
 #define DEFAULT_SQL_DIR PKGDATADIR "/sql"
@@ -213,7 +214,8 @@ static int print_help(void)
 		     "  --rate N             key add: so many requests a minute\n"
 		     "  --help, --version\n"
 		     "\nConfiguration (KEY=value lines in the file, or the environment):\n",
-		     SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf", DEFAULT_SQL_DIR, SWEEP_ORPHAN_AGE);
+		     SYSCONFDIR "/craft-agent-cloud/craft-agent-cloud.conf", sqldir_default(DEFAULT_SQL_DIR),
+		     SWEEP_ORPHAN_AGE);
 	conf_help(CONF_ADMIN, stdout);
 	return CLI_OK;
 }
@@ -379,7 +381,7 @@ static int check_line(const struct command *command, const struct cli_options *o
 
 static int run_line(int argc, char **argv)
 {
-	struct cli_options options = { .sql_dir = DEFAULT_SQL_DIR, .orphan_age = SWEEP_ORPHAN_AGE };
+	struct cli_options options = { .sql_dir = sqldir_default(DEFAULT_SQL_DIR), .orphan_age = SWEEP_ORPHAN_AGE };
 	autobuf given = { 0 };
 	bool help = false;
 	int code, words = 0;

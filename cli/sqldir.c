@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <openssl/evp.h>
 
@@ -159,6 +160,30 @@ static void hash_code(struct sqldir *dir)
 		sha256_add(h, file->sha256, sizeof(file->sha256));
 	}
 	sha256_end(h, dir->code_sha256);
+}
+
+/* The source tree is one or two directories above that of the build: build/cli/, build/test/cli/. */
+const char *sqldir_default(const char *installed)
+{
+	static const char *const ups[] = { "..", "../..", "../../.." };
+	static char found[PATH_MAX + sizeof("/../../../sql")];
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n <= 0)
+		return installed;
+	self[n] = '\0';
+	char *base = strrchr(self, '/');
+	*base = '\0';
+	char *parent = strrchr(self, '/');
+	for (size_t i = 0; parent && strcmp(parent, "/cli") == 0 && i < sizeof(ups) / sizeof(*ups); i++) {
+		/* Of the SQL files this one is not installed. */
+		(void)snprintf(found, sizeof(found), "%s/%s/sql/local.mk", self, ups[i]);
+		if (access(found, R_OK) == 0) {
+			*strrchr(found, '/') = '\0';
+			return found;
+		}
+	}
+	return installed;
 }
 
 bool sqldir_load(struct sqldir *dir, const char *path, struct buf *error)

@@ -27,6 +27,10 @@ struct sqldir {
 	char code_sha256[SQLDIR_HASH_SIZE];
 };
 
+/* Where it is when nobody says: of a program that was built and not installed sql/ of its source tree, else what `make install`
+ * put into installed. Static storage. */
+const char *sqldir_default(const char *installed);
+
 /* Reads all of it. False: *error has a sentence (a missing file, a name or number that is out of order).
  * Free it in any case. */
 bool sqldir_load(struct sqldir *dir, const char *path, struct buf *error);

@@ -110,7 +110,9 @@ load_configuration() {
 	value[SANDBOX_LIBEXEC]=${CRAFT_LIBEXEC:-$BUILD/sandbox}
 	value[SANDBOX_AGENT]=$(agent_program) || die "Claude Code is not installed: run script/bootstrap, or set SANDBOX_AGENT"
 	value[SOCKET_MODE]=0660
-	unset 'value[WS_LISTEN]' 'value[DATABASE_OWNER_URL]'
+	# Each bridge gets its own in its environment; who asks for one (craft-cloud check) looks at the first.
+	value[WS_LISTEN]=$RUN/ws-1.sock
+	unset 'value[DATABASE_OWNER_URL]'
 	# Those of an earlier start were in another directory, maybe.
 	for key in FCGI_METRICS_LISTEN SANDBOX_METRICS_LISTEN; do
 		[[ ${value[$key]-} != */watch-*.sock ]] || unset "value[$key]"

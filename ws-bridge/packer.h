@@ -6,7 +6,7 @@
 #include "lib/buf.h"
 
 /* Bytes of messages that are compressed in a turn, which takes 0.3 to 3 ms. */
-#define PACKER_SLICE 32768
+#define PACKER_SLICE ((size_t)32768)
 /* Big messages at a time, each with a memory of zlib's; what comes meanwhile goes as it is. */
 #define PACKER_JOBS 8
 

@@ -11,7 +11,7 @@
  * among them, 48 with none. */
 #define OF_KIND 5
 #define OTHER 14
-#define SURE (60 * 4)
+#define SURE ((int64_t)60 * 4)
 
 static bool mostly(struct slice text, bool (*of_kind)(unsigned char))
 {

@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { chmodSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { after, test } from "node:test";
+import { program } from "../harness/api_spec.mjs";
 import { BlobDir } from "../harness/housekeeping.mjs";
 import { ROOT, startServer, waitFor } from "../harness/server.mjs";
 import { connect } from "../harness/sync.mjs";
@@ -29,6 +30,14 @@ const client = await connect(server, "team", { since: 0 });
 await client.ok("session:save", { id: "s", header: { id: "s" }, messages: [1, 2, 3] });
 await client.close();
 await waitFor(() => Number(server.psqlValue("select count(*) from app.sandbox_host")) === 1, { what: "the sandbox host" });
+
+test("of what script/up made, status and check need nothing but the configuration, wherever they are called", () => {
+	for (const command of ["status", "check"]) {
+		const { status, stdout, stderr } = spawnSync(program("cli/craft-cloud"), [command, "--config", path.join(server.dir, "conf/craft-agent-cloud.conf")],
+			{ cwd: "/", encoding: "utf8" });
+		assert.equal(status, 0, stdout + stderr);
+	}
+});
 
 test("status: versions, contents, queue, daemons, hosts, disk", async () => {
 	const status = await json(["status", ...SQL]);

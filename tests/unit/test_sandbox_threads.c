@@ -19,9 +19,9 @@ static sem_t begun, go;
 
 struct walk {
 	uv_work_t request;
-	bool long_one, done;
 	int *order;
 	int ended;
+	bool long_one, done;
 };
 
 /* A long one goes on until it is told to end. */
