@@ -46,6 +46,8 @@ bool check_http(const char *url, const char *ca_file, struct buf *error)
 	CURLcode result = set ? curl_easy_perform(curl) : CURLE_FAILED_INIT;
 	if (result != CURLE_OK && result != CURLE_WRITE_ERROR) {
 		buf_add_str(error, *why ? why : curl_easy_strerror(result));
+		if (result == CURLE_PEER_FAILED_VERIFICATION)
+			buf_add_str(error, " (--ca-file says whose certificates are good)");
 		return false;
 	}
 	(void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
