@@ -28,6 +28,7 @@ tests_libpure_a_SOURCES = \
 	sandbox/gateway/http_chunked.c sandbox/gateway/http_chunked.h \
 	sandbox/gateway/http_head.c sandbox/gateway/http_head.h \
 	sandbox/gateway_wire.c sandbox/gateway_wire.h \
+	sandbox/git_absent.c sandbox/git_absent.h \
 	sandbox/git_diff_look.c sandbox/git_diff_look.h \
 	sandbox/git_diff_settle.c sandbox/git_diff_settle.h \
 	sandbox/git_error.c sandbox/git_error.h \

@@ -20,7 +20,8 @@ alter table app.plan
 	add constraint plan_seq_is_exact check (modified_seq between 0 and 4503599627370496) not valid,
 	add constraint plan_modified_at_is_date check (modified_at >= '1970-01-01 00:00:00+00' and modified_at < '10000-01-01 00:00:00+00') not valid;
 alter table app.project
-	add constraint project_url_has_no_credentials check (repo_url !~ '^[^/]*//[^/]*@') not valid,
+	-- ssh has a name before the @, never a secret.
+	add constraint project_url_has_no_credentials check (repo_url !~* '^https?://[^/]*@' and repo_url !~ '//[^/@]*:[^/@]*@') not valid,
 	add constraint project_key_is_plain check (repo_key !~ '(^|/)\.{1,2}(/|$)') not valid,
 	add constraint project_added_at_is_date check (added_at >= '1970-01-01 00:00:00+00' and added_at < '10000-01-01 00:00:00+00') not valid;
 alter table app.file

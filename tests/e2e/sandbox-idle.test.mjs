@@ -37,8 +37,11 @@ test("work, messages and heartbeats keep a sandbox; silence ends it", async (t) 
 	anthropic.script({ text: "Late.", hold: held.promise });
 	const keepers = {
 		"a running tool": async (client) => {
-			const tool = client.tool("Bash", { command: `sleep ${2 * IDLE + 1}; echo slept` });
-			return async () => assert.equal((await tool).output, "slept\n");
+			const tool = client.tool("Bash", { command: "until [ -e go ]; do sleep 0.1; done; echo slept" });
+			return async () => {
+				await client.bash("touch go");
+				assert.equal((await tool).output, "slept\n");
+			};
 		},
 		"a running task": async (client) => {
 			client.startTask("Wait");

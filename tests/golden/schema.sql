@@ -5066,7 +5066,7 @@ ALTER TABLE ONLY app.project
     ADD CONSTRAINT project_pkey PRIMARY KEY (workspace_id, repo_id);
 
 ALTER TABLE app.project
-    ADD CONSTRAINT project_url_has_no_credentials CHECK ((repo_url !~ '^[^/]*//[^/]*@'::text)) NOT VALID;
+    ADD CONSTRAINT project_url_has_no_credentials CHECK (((repo_url !~* '^https?://[^/]*@'::text) AND (repo_url !~ '//[^/@]*:[^/@]*@'::text))) NOT VALID;
 
 ALTER TABLE ONLY app.sandbox_host
     ADD CONSTRAINT sandbox_host_pkey PRIMARY KEY (id);
