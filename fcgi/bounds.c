@@ -1,14 +1,12 @@
 /* bounds.c: attempts without the right key. */
 #include "bounds.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include "log.h"
 #include "peers.h"
+#include "shared.h"
 #include "underway.h"
 
 #define TELL_EVERY_MS 10000
@@ -22,12 +20,14 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 	[LIMIT_KEY_RATE] = { "key_rate", "requests above the rate of a workspace's key, answered with 429" },
 	[LIMIT_UNDER_WAY] = { "under_way",
 			      "uploads that other uploads under way left no room for, answered with 503 or 507" },
+	[LIMIT_SPOOL] = { "spool", "large answers answered with 503 or broken off, because FCGI_SPOOL had no room for "
+				   "slow readers" },
 	[LIMIT_UNCHECKED] = { "unchecked", "requests whose key or signature could not be checked, answered with 503" },
 };
 
 struct bounds {
 	const struct conf *conf;
-	pthread_mutex_t lock; /* of both tables; a worker may be killed while it has it */
+	pthread_mutex_t lock; /* of both tables; what a killed worker leaves half done is a number of tokens at worst */
 	_Atomic uint64_t counters[LIMIT_COUNT];
 	uint64_t told[LIMIT_COUNT]; /* the master's */
 	int64_t told_at;
@@ -36,28 +36,11 @@ struct bounds {
 	struct peers keys; /* the same table, for ids of keys in place of addresses */
 };
 
-static bool lock_init(pthread_mutex_t *lock)
-{
-	pthread_mutexattr_t attr;
-	if (pthread_mutexattr_init(&attr) != 0)
-		return false;
-	bool ok = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0 &&
-		  pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0 && pthread_mutex_init(lock, &attr) == 0;
-	(void)pthread_mutexattr_destroy(&attr);
-	return ok;
-}
-
-static void *shared(size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return p == MAP_FAILED ? NULL : p;
-}
-
 static struct underway *new_underway(void)
 {
-	struct underway *u = shared(underway_size());
+	struct underway *u = shared_memory(underway_size());
 	if (u && !underway_init(u)) {
-		(void)munmap(u, underway_size());
+		shared_memory_free(u, underway_size());
 		return NULL;
 	}
 	return u;
@@ -70,11 +53,11 @@ struct underway *bounds_underway(struct bounds *l)
 
 struct bounds *bounds_new(const struct conf *conf)
 {
-	struct bounds *l = shared(sizeof(*l));
+	struct bounds *l = shared_memory(sizeof(*l));
 	if (!l)
 		return NULL;
-	if (!lock_init(&l->lock)) {
-		(void)munmap(l, sizeof(*l));
+	if (!shared_lock_init(&l->lock)) {
+		shared_memory_free(l, sizeof(*l));
 		return NULL;
 	}
 	l->conf = conf;
@@ -84,21 +67,14 @@ struct bounds *bounds_new(const struct conf *conf)
 	return l;
 }
 
-/* What a killed worker left half done is a number of tokens at worst. */
-static bool lock(struct bounds *l)
-{
-	int rc = pthread_mutex_lock(&l->lock);
-	return rc == 0 || (rc == EOWNERDEAD && pthread_mutex_consistent(&l->lock) == 0);
-}
-
 static bool take_token(struct bounds *l, struct peers *table, uint64_t key, int64_t per_minute, int64_t now_ms)
 {
 	double rate = (double)per_minute;
-	if (!lock(l))
+	if (!shared_lock(&l->lock))
 		return true;
 	struct peer *peer = peers_find(table, key, (uint64_t)now_ms);
 	bool ok = !peer || bucket_take(&peer->failures, rate / 60, rate, (uint64_t)now_ms);
-	(void)pthread_mutex_unlock(&l->lock);
+	shared_unlock(&l->lock);
 	return ok;
 }
 
@@ -116,23 +92,23 @@ bool bounds_wrong_key(struct bounds *l, struct slice address, int64_t now_ms)
 bool bounds_may_try(struct bounds *l, struct slice address, int64_t now_ms)
 {
 	uint64_t key;
-	if (!l || !l->conf->wrong_key_rate || !peer_key(address, &key) || !lock(l))
+	if (!l || !l->conf->wrong_key_rate || !peer_key(address, &key) || !shared_lock(&l->lock))
 		return true;
 	double rate = (double)l->conf->wrong_key_rate;
 	const struct peer *peer = peers_find(&l->peers, key, (uint64_t)now_ms);
 	struct bucket failures = peer ? peer->failures : (struct bucket){ 0 };
-	(void)pthread_mutex_unlock(&l->lock);
+	shared_unlock(&l->lock);
 	return bucket_take(&failures, rate / 60, rate, (uint64_t)now_ms);
 }
 
 bool bounds_may_ask(struct bounds *l, struct slice address, int64_t now_ms)
 {
 	uint64_t key;
-	if (!l || !peer_key(address, &key) || !lock(l))
+	if (!l || !peer_key(address, &key) || !shared_lock(&l->lock))
 		return true;
 	struct peer *peer = peers_find(&l->peers, key, (uint64_t)now_ms);
 	bool ok = !peer || bucket_take(&peer->questions, ASK_RATE, ASK_AT_ONCE, (uint64_t)now_ms);
-	(void)pthread_mutex_unlock(&l->lock);
+	shared_unlock(&l->lock);
 	return ok;
 }
 

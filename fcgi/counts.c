@@ -26,6 +26,8 @@ enum {
 	M_SWEPT_FILES,
 	M_SWEPT_BYTES,
 	M_SWEEP_AT,
+	M_SPOOL_ANSWERS,
+	M_SPOOL_BYTES,
 	M_LIMITS,
 	M_DRAINING
 };
@@ -53,6 +55,8 @@ static const struct metric metrics[] = {
 	[M_SWEPT_FILES] = { "craft_fcgi_swept_files_total", METRIC_COUNTER, "Files that it removed: contents of deleted files, strays of broken uploads, orphans" },
 	[M_SWEPT_BYTES] = { "craft_fcgi_swept_bytes_total", METRIC_COUNTER, "Bytes of them" },
 	[M_SWEEP_AT] = { "craft_fcgi_sweep_last_success_timestamp_seconds", METRIC_GAUGE, "When the last run that went well ended, since 1970; 0: none did since the start" },
+	[M_SPOOL_ANSWERS] = { "craft_fcgi_spool_answers", METRIC_GAUGE, "Answers whose readers are slow, in files of FCGI_SPOOL_DIR" },
+	[M_SPOOL_BYTES] = { "craft_fcgi_spool_bytes", METRIC_GAUGE, "Bytes of them; FCGI_SPOOL bounds them" },
 	[M_LIMITS] = { "craft_fcgi_limits_total", METRIC_COUNTER, "What limits refused, by limit" },
 	[M_DRAINING] = { "craft_fcgi_draining", METRIC_GAUGE, "1 from SIGTERM on" },
 };
@@ -309,14 +313,17 @@ static void print_sweeps(const struct sweep_counts *sweeps, struct buf *out)
 	metrics_single(out, &metrics[M_SWEEP_AT], (uint64_t)sweeps->ok_at);
 }
 
-void counts_print(const struct counts_all *all, const struct bounds *bounds, struct buf *out)
+void counts_print(const struct counts_all *all, const struct bounds *bounds, struct spool *spool, struct buf *out)
 {
+	struct spool_sums spooled = spool_sums(spool);
 	print_requests(all, out);
 	print_workers(all, out);
 	print_database(all, out);
 	print_answers(all, out);
 	print_github(all, out);
 	print_sweeps(&all->sweeps, out);
+	metrics_single(out, &metrics[M_SPOOL_ANSWERS], spooled.answers);
+	metrics_single(out, &metrics[M_SPOOL_BYTES], spooled.bytes);
 	metrics_begin(out, &metrics[M_LIMITS]);
 	for (int i = 0; i < LIMIT_COUNT; i++)
 		metrics_labelled(out, &metrics[M_LIMITS], "limit", limit_rows[i].name,

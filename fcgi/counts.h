@@ -10,6 +10,7 @@
 #include "metrics.h"
 #include "request.h"
 #include "routes.h"
+#include "spool.h"
 #include "statements.h"
 #include "status.h"
 #include "sweeper.h"
@@ -55,6 +56,6 @@ void counts_statement(struct counts *c, enum statement statement, bool ok, uint6
 void counts_connect(struct counts *c, bool ok);
 
 /* All of it. bounds may be NULL. */
-void counts_print(const struct counts_all *all, const struct bounds *bounds, struct buf *out);
+void counts_print(const struct counts_all *all, const struct bounds *bounds, struct spool *spool, struct buf *out);
 
 #endif

@@ -129,6 +129,10 @@ static enum status run(struct request *req, struct response *res, struct databas
 /* The answer, unless the handler wrote it. */
 static bool conclude(struct request *req, struct response *res, enum status status, unsigned allowed)
 {
+	if (res->full) {
+		bounds_count(req->service->bounds, LIMIT_SPOOL);
+		status = STATUS_ANSWERS_UNREAD;
+	}
 	if (res->unclean) {
 		log_error(req->id, "a control byte was to go into the header %s", res->unclean);
 		status = STATUS_INTERNAL;
@@ -155,6 +159,8 @@ bool dispatch(struct request *req, struct response *res, struct database *db)
 		return true;
 	}
 	enum status status = find_route(req, db, &allowed);
+	if (req->route && req->route->scope == SCOPE_ARGUMENT)
+		response_for(res, req->args[0]);
 	if (status == STATUS_OK)
 		status = req->route->check ? req->route->check(req, db) : check_names(req);
 	if (req->check_only) {

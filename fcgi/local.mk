@@ -39,6 +39,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/oauth_start.c \
 	fcgi/oauth_token.c fcgi/oauth_token.h \
 	fcgi/origin.c fcgi/origin.h \
+	fcgi/output.c fcgi/output.h \
 	fcgi/plans.c \
 	fcgi/presentation.c fcgi/presentation.h \
 	fcgi/projects.c \
@@ -54,7 +55,9 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/sandbox_check.c \
 	fcgi/service.c fcgi/service.h \
 	fcgi/sessions.c \
+	fcgi/shared.c fcgi/shared.h \
 	fcgi/signature.c fcgi/signature.h \
+	fcgi/spool.c fcgi/spool.h \
 	fcgi/statements.c fcgi/statements.h \
 	fcgi/status.c fcgi/status.h \
 	fcgi/structured.c fcgi/structured.h \
@@ -70,6 +73,7 @@ fcgi_craft_fcgi_SOURCES = \
 	fcgi/child.c fcgi/child.h \
 	fcgi/main.c \
 	fcgi/master.c fcgi/master.h \
+	fcgi/sender.c fcgi/sender.h \
 	fcgi/sweeper.c fcgi/sweeper.h \
 	fcgi/watcher.c fcgi/watcher.h \
 	fcgi/worker.c fcgi/worker.h

@@ -14,6 +14,7 @@
 #include "counts.h"
 #include "log.h"
 #include "notify.h"
+#include "sender.h"
 #include "sweeper.h"
 #include "watcher.h"
 #include "worker.h"
@@ -38,12 +39,14 @@ struct master {
 	const struct conf *conf;
 	struct bounds *bounds;	   /* NULL: none */
 	struct counts_all *counts; /* NULL: nothing is counted */
+	struct spool *spool;	   /* NULL: workers wait for slow readers */
 	struct listen_socket *listeners;
 	struct slot *slots;
 	size_t count;
 	struct sweeper sweeper;
+	struct sender sender;
 	struct watcher watcher;
-	bool draining;
+	bool draining, succeeded; /* another program has the sockets by now */
 	sigset_t signals, before;
 };
 
@@ -83,7 +86,7 @@ static void start_worker(struct master *m, struct slot *s, int64_t now)
 {
 	pid_t pid = child_start();
 	if (pid == 0)
-		exit(worker_run(m->conf, m->bounds, counts_of(m, s), m->listeners[s->pool].fd));
+		exit(worker_run(m->conf, m->bounds, counts_of(m, s), m->spool, m->listeners[s->pool].fd));
 	if (pid < 0) {
 		log_error(NULL, "no new worker: %m");
 		delay(s, now);
@@ -122,6 +125,7 @@ static void worker_ended(struct master *m, pid_t pid, int status, int64_t now)
 			continue;
 		note_end(s, status);
 		count_end(m, s, status);
+		spool_owner_ended(m->spool, pid);
 		bool failed = !s->kill_at && now - s->start_at < SHORT_LIFE;
 		s->pid = 0;
 		s->kill_at = 0;
@@ -141,7 +145,17 @@ static void reap(struct master *m, int64_t now)
 		worker_ended(m, pid, status, now);
 		sweeper_ended(&m->sweeper, pid, status, now);
 		watcher_ended(&m->watcher, pid, now);
+		sender_ended(&m->sender, pid, now);
 	}
+}
+
+static bool any_worker_left(const struct master *m)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->slots[i].pid)
+			return true;
+	}
+	return false;
 }
 
 /* Starts what is due and ends what overstays; at a replacement at most one worker leaves at a time. */
@@ -166,6 +180,9 @@ static void tend(struct master *m, int64_t now)
 		tell_to_leave(next_old, now, next_old->pool == POOL_UPLOAD ? UPLOAD_TIME : CHILD_KILL_TIME);
 	sweeper_tend(&m->sweeper, now);
 	watcher_tend(&m->watcher, now);
+	if (m->draining && !any_worker_left(m))
+		sender_leave(&m->sender, now, m->succeeded ? UPLOAD_TIME : CHILD_KILL_TIME);
+	sender_tend(&m->sender, now);
 	bounds_tell(m->bounds, now);
 	notify_alive(now);
 }
@@ -173,11 +190,14 @@ static void tend(struct master *m, int64_t now)
 /* ms until tend() has something to do, however nothing is signalled. */
 static int64_t time_left(const struct master *m, int64_t now)
 {
-	int64_t next = now + LIMITS_TIME, sweep = sweeper_due(&m->sweeper), watch = watcher_due(&m->watcher);
+	int64_t next = now + LIMITS_TIME, sweep = sweeper_due(&m->sweeper), watch = watcher_due(&m->watcher),
+		send = sender_due(&m->sender);
 	if (sweep < next)
 		next = sweep;
 	if (watch < next)
 		next = watch;
+	if (send < next)
+		next = send;
 	if (notify_due() < next)
 		next = notify_due();
 	for (size_t i = 0; i < m->count; i++) {
@@ -210,6 +230,7 @@ static void drain(struct master *m, int signal_number, int64_t now)
 	bool succeeded[POOL_COUNT];
 	for (int i = 0; i < POOL_COUNT; i++)
 		succeeded[i] = listen_socket_retire(&m->listeners[i]);
+	m->succeeded = succeeded[POOL_QUICK];
 	sweeper_stop(&m->sweeper, now);
 	for (size_t i = 0; i < m->count; i++) {
 		struct slot *s = &m->slots[i];
@@ -231,11 +252,7 @@ static void handle_signal(struct master *m, int number, int64_t now)
 
 static bool anybody_left(const struct master *m)
 {
-	for (size_t i = 0; i < m->count; i++) {
-		if (m->slots[i].pid)
-			return true;
-	}
-	return m->sweeper.pid != 0;
+	return any_worker_left(m) || m->sweeper.pid != 0 || m->sender.pid != 0;
 }
 
 static bool block_signals(struct master *m)
@@ -280,7 +297,11 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 	m.counts = counts_new(m.count);
 	assign_pools(&m, counts);
 	sweeper_init(&m.sweeper, conf, m.counts ? &m.counts->sweeps : NULL, clock_ms());
-	watcher_init(&m.watcher, conf, m.counts, m.bounds, clock_ms());
+	m.spool = spool_new(conf);
+	if (!m.spool)
+		log_warn(NULL, "workers will wait for slow readers: %m");
+	watcher_init(&m.watcher, conf, m.counts, m.bounds, m.spool, clock_ms());
+	sender_init(&m.sender, m.spool, clock_ms());
 	if (!block_signals(&m)) {
 		log_error(NULL, "can't block signals: %m");
 		return 1;
@@ -298,6 +319,7 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 		reap(&m, clock_ms());
 	}
 	watcher_stop(&m.watcher);
+	spool_free(m.spool);
 	log_info(NULL, "ended");
 	return 0;
 }

@@ -1,21 +1,26 @@
 /* response.c: writing the answer. */
 #include "response.h"
 
-#include <unistd.h>
-
 #include "etag.h"
 #include "json.h"
 #include "record.h"
 
 #define BLOCK_SIZE 65536
 
-void response_init(struct response *r, FCGX_Request *fcgi, bool head)
+void response_init(struct response *r, FCGX_Request *fcgi, bool head, struct spool *spool)
 {
 	*r = (struct response){ .fcgi = fcgi, .head = head };
+	output_init(&r->out, fcgi->ipcFd, spool);
+}
+
+void response_for(struct response *r, struct slice workspace)
+{
+	output_for(&r->out, workspace);
 }
 
 void response_free(struct response *r)
 {
+	output_free(&r->out);
 	buf_free(&r->headers);
 	buf_free(&r->block);
 	buf_free(&r->kept);
@@ -47,7 +52,7 @@ static void add_header(struct response *r, const char *name, struct slice value)
 static bool put(struct response *r, struct slice head, struct slice body)
 {
 	r->sent |= head.len || body.len;
-	if (!r->gone && !record_write(r->fcgi->ipcFd, r->fcgi->requestId, head, body))
+	if (!r->gone && !record_write(&r->out, r->fcgi->requestId, head, body))
 		r->gone = true;
 	return !r->gone;
 }
@@ -129,6 +134,8 @@ bool response_write(struct response *r, struct slice s)
 {
 	if (r->head)
 		return true;
+	if (r->full)
+		return false;
 	if (r->keep)
 		keep(r, s);
 	r->bytes += s.len;
@@ -136,7 +143,9 @@ bool response_write(struct response *r, struct slice s)
 		buf_add_slice(&r->block, s);
 		return !r->gone;
 	}
-	return flush(r) && put(r, s, slice_make(NULL, 0));
+	if (!r->sent)
+		r->full = output_is_full(&r->out);
+	return !r->full && flush(r) && put(r, s, slice_make(NULL, 0));
 }
 
 void response_json(struct response *r, int http, struct slice body)
@@ -163,7 +172,7 @@ bool response_take_back(struct response *r)
 	buf_clear(&r->headers);
 	buf_clear(&r->block);
 	r->http = 0;
-	r->measured = r->caching = false;
+	r->measured = r->caching = r->full = false;
 	r->unclean = NULL;
 	r->bytes = r->keep = 0;
 	return true;
@@ -175,7 +184,14 @@ void response_not_modified(struct response *r, struct slice tag)
 	response_etag(r, tag);
 }
 
-void response_end(struct response *r)
+/* Without a shutdown of the connection, which a sender may have by now. */
+static void close_connection(struct response *r)
+{
+	r->fcgi->detached = true;
+	FCGX_Free(r->fcgi, 1);
+}
+
+void response_end(struct response *r, const char *id)
 {
 	/* All of it is here: its length is known. */
 	if (!r->sent && !r->head && !r->measured && r->http != 304 && r->http != 204)
@@ -184,19 +200,28 @@ void response_end(struct response *r)
 		FCGX_Free(r->fcgi, 1);
 		return;
 	}
+	if (output_is_spooled(&r->out)) {
+		if (record_end(&r->out, r->fcgi->requestId))
+			output_hand_over(&r->out, id);
+		close_connection(r);
+		return;
+	}
 	/* libfcgi would wait until nginx has closed its side too, and read what comes until then. Where nothing can
 	 * come the worker is free at once. */
 	r->fcgi->detached = !r->has_input;
 	FCGX_Finish_r(r->fcgi);
 }
 
-void response_break(struct response *r)
+void response_break(struct response *r, const char *id)
 {
-	/* Where fastcgi_keep_conn isn't on, nginx would take the end of the connection for the end of the answer. A
-	 * record of a version that doesn't exist (FastCGI specification 3.3) makes it give up in any case, and it
-	 * closes the client's connection unfinished. Between FCGX calls the stream stands at the start of a record. */
-	static const char bad_record[8] = { 0 };
-	ssize_t n = r->gone ? 0 : write(r->fcgi->ipcFd, bad_record, sizeof(bad_record));
-	(void)n;
+	/* Where fastcgi_keep_conn isn't on, nginx would take the end of the connection for the end of the answer. With
+	 * a bad record it gives up in any case, and it closes the client's connection unfinished. Between FCGX calls
+	 * the stream stands at the start of a record. */
+	bool told = !r->gone && record_bad(&r->out);
+	if (told && output_is_spooled(&r->out)) {
+		output_hand_over(&r->out, id);
+		close_connection(r);
+		return;
+	}
 	FCGX_Free(r->fcgi, 1);
 }

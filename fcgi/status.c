@@ -52,6 +52,10 @@ static const struct {
 	[STATUS_BAD_JSON] = { 400, 0, "Invalid JSON" },
 	[STATUS_JSON_TOO_DEEP] = { 400, 0, "Invalid JSON: nested too deeply" },
 	[STATUS_JSON_NO_OBJECT] = { 400, 0, "The request body must be a JSON object" },
+	[STATUS_ANSWERS_UNREAD] = { 503, 5,
+				    "Earlier large answers of this workspace are still being read, and fill its part "
+				    "of FCGI_SPOOL: "
+				    "read them faster or fewer at once, and try again" },
 	[STATUS_GITHUB_NOT_CONFIGURED] = { 503, 0,
 					   "GitHub access is not set up on this server: GITHUB_CLIENT_ID and "
 					   "GITHUB_CLIENT_SECRET are missing" },

@@ -40,6 +40,7 @@ enum status {
 	STATUS_BAD_JSON,
 	STATUS_JSON_TOO_DEEP,
 	STATUS_JSON_NO_OBJECT,
+	STATUS_ANSWERS_UNREAD, /* what slow readers have of the workspace leaves no room for another large answer */
 	STATUS_GITHUB_NOT_CONFIGURED,
 	STATUS_STORAGE_AWAY,	 /* the directory of blobs can't be used; nothing was changed */
 	STATUS_STORAGE_FULL,	 /* nothing was changed */

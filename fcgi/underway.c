@@ -1,9 +1,9 @@
 /* underway.c: claims of uploads under way. */
 #include "underway.h"
 
-#include <errno.h>
 #include <openssl/sha.h>
-#include <pthread.h>
+
+#include "shared.h"
 
 #define ID_SIZE 32	 /* of a request's id: nginx makes 32 hex digits */
 #define CLAIM_TIME 60000 /* ms, and what UNDERWAY_LEAST_RATE adds */
@@ -17,7 +17,7 @@ struct entry {
 };
 
 struct underway {
-	pthread_mutex_t lock; /* a worker may be killed while it has it */
+	pthread_mutex_t lock; /* what a killed worker leaves half done is one claim at worst, which ends by itself */
 	struct entry entries[UNDERWAY_MAX];
 };
 
@@ -28,26 +28,7 @@ size_t underway_size(void)
 
 bool underway_init(struct underway *u)
 {
-	pthread_mutexattr_t attr;
-	if (pthread_mutexattr_init(&attr) != 0)
-		return false;
-	bool ok = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0 &&
-		  pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0 &&
-		  pthread_mutex_init(&u->lock, &attr) == 0;
-	(void)pthread_mutexattr_destroy(&attr);
-	return ok;
-}
-
-/* What a killed worker left half done is one claim at worst, which ends by itself. */
-static bool lock(struct underway *u)
-{
-	int rc = pthread_mutex_lock(&u->lock);
-	return rc == 0 || (rc == EOWNERDEAD && pthread_mutex_consistent(&u->lock) == 0);
-}
-
-static void unlock(struct underway *u)
-{
-	(void)pthread_mutex_unlock(&u->lock);
+	return shared_lock_init(&u->lock);
 }
 
 /* What is claimed already. */
@@ -123,14 +104,14 @@ enum underway_result underway_begin(struct underway *u, const struct underway_cl
 	if (!u || !claim->id.len)
 		return UNDERWAY_OK;
 	(void)SHA256((const unsigned char *)claim->workspace.ptr, claim->workspace.len, workspace);
-	if (!lock(u))
+	if (!shared_lock(&u->lock))
 		return UNDERWAY_OK;
 	struct sums s = add_up(u, workspace, now_ms);
 	uint64_t bytes = bytes_of(claim, &s);
 	enum underway_result result = judge(claim, &s, bytes);
 	if (result == UNDERWAY_OK)
 		fill(s.free, claim, workspace, bytes, now_ms);
-	unlock(u);
+	shared_unlock(&u->lock);
 	return result;
 }
 
@@ -142,20 +123,20 @@ static bool has_id(const struct entry *e, struct slice id)
 
 void underway_end(struct underway *u, struct slice id)
 {
-	if (!u || !id.len || !lock(u))
+	if (!u || !id.len || !shared_lock(&u->lock))
 		return;
 	for (size_t i = 0; i < UNDERWAY_MAX; i++) {
 		if (has_id(&u->entries[i], id))
 			u->entries[i].until = 0;
 	}
-	unlock(u);
+	shared_unlock(&u->lock);
 }
 
 uint64_t underway_bytes(struct underway *u, int64_t now_ms)
 {
-	if (!u || !lock(u))
+	if (!u || !shared_lock(&u->lock))
 		return 0;
 	uint64_t all = add_up(u, NULL, now_ms).all;
-	unlock(u);
+	shared_unlock(&u->lock);
 	return all;
 }

@@ -23,7 +23,7 @@ struct telling {
 static void print(void *user, struct buf *out)
 {
 	const struct watcher *w = user;
-	counts_print(w->counts, w->bounds, out);
+	counts_print(w->counts, w->bounds, w->spool, out);
 }
 
 /* Has every pool a worker? */
@@ -94,10 +94,14 @@ static int run(struct watcher *w)
 /* ---- in the master ---- */
 
 void watcher_init(struct watcher *w, const struct conf *conf, const struct counts_all *counts,
-		  const struct bounds *bounds, int64_t now)
+		  const struct bounds *bounds, struct spool *spool, int64_t now)
 {
 	bool wanted = conf->fcgi_metrics_listen && counts;
-	*w = (struct watcher){ .conf = conf, .counts = counts, .bounds = bounds, .start_at = wanted ? now : INT64_MAX };
+	*w = (struct watcher){ .conf = conf,
+			       .counts = counts,
+			       .bounds = bounds,
+			       .spool = spool,
+			       .start_at = wanted ? now : INT64_MAX };
 }
 
 void watcher_tend(struct watcher *w, int64_t now)

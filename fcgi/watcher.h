@@ -10,13 +10,14 @@ struct watcher {
 	const struct conf *conf;
 	const struct counts_all *counts;
 	const struct bounds *bounds;
+	struct spool *spool;
 	pid_t pid;	  /* 0: none */
 	int64_t start_at; /* ms */
 };
 
 /* Without FCGI_METRICS_LISTEN, or counts NULL, there never is one. */
 void watcher_init(struct watcher *w, const struct conf *conf, const struct counts_all *counts,
-		  const struct bounds *bounds, int64_t now);
+		  const struct bounds *bounds, struct spool *spool, int64_t now);
 /* Starts it when it is due. */
 void watcher_tend(struct watcher *w, int64_t now);
 /* ms of clock_ms() when watcher_tend() has something to do; INT64_MAX: nothing. */

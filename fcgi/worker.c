@@ -46,6 +46,7 @@ struct worker {
 	struct database db;
 	struct service service;
 	struct counts *counts; /* NULL: nothing is counted */
+	struct spool *spool;   /* NULL: slow readers are waited for */
 	int signal_fd;	       /* readable when SIGTERM came */
 	int epoll_fd;
 	bool leaving;
@@ -93,6 +94,18 @@ static enum log_level level_for(struct worker *w, const struct request *req, con
 	return may ? LOG_INFO : LOG_DEBUG;
 }
 
+/* Why not all of it is out. */
+static const char *ending(const struct response *res)
+{
+	static const char *const texts[] = {
+		[OUTPUT_OK] = "",
+		[OUTPUT_GONE] = " (nginx is gone)",
+		[OUTPUT_FULL] = " (broken off: it is read slowly, and FCGI_SPOOL has no room for it)",
+		[OUTPUT_FAILED] = " (broken off: it is read slowly, and FCGI_SPOOL_DIR can't be written)",
+	};
+	return texts[res->out.state];
+}
+
 static void log_access(struct worker *w, const struct request *req, const struct response *res, int64_t started)
 {
 	autobuf path = { 0 };
@@ -103,8 +116,7 @@ static void log_access(struct worker *w, const struct request *req, const struct
 	int method = req->method_text.len > 20 ? 20 : (int)req->method_text.len;
 	log_line(level_for(w, req, res), req->id, "%.*s %.*s status=%d bytes=%llu ms=%lld.%03lld%s", method,
 		 req->method_text.ptr, shown, buf_cstr(&path), res->refusal ? res->refusal : res->http,
-		 (unsigned long long)res->bytes, (long long)(us / 1000), (long long)(us % 1000),
-		 res->gone ? " (nginx is gone)" : "");
+		 (unsigned long long)res->bytes, (long long)(us / 1000), (long long)(us % 1000), ending(res));
 }
 
 /* A question whether a body may come is counted when the answer is no: else the request comes by itself. */
@@ -128,10 +140,12 @@ static void finish(struct worker *w, struct exchange *x, bool complete)
 	/* The parameters, and with them the id for log lines, end with the request. */
 	autofree char *id = xstrdup(x->req.id);
 	w->db.request = id;
+	if (x->res.out.state == OUTPUT_FULL)
+		bounds_count(w->service.bounds, LIMIT_SPOOL);
 	if (complete)
-		response_end(&x->res);
+		response_end(&x->res, id);
 	else
-		response_break(&x->res);
+		response_break(&x->res, id);
 	response_free(&x->res);
 	request_free(&x->req);
 	database_settle(&w->db);
@@ -197,7 +211,7 @@ static void serve(struct worker *w)
 	x->started = clock_us();
 	counts_begin(w->counts);
 	request_init(&x->req, &x->fcgi, &w->service);
-	response_init(&x->res, &x->fcgi, x->req.method == METHOD_HEAD);
+	response_init(&x->res, &x->fcgi, x->req.method == METHOD_HEAD, w->spool);
 	x->res.has_input = request_has_input(&x->req);
 	w->db.request = x->req.id;
 	bool complete = dispatch(&x->req, &x->res, &w->db);
@@ -274,7 +288,8 @@ static bool work(struct worker *w)
 	return last != ACCEPT_FAILED;
 }
 
-int worker_run(const struct conf *conf, struct bounds *bounds, struct counts *counts, int listen_fd)
+int worker_run(const struct conf *conf, struct bounds *bounds, struct counts *counts, struct spool *spool,
+	       int listen_fd)
 {
 	struct worker w = { 0 };
 	/* Large blocks go back to the system at once, so that one large answer doesn't make a large worker. */
@@ -289,6 +304,7 @@ int worker_run(const struct conf *conf, struct bounds *bounds, struct counts *co
 	w.signal_fd = signal_fd;
 	w.epoll_fd = epoll_fd;
 	w.counts = counts;
+	w.spool = spool;
 	/* For the files that it makes: nginx reads them, by its group where it is another user. */
 	(void)umask(027);
 	service_init(&w.service, conf, bounds, counts);

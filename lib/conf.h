@@ -27,6 +27,8 @@ struct conf {
 	char *fcgi_github_listen;
 	int64_t fcgi_github_workers;
 	int64_t fcgi_answer_cache;
+	int64_t fcgi_spool;
+	char *fcgi_spool_dir;
 	char *fcgi_metrics_listen; /* NULL: none, as the other two */
 	char *blob_dir;
 	char *public_url; /* without a slash at its end; NULL: scheme and host of the request */

@@ -25,6 +25,8 @@ const struct conf_key conf_keys[] = {
 	{ "FCGI_GITHUB_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_github_listen), "/run/craft-agent-cloud/fcgi-github.sock", 1, 107, "unix socket for what may wait for GitHub" },
 	{ "FCGI_GITHUB_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_github_workers), "2", 1, 256, "number of worker processes there" },
 	{ "FCGI_ANSWER_CACHE", SIZE, CONF_FCGI, 0, AT(fcgi_answer_cache), "8M", 0, 16ll << 30, "bytes of lists and sessions that each worker may keep, to send them again while the database says that they are as they were; 0: none" },
+	{ "FCGI_SPOOL", SIZE, CONF_FCGI, 0, AT(fcgi_spool), "4G", 64ll << 20, 16ll << 40, "most bytes of answers that wait in files for slow readers; of one workspace a fourth" },
+	{ "FCGI_SPOOL_DIR", DIRECTORY, CONF_FCGI, 0, AT(fcgi_spool_dir), "/var/tmp", 1, 4000, "directory of these files, on a local disk; they have no names" },
 	{ "FCGI_METRICS_LISTEN", LISTEN, CONF_FCGI, 0, AT(fcgi_metrics_listen), NULL, 1, 107, "where /metrics, /healthz and /readyz of craft-fcgi are: a unix socket, or ADDRESS:PORT; never one that clients reach" },
 	{ "BLOB_DIR", DIRECTORY, CONF_FCGI | CONF_ADMIN, 0, AT(blob_dir), "/var/lib/craft-agent-cloud/blobs", 1, 4000, "directory of the files' contents, on one file system" },
 	{ "PUBLIC_URL", BASE_URL, CONF_FCGI, 0, AT(public_url), NULL, 8, 300, "where clients reach the server, for the URLs that it makes, e.g. https://craft.example.org or https://example.org/craft; scheme and host of the request when not set" },

@@ -73,6 +73,7 @@ unit_tests = \
 	tests/unit/test_fcgi_repo_key \
 	tests/unit/test_fcgi_routes \
 	tests/unit/test_fcgi_signature \
+	tests/unit/test_fcgi_spool \
 	tests/unit/test_fcgi_unescape \
 	tests/unit/test_frame \
 	tests/unit/test_frame_memory \
@@ -230,6 +231,8 @@ tests_unit_test_fcgi_repo_key_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_repo_key_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_signature_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_signature_LDADD = $(unit_ldadd)
+tests_unit_test_fcgi_spool_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_spool_LDADD = $(fcgi_unit_ldadd)
 
 sandbox_unit_cppflags = $(unit_cppflags) $(UV_CFLAGS) -DTOP_BUILDDIR='"$(abs_top_builddir)"'
 sandbox_unit_ldadd = sandbox/libsandbox.a lib/libcraft.a $(CMOCKA_LIBS) $(CURL_LIBS) $(UV_LIBS) $(PQ_LIBS) $(SSL_LIBS) $(SECCOMP_LIBS) $(XXHASH_LIBS)

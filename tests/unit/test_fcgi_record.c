@@ -49,6 +49,7 @@ static void check(size_t head_len, size_t body_len, size_t expected_records)
 {
 	autobuf head = { 0 }, body = { 0 }, both = { 0 }, content = { 0 };
 	int ends[2], small = 4096;
+	struct output out;
 	pthread_t reader;
 	void *read;
 	size_t records;
@@ -59,7 +60,8 @@ static void check(size_t head_len, size_t body_len, size_t expected_records)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	assert_int_equal(setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof(small)), 0);
 	assert_int_equal(pthread_create(&reader, NULL, read_all, &ends[1]), 0);
-	assert_true(record_write(ends[0], 0x1234, buf_slice(&head), buf_slice(&body)));
+	output_init(&out, ends[0], NULL);
+	assert_true(record_write(&out, 0x1234, buf_slice(&head), buf_slice(&body)));
 	(void)close(ends[0]);
 	assert_int_equal(pthread_join(reader, &read), 0);
 	(void)close(ends[1]);
@@ -89,11 +91,14 @@ static void test_peer_is_gone(void **state)
 {
 	static char much[1 << 20];
 	int ends[2];
+	struct output out;
 	(void)state;
 	(void)signal(SIGPIPE, SIG_IGN);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	(void)close(ends[1]);
-	assert_false(record_write(ends[0], 1, SLICE_LIT("x"), slice_make(much, sizeof(much))));
+	output_init(&out, ends[0], NULL);
+	assert_false(record_write(&out, 1, SLICE_LIT("x"), slice_make(much, sizeof(much))));
+	assert_int_equal(out.state, OUTPUT_GONE);
 	(void)close(ends[0]);
 }
 
