@@ -172,8 +172,10 @@ static void send_all(struct state *s)
 				send_some(s, mark, events[i].events);
 		}
 	}
-	while (s->answers)
-		end(s, s->answers, "is broken off, the server ends");
+	for (struct answer *a = s->answers, *next; a; a = next) {
+		next = a->next;
+		end(s, a, "is broken off, the server ends");
+	}
 }
 
 static int run(struct spool *spool, pid_t master)
