@@ -38,6 +38,8 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 	[LIMIT_SILENT] = { "silent", "connections dropped that missed two pings" },
 	[LIMIT_PROTOCOL] = { "protocol", "connections closed for breaking RFC 6455" },
 	[LIMIT_HEADER] = { "header", "changes refused whose session's header would pass SESSION_HEADER_MAX" },
+	[LIMIT_MESSAGES] = { "messages",
+			     "saves refused whose session would have more messages than are stored in one" },
 	[LIMIT_KEY_RATE] = { "key_rate", "requests above the rate of a workspace's key, refused" },
 	[LIMIT_UNCHECKED] = { "unchecked", "upgrades whose key could not be checked, answered with 503" },
 	[LIMIT_JOB_BYTES] = { "job_bytes", "requests to sandboxes beyond the bytes that may wait, refused" },

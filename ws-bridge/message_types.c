@@ -67,7 +67,30 @@ static void foretell(struct op *op, struct slice header, const struct buf *hashe
 /* False: the header passes a limit, and the op says so. Nothing may be foretold then. */
 static bool header_may_be(struct op *op, struct slice header, struct slice old)
 {
+	op->refused_by = LIMIT_HEADER;
 	return header_fits(header, old, (size_t)op->conn->bridge->conf.session_header_max, &op->refusal);
+}
+
+static size_t messages_of(const struct session_entry *e)
+{
+	return e->hashes.len ? e->hashes.len / UNIVERSAL_HASH_BYTES : e->sha256.len / SHA256_BYTES;
+}
+
+/* The same for the number of messages. The shortest is a digit and a comma. */
+static bool messages_may_be(struct op *op, struct slice messages, const struct session_entry *e)
+{
+	size_t count = 0;
+	if (messages.len <= (size_t)2 * OP_MAX_MESSAGES)
+		return true;
+	struct json_iter it = json_iter(messages);
+	while (json_next(&it))
+		count++;
+	if (count <= OP_MAX_MESSAGES || count <= messages_of(e))
+		return true;
+	op->refused_by = LIMIT_MESSAGES;
+	buf_addf(&op->refusal, "The session would have %zu messages: at most %d are stored in one session", count,
+		 OP_MAX_MESSAGES);
+	return false;
 }
 
 static void create_session(struct op *op, struct db_params *p)
@@ -157,7 +180,7 @@ static void save_session(struct op *op, struct db_params *p)
 	struct diff d = { 0 };
 	if (!e)
 		e = &nothing;
-	if (!header_may_be(op, op->raw[1], buf_slice(&e->header)))
+	if (!header_may_be(op, op->raw[1], buf_slice(&e->header)) || !messages_may_be(op, op->raw[2], e))
 		return;
 	int64_t base = e->version;
 	compare(op->raw[2], e, &d);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <xxhash.h>
 
-#include "bounds.h"
 #include "counts.h"
 #include "hub.h"
 #include "lib/json.h"
@@ -74,19 +73,6 @@ static bool read_fields(struct op *op, struct buf *error)
 	return true;
 }
 
-static bool within_limits(const struct op *op, struct buf *error)
-{
-	if (op->type->statement != STMT_SESSION_SAVE)
-		return true;
-	size_t count = 0;
-	struct json_iter it = json_iter(op->raw[2]);
-	while (json_next(&it) && count <= OP_MAX_MESSAGES)
-		count++;
-	if (count > OP_MAX_MESSAGES)
-		buf_addf(error, "Invalid messages: at most %d are stored in one session", OP_MAX_MESSAGES);
-	return count <= OP_MAX_MESSAGES;
-}
-
 static void hash_request(struct op *op, struct slice request_id)
 {
 	const struct slice asked[] = { slice_of(op->type->name), op->data };
@@ -113,7 +99,7 @@ struct op *op_new(const struct message_type *type, struct conn *conn, struct buf
 	op->started = uv_now(conn->bridge->loop);
 	op->arrived = uv_hrtime();
 	buf_addf(&op->origin, "%s-%llu", conn->bridge->id, (unsigned long long)conn->serial);
-	if (!read_fields(op, error) || !within_limits(op, error)) {
+	if (!read_fields(op, error)) {
 		op_free(op);
 		return NULL;
 	}
@@ -290,7 +276,7 @@ static void answer_repeat(struct op *op, const struct op_outcome *o)
 
 static void answer_refused(struct op *op)
 {
-	bounds_count(op->conn->bridge, LIMIT_HEADER);
+	bounds_count(op->conn->bridge, op->refused_by);
 	reply_error(op->conn, op->reply, buf_cstr(&op->refusal));
 }
 

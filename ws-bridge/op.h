@@ -4,6 +4,7 @@
 
 #include <sys/queue.h>
 
+#include "bounds.h"
 #include "conn.h"
 #include "lib/header.h"
 #include "lib/sha256.h"
@@ -23,8 +24,8 @@ enum field_kind {
 
 #define OP_MAX_FIELDS 3
 #define OP_MAX_ID 1024
-/* Elements of one session's messages array. */
-#define OP_MAX_MESSAGES 1000000
+/* Messages of one session; one that has more already may not grow. */
+#define OP_MAX_MESSAGES 100000
 
 /* What is needed of the session before the statement can be built. */
 enum op_base { BASE_NONE, BASE_HEADER, BASE_DIGESTS };
@@ -69,7 +70,8 @@ struct op {
 	int64_t version;  /* the session's new one */
 	struct buf event; /* the event's data where it isn't `data` as sent */
 	struct buf origin, idx, sha256, body;
-	struct buf refusal; /* why it isn't sent: the answer's error */
+	struct buf refusal;    /* why it isn't sent: the answer's error, */
+	enum limit refused_by; /* and the limit that says so */
 	struct header_scratch scratch;
 };
 

@@ -66,6 +66,35 @@ test("a header has SESSION_HEADER_MAX bytes at most, however it comes about", as
 	await counted(server, "craft-ws-bridge", "header", 10);
 });
 
+test("a session has 100,000 messages at most; one that has more may be saved, but not grow", async (t) => {
+	const { client, slug } = await room(t);
+	const messages = (count, last) => [...new Array(count - 1).fill(0), last];
+	const other = await connect(server, slug, { bridge: 1 });
+	t.after(() => other.kill());
+	const save = (id, list, by = client) => by.call("session:save", { id, header: { id }, messages: list });
+	const stored = (id) => server.psqlValue(`select count(*) from app.message m join app.session s on s.key = m.session_key
+		join app.workspace w on w.id = s.workspace_id where w.slug = '${slug}' and s.id = '${id}'`);
+	const refused = await save("s", messages(100_001, 1));
+	assert.equal(refused.error, "The session would have 100001 messages: at most 100000 are stored in one session");
+	assert.equal((await server.request(`/workspace/${slug}/sessions/s`)).status, 404);
+	assert.equal((await save("s", messages(100_000, 1))).error, undefined);
+	assert.equal(stored("s"), "100000");
+	assert.match((await save("s", messages(999_999, 1))).error, /would have 999999 messages/);
+	assert.equal(stored("s"), "100000");
+	// As one of an earlier release, when this one's bridge reads it first.
+	server.psql(`insert into app.message (session_key, idx, hash, body) select m.session_key, 100000 + n, m.hash, m.body
+			from app.message m join app.session s on s.key = m.session_key join app.workspace w on w.id = s.workspace_id, generate_series(0, 4) as n
+			where w.slug = '${slug}' and s.id = 's' and m.idx = 0;
+		update app.session s set message_count = 100005, version = version + 1 from app.workspace w
+			where w.id = s.workspace_id and w.slug = '${slug}' and s.id = 's'`);
+	assert.equal((await save("s", messages(100_005, 2), other)).error, undefined);
+	assert.match((await save("s", messages(100_006, 2), other)).error, /would have 100006 messages/);
+	assert.equal((await save("s", messages(100_004, 2), other)).error, undefined);
+	assert.match((await save("s", messages(100_005, 2), other)).error, /would have 100005 messages/);
+	assert.equal(stored("s"), "100004");
+	await counted(server, "craft-ws-bridge", "messages", 4);
+});
+
 test("refusals keep their place among what else is asked, and stop nobody", async (t) => {
 	const { client, header } = await room(t);
 	await client.ok("session:create", { id: "s", n: -1 });
