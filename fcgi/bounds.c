@@ -22,6 +22,7 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 			      "uploads that other uploads under way left no room for, answered with 503 or 507" },
 	[LIMIT_SPOOL] = { "spool", "large answers answered with 503 or broken off, because FCGI_SPOOL had no room for "
 				   "slow readers" },
+	[LIMIT_SEATS] = { "seats", "requests answered with 503, because their workspace had half of the workers" },
 	[LIMIT_UNCHECKED] = { "unchecked", "requests whose key or signature could not be checked, answered with 503" },
 };
 

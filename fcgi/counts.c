@@ -212,7 +212,7 @@ static void print_requests(const struct counts_all *all, struct buf *out)
 
 static void print_workers(const struct counts_all *all, struct buf *out)
 {
-	static const char *const names[COUNTS_POOLS] = { "quick", "upload", "github" };
+	static const char *const names[COUNTS_POOLS] = { "quick", "upload", "github", "reserve" };
 	uint64_t running[COUNTS_POOLS] = { 0 }, busy[COUNTS_POOLS] = { 0 };
 	for (size_t i = 0; i < all->count; i++) {
 		running[all->parts[i].pool] += all->parts[i].running;

@@ -18,7 +18,8 @@
 #define COUNTS_ROUTES 64 /* at least routes_count */
 #define COUNTS_METHODS 6 /* of requests without a route */
 #define COUNTS_SERIES (COUNTS_ROUTES * 2 + COUNTS_METHODS)
-#define COUNTS_POOLS 3
+#define COUNTS_POOLS 4
+#define COUNTS_RESERVE 3 /* the pool of the one that serves while all quick ones are in long requests */
 
 /* A worker's part. */
 struct counts {

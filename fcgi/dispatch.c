@@ -5,10 +5,18 @@
 
 #include "access.h"
 #include "bounds.h"
+#include "clock.h"
 #include "json.h"
 #include "log.h"
 #include "routes.h"
+#include "seats.h"
 #include "underway.h"
+#include "workspace_keys.h"
+
+#define SEAT_STEP 2	    /* ms between two questions for a worker that the workspace may have, */
+#define SEAT_LONG_STEP 20   /* or so many while it has long requests */
+#define SEAT_PATIENCE 20000 /* ms that a request waits for one */
+#define SEAT_WAITERS 256    /* requests that wait in one worker for theirs */
 
 /* ---- the route ---- */
 
@@ -126,6 +134,64 @@ static enum status run(struct request *req, struct response *res, struct databas
 	return req->route->handler(req, res, db);
 }
 
+/* ---- a worker for the workspace ---- */
+
+static void end_waiting(struct request *req)
+{
+	if (!req->seat_until)
+		return;
+	req->service->seat_waiters--;
+	req->seat_until = 0;
+}
+
+static enum status run_seated(struct request *req, struct response *res, struct database *db);
+
+/* Its workspace has its half of the workers. The more wait, the less often each asks. */
+static enum status wait_for_seat(struct request *req, int64_t step)
+{
+	struct service *service = req->service;
+	int64_t now = clock_ms();
+	bool full = !req->seat_until && service->seat_waiters >= SEAT_WAITERS;
+	bool late = req->seat_until && req->seat_until < now;
+	if (full || late) {
+		end_waiting(req);
+		bounds_count(service->bounds, LIMIT_SEATS);
+		return STATUS_NO_SEAT;
+	}
+	if (!req->seat_until) {
+		service->seat_waiters++;
+		req->seat_until = now + SEAT_PATIENCE;
+	}
+	request_wait(req, step + (int64_t)service->seat_waiters / 2, (struct request_rest){ .resume = run_seated });
+	return STATUS_OK;
+}
+
+static enum status run_seated(struct request *req, struct response *res, struct database *db)
+{
+	struct service *service = req->service;
+	if (req->seat_until && request_is_abandoned(req)) {
+		end_waiting(req);
+		res->gone = true;
+		return STATUS_OK;
+	}
+	enum seat seat = SEAT_TAKEN;
+	if (req->has_workspace)
+		seat = seats_take(service->seats, service->seat, res->out.share.workspace, clock_ms());
+	if (seat != SEAT_TAKEN)
+		return wait_for_seat(req, seat == SEAT_SOON ? SEAT_STEP : SEAT_LONG_STEP);
+	end_waiting(req);
+	return run(req, res, db);
+}
+
+/* Whose request is it? A workspace's key says so, or the path. */
+static void note_workspace(struct request *req, struct response *res)
+{
+	bool named = req->route && req->route->scope == SCOPE_ARGUMENT;
+	req->has_workspace = req->key || named;
+	if (req->has_workspace)
+		response_for(res, req->key ? buf_slice(&req->key->workspace) : req->args[0]);
+}
+
 /* The answer, unless the handler wrote it. */
 static bool conclude(struct request *req, struct response *res, enum status status, unsigned allowed)
 {
@@ -148,7 +214,9 @@ static bool conclude(struct request *req, struct response *res, enum status stat
 
 bool dispatch_rest(struct request *req, struct response *res, struct database *db)
 {
-	return conclude(req, res, req->rest_to_do.resume(req, res, db), 0);
+	struct request_rest rest = req->rest_to_do;
+	req->rest_to_do.resume = NULL;
+	return conclude(req, res, rest.resume(req, res, db), 0);
 }
 
 bool dispatch(struct request *req, struct response *res, struct database *db)
@@ -159,8 +227,7 @@ bool dispatch(struct request *req, struct response *res, struct database *db)
 		return true;
 	}
 	enum status status = find_route(req, db, &allowed);
-	if (req->route && req->route->scope == SCOPE_ARGUMENT)
-		response_for(res, req->args[0]);
+	note_workspace(req, res);
 	if (status == STATUS_OK)
 		status = req->route->check ? req->route->check(req, db) : check_names(req);
 	if (req->check_only) {
@@ -168,6 +235,6 @@ bool dispatch(struct request *req, struct response *res, struct database *db)
 		return true;
 	}
 	if (status == STATUS_OK)
-		status = run(req, res, db);
+		status = run_seated(req, res, db);
 	return conclude(req, res, status, allowed);
 }

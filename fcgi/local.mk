@@ -53,6 +53,7 @@ fcgi_libhandlers_a_SOURCES = \
 	fcgi/routes.c fcgi/routes.h \
 	fcgi/sandbox.c \
 	fcgi/sandbox_check.c \
+	fcgi/seats.c fcgi/seats.h \
 	fcgi/service.c fcgi/service.h \
 	fcgi/sessions.c \
 	fcgi/shared.c fcgi/shared.h \

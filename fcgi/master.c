@@ -14,6 +14,7 @@
 #include "counts.h"
 #include "log.h"
 #include "notify.h"
+#include "seats.h"
 #include "sender.h"
 #include "sweeper.h"
 #include "watcher.h"
@@ -40,6 +41,7 @@ struct master {
 	struct bounds *bounds;	   /* NULL: none */
 	struct counts_all *counts; /* NULL: nothing is counted */
 	struct spool *spool;	   /* NULL: workers wait for slow readers */
+	struct seats *seats;	   /* NULL: nobody counts whom they serve */
 	struct listen_socket *listeners;
 	struct slot *slots;
 	size_t count;
@@ -84,9 +86,17 @@ static void count_end(struct master *m, const struct slot *s, int status)
 
 static void start_worker(struct master *m, struct slot *s, int64_t now)
 {
+	const struct worker_share share = { .conf = m->conf,
+					    .listen_fd = m->listeners[s->pool].fd,
+					    .bounds = m->bounds,
+					    .counts = counts_of(m, s),
+					    .spool = m->spool,
+					    .seats = m->seats,
+					    .seat = (size_t)(s - m->slots),
+					    .reserve = m->seats && s == &m->slots[m->count - 1] };
 	pid_t pid = child_start();
 	if (pid == 0)
-		exit(worker_run(m->conf, m->bounds, counts_of(m, s), m->spool, m->listeners[s->pool].fd));
+		exit(worker_run(&share));
 	if (pid < 0) {
 		log_error(NULL, "no new worker: %m");
 		delay(s, now);
@@ -126,6 +136,7 @@ static void worker_ended(struct master *m, pid_t pid, int status, int64_t now)
 		note_end(s, status);
 		count_end(m, s, status);
 		spool_owner_ended(m->spool, pid);
+		seats_leave(m->seats, i, now);
 		bool failed = !s->kill_at && now - s->start_at < SHORT_LIFE;
 		s->pid = 0;
 		s->kill_at = 0;
@@ -278,10 +289,20 @@ static void assign_pools(struct master *m, const size_t counts[POOL_COUNT])
 	for (int pool = 0; pool < POOL_COUNT; pool++) {
 		for (size_t i = 0; i < counts[pool]; i++, next++) {
 			m->slots[next].pool = (enum pool)pool;
+			seats_assign(m->seats, next,
+				     &(struct seats_kind){ .pool = (unsigned)pool, .strict = pool == POOL_GITHUB });
 			if (m->counts)
 				m->counts->parts[next].pool = (unsigned)pool;
 		}
 	}
+	if (!m->seats)
+		return;
+	/* The last one is the quick pool's reserve. */
+	seats_assign(m->seats, next, &(struct seats_kind){ .pool = POOL_QUICK, .reserve = true });
+	m->slots[next].pool = POOL_QUICK;
+	if (m->counts)
+		m->counts->parts[next].pool = COUNTS_RESERVE;
+	m->count++;
 }
 
 int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUNT])
@@ -292,9 +313,12 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 			    .bounds = bounds_new(conf),
 			    .listeners = listeners,
 			    .count = counts[POOL_QUICK] + counts[POOL_UPLOAD] + counts[POOL_GITHUB] };
-	autofree struct slot *slots = xcalloc(m.count, sizeof(*slots));
+	autofree struct slot *slots = xcalloc(m.count + 1, sizeof(*slots));
 	m.slots = slots;
-	m.counts = counts_new(m.count);
+	m.counts = counts_new(m.count + 1);
+	m.seats = seats_new(m.count + 1);
+	if (!m.seats)
+		log_warn(NULL, "nothing keeps one workspace from having all workers: %m");
 	assign_pools(&m, counts);
 	sweeper_init(&m.sweeper, conf, m.counts ? &m.counts->sweeps : NULL, clock_ms());
 	m.spool = spool_new(conf);
@@ -320,6 +344,7 @@ int master_run(const struct conf *conf, struct listen_socket listeners[POOL_COUN
 	}
 	watcher_stop(&m.watcher);
 	spool_free(m.spool);
+	seats_free(m.seats);
 	log_info(NULL, "ended");
 	return 0;
 }

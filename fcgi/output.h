@@ -1,6 +1,6 @@
 /* output.h: the way of an answer's records to nginx: straight over the connection while nginx takes them, and from when
- * it doesn't (its client is slower than we are, and its few buffers are full) into a file, which goes to the sender when
- * all of it is there. The worker is free again as soon as it has made the answer. */
+ * it doesn't (its client is slower than we are, and its few buffers are full) into a file, which goes to the sender
+ * when all of it is there. The worker is free again as soon as it has made the answer. */
 #ifndef CRAFT_FCGI_OUTPUT_H
 #define CRAFT_FCGI_OUTPUT_H
 

@@ -40,6 +40,7 @@ struct request {
 	struct slice target;
 	struct slice authorization;
 	struct slice if_none_match;
+	bool has_workspace;		 /* it is one workspace's; the answer knows which */
 	bool has_key;			 /* the API key came with it, or a workspace's */
 	bool check_only;		 /* nginx asks before it reads the body: may it come? */
 	bool ended_only;		 /* nginx tells that the upload with this id has ended, however it did */
@@ -56,6 +57,7 @@ struct request {
 	struct buf body;
 	struct buf detail; /* the text of an error that has none of its own in status.c */
 	struct request_rest rest_to_do;
+	int64_t seat_until; /* ms: until when it waits for a worker that its workspace may have; 0: it doesn't */
 };
 
 void request_init(struct request *r, FCGX_Request *fcgi, struct service *service);

@@ -51,8 +51,8 @@ void response_etag(struct response *r, struct slice tag);
 /* Collects the body that follows in r->kept too, if it has at most `longest` bytes; r->keep is 0 when it hasn't. */
 void response_keep(struct response *r, struct slice tag, size_t longest);
 
-/* Appends to the body; it leaves in blocks of 64 KB. False: there is nobody to write for, or r->full: nothing is out, and
- * the request has to be answered with STATUS_ANSWERS_UNREAD. */
+/* Appends to the body; it leaves in blocks of 64 KB. False: there is nobody to write for, or r->full: nothing is out,
+ * and the request has to be answered with STATUS_ANSWERS_UNREAD. */
 bool response_write(struct response *r, struct slice s);
 
 /* A whole answer. */

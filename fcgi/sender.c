@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -184,6 +185,7 @@ static int run(struct spool *spool, pid_t master)
 	autoclose int signal_fd = take_signals();
 	struct state s = { .spool = spool, .epoll_fd = epoll_fd, .signal_fd = signal_fd, .master = master };
 	spool_only_take(spool);
+	(void)prctl(PR_SET_NAME, "craft-fcgi-send");
 	if (epoll_fd < 0 || signal_fd < 0 || !watch(&s, signal_fd, EPOLLIN, &s.signal_fd) ||
 	    !watch(&s, spool_fd(spool), EPOLLIN, spool)) {
 		log_error(NULL, "no answers can be sent to slow readers: %m");

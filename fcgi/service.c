@@ -11,11 +11,16 @@
 #include "log.h"
 #include "workspace_keys.h"
 
-void service_init(struct service *s, const struct conf *conf, struct bounds *bounds, struct counts *counts)
+void service_init(struct service *s, const struct worker_share *share)
 {
+	const struct conf *conf = share->conf;
+	struct counts *counts = share->counts;
 	*s = (struct service){ .conf = conf,
-			       .bounds = bounds,
+			       .bounds = share->bounds,
 			       .counts = counts,
+			       .spool = share->spool,
+			       .seats = share->seats,
+			       .seat = share->seat,
 			       .keys = { .current = conf->api_key, .previous = conf->api_key_previous },
 			       .blobs = { .root = -1, .incoming = -1 } };
 	s->answers = answer_cache_new((size_t)conf->fcgi_answer_cache, counts ? &counts->answers : NULL);

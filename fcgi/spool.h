@@ -69,8 +69,8 @@ int spool_fd(const struct spool *spool);
 /* The sender has no use for the other end: without it, it learns that all workers are gone. */
 void spool_only_take(struct spool *spool);
 
-/* Sends up to `most` bytes of answer from its file to the connection, and moves answer->from. 1: all is out; 0: not yet;
- * -1: the peer is gone. A connection that doesn't block is sent what it takes. */
+/* Sends up to `most` bytes of answer from its file to the connection, and moves answer->from. 1: all is out; 0: not
+ * yet; -1: the peer is gone. A connection that doesn't block is sent what it takes. */
 int spool_send(struct spool_answer *answer, int connection, int file, uint64_t most);
 
 #endif

@@ -52,6 +52,10 @@ static const struct {
 	[STATUS_BAD_JSON] = { 400, 0, "Invalid JSON" },
 	[STATUS_JSON_TOO_DEEP] = { 400, 0, "Invalid JSON: nested too deeply" },
 	[STATUS_JSON_NO_OBJECT] = { 400, 0, "The request body must be a JSON object" },
+	[STATUS_NO_SEAT] = { 503, 1,
+			     "Half of the server's workers are busy with earlier requests of this workspace: wait for "
+			     "their answers, and try "
+			     "again" },
 	[STATUS_ANSWERS_UNREAD] = { 503, 5,
 				    "Earlier large answers of this workspace are still being read, and fill its part "
 				    "of FCGI_SPOOL: "

@@ -40,6 +40,8 @@ enum status {
 	STATUS_BAD_JSON,
 	STATUS_JSON_TOO_DEEP,
 	STATUS_JSON_NO_OBJECT,
+	STATUS_NO_SEAT, /* its workspace has half of the workers, and too many of its requests wait, or this one for too
+			   long */
 	STATUS_ANSWERS_UNREAD, /* what slow readers have of the workspace leaves no room for another large answer */
 	STATUS_GITHUB_NOT_CONFIGURED,
 	STATUS_STORAGE_AWAY,	 /* the directory of blobs can't be used; nothing was changed */

@@ -26,13 +26,13 @@ static void print(void *user, struct buf *out)
 	counts_print(w->counts, w->bounds, w->spool, out);
 }
 
-/* Has every pool a worker? */
+/* Has every pool a worker? They do without the reserve. */
 static bool have_workers(const struct counts_all *all)
 {
 	bool have[COUNTS_POOLS] = { false };
 	for (size_t i = 0; i < all->count; i++)
 		have[all->parts[i].pool] |= all->parts[i].running;
-	for (size_t i = 0; i < COUNTS_POOLS; i++) {
+	for (size_t i = 0; i < COUNTS_RESERVE; i++) {
 		if (!have[i])
 			return false;
 	}
@@ -97,11 +97,9 @@ void watcher_init(struct watcher *w, const struct conf *conf, const struct count
 		  const struct bounds *bounds, struct spool *spool, int64_t now)
 {
 	bool wanted = conf->fcgi_metrics_listen && counts;
-	*w = (struct watcher){ .conf = conf,
-			       .counts = counts,
-			       .bounds = bounds,
-			       .spool = spool,
-			       .start_at = wanted ? now : INT64_MAX };
+	*w = (struct watcher){
+		.conf = conf, .counts = counts, .bounds = bounds, .spool = spool, .start_at = wanted ? now : INT64_MAX
+	};
 }
 
 void watcher_tend(struct watcher *w, int64_t now)

@@ -20,6 +20,7 @@
 #include "dispatch.h"
 #include "log.h"
 #include "mask.h"
+#include "seats.h"
 #include "underway.h"
 
 #define DRAIN_TIME 2000 /* ms */
@@ -27,7 +28,8 @@
 #define REFUSALS_AT_ONCE 100
 #define LOGGED_PATH 500 /* bytes of a path in a log line */
 #define MMAP_THRESHOLD (1 << 20)
-#define MAX_WAITING 64 /* requests; with so many nothing new is taken until one has ended */
+#define RESERVE_LOOK 5	/* ms between two looks whether the reserve is needed */
+#define MAX_WAITING 512 /* requests; with so many nothing new is taken until one has ended */
 
 /* A request from its connection to its answer. It stays where it is: libfcgi's streams point to it. */
 struct exchange {
@@ -39,16 +41,17 @@ struct exchange {
 };
 
 struct worker {
-	struct exchange *next;		 /* takes the next connection */
-	struct exchange *waiting, *last; /* those that wait (request_wait()), in the order in which they began to */
+	struct exchange *next;	  /* takes the next connection */
+	struct exchange *waiting; /* those that wait (request_wait()), in the order in which they go on */
 	size_t waiting_count;
 	int listen_fd;
 	struct database db;
 	struct service service;
 	struct counts *counts; /* NULL: nothing is counted */
-	struct spool *spool;   /* NULL: slow readers are waited for */
 	int signal_fd;	       /* readable when SIGTERM came */
 	int epoll_fd;
+	bool reserve;	/* it serves only while all others of its pool are in long requests, */
+	bool listening; /* as now; else it doesn't */
 	bool leaving;
 	struct bucket refusals; /* lines of the log about them */
 };
@@ -66,14 +69,14 @@ static int take_signals(void)
 	return signalfd(-1, &term, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* Each connection wakes one worker. */
-static int watch(int listen_fd, int signal_fd)
+/* Each connection wakes one worker, and never the reserve, which may not want it. */
+static int watch(const struct worker_share *share, int signal_fd)
 {
 	autoclose int fd = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event connection = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = listen_fd };
+	int first = share->reserve ? seats_fd(share->seats) : share->listen_fd;
+	struct epoll_event event = { .events = EPOLLIN | EPOLLEXCLUSIVE, .data.fd = first };
 	struct epoll_event signal = { .events = EPOLLIN, .data.fd = signal_fd };
-	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, listen_fd, &connection) ||
-	    epoll_ctl(fd, EPOLL_CTL_ADD, signal_fd, &signal))
+	if (fd < 0 || epoll_ctl(fd, EPOLL_CTL_ADD, first, &event) || epoll_ctl(fd, EPOLL_CTL_ADD, signal_fd, &signal))
 		return -1;
 	return steal_fd(&fd);
 }
@@ -146,8 +149,17 @@ static void finish(struct worker *w, struct exchange *x, bool complete)
 		response_end(&x->res, id);
 	else
 		response_break(&x->res, id);
+	seats_leave(w->service.seats, w->service.seat, clock_ms());
 	response_free(&x->res);
 	request_free(&x->req);
+	database_settle(&w->db);
+	w->db.request = NULL;
+}
+
+/* While it waits, its worker is others'. */
+static void pause_request(struct worker *w)
+{
+	seats_leave(w->service.seats, w->service.seat, clock_ms());
 	database_settle(&w->db);
 	w->db.request = NULL;
 }
@@ -162,24 +174,28 @@ static struct exchange *new_exchange(int listen_fd)
 	return x;
 }
 
-/* Puts it behind those that wait; the next connection gets an exchange of its own. False: there is none. */
+static void line_up(struct worker *w, struct exchange *x)
+{
+	struct exchange **at = &w->waiting;
+	while (*at && (*at)->req.rest_to_do.at <= x->req.rest_to_do.at)
+		at = &(*at)->next;
+	x->next = *at;
+	*at = x;
+	w->waiting_count++;
+}
+
+/* Has it wait; the next connection gets an exchange of its own. False: there is none. */
 static bool park(struct worker *w, struct exchange *x)
 {
 	struct exchange *fresh = new_exchange(w->listen_fd);
 	if (!fresh)
 		return false;
-	x->next = NULL;
-	if (w->waiting)
-		w->last->next = x;
-	else
-		w->waiting = x;
-	w->last = x;
-	w->waiting_count++;
+	line_up(w, x);
 	w->next = fresh;
 	return true;
 }
 
-/* Ends the one that has waited for longest. */
+/* Goes on with the one whose turn is first; it may have to wait again. */
 static void resume_first(struct worker *w)
 {
 	struct exchange *x = w->waiting;
@@ -187,9 +203,17 @@ static void resume_first(struct worker *w)
 	w->waiting_count--;
 	counts_begin(w->counts);
 	w->db.request = x->req.id;
-	finish(w, x, dispatch_rest(&x->req, &x->res, &w->db));
+	bool complete = dispatch_rest(&x->req, &x->res, &w->db);
+	bool waits = x->req.rest_to_do.resume != NULL;
+	if (waits)
+		pause_request(w);
+	else
+		finish(w, x, complete);
 	counts_idle(w->counts);
-	free(x);
+	if (waits)
+		line_up(w, x);
+	else
+		free(x);
 }
 
 static int64_t time_to_resume(const struct worker *w)
@@ -211,15 +235,15 @@ static void serve(struct worker *w)
 	x->started = clock_us();
 	counts_begin(w->counts);
 	request_init(&x->req, &x->fcgi, &w->service);
-	response_init(&x->res, &x->fcgi, x->req.method == METHOD_HEAD, w->spool);
+	response_init(&x->res, &x->fcgi, x->req.method == METHOD_HEAD, w->service.spool);
 	x->res.has_input = request_has_input(&x->req);
 	w->db.request = x->req.id;
 	bool complete = dispatch(&x->req, &x->res, &w->db);
 	bool waits = x->req.rest_to_do.resume != NULL;
 	if (waits && park(w, x)) {
-		w->db.request = NULL;
+		pause_request(w);
 	} else {
-		if (waits)
+		while (x->req.rest_to_do.resume && poll(NULL, 0, 1) == 0)
 			complete = dispatch_rest(&x->req, &x->res, &w->db);
 		finish(w, x, complete);
 	}
@@ -250,13 +274,28 @@ static enum accepted serve_one(struct worker *w)
 	return ACCEPT_FAILED;
 }
 
+/* ms to wait for events; -1: whenever they come. The reserve looks whether it is needed, and listens while it is. */
+static int time_to_wait(struct worker *w)
+{
+	int ms = w->waiting ? (int)time_to_resume(w) : -1;
+	if (!w->reserve)
+		return ms;
+	enum seats_reserve what = seats_reserve(w->service.seats, clock_ms());
+	if ((what == RESERVE_SERVES) != w->listening) {
+		struct epoll_event connection = { .events = EPOLLIN, .data.fd = w->listen_fd };
+		w->listening = !w->listening;
+		(void)epoll_ctl(w->epoll_fd, w->listening ? EPOLL_CTL_ADD : EPOLL_CTL_DEL, w->listen_fd, &connection);
+	}
+	return what != RESERVE_SLEEPS && (ms < 0 || ms > RESERVE_LOOK) ? RESERVE_LOOK : ms;
+}
+
 /* One round of the loop. False: the worker must be replaced. */
 static bool wait_and_serve(struct worker *w)
 {
 	struct epoll_event events[2];
 	if (w->waiting_count >= MAX_WAITING)
 		sleep_and_resume(w);
-	int n = epoll_wait(w->epoll_fd, events, 2, w->waiting ? (int)time_to_resume(w) : -1);
+	int n = epoll_wait(w->epoll_fd, events, 2, time_to_wait(w));
 	while (w->waiting && time_to_resume(w) == 0)
 		resume_first(w);
 	if (n < 0 && errno != EINTR) {
@@ -267,8 +306,10 @@ static bool wait_and_serve(struct worker *w)
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == w->signal_fd || (events[i].events & EPOLLHUP))
 			w->leaving = true;
-		else
+		else if (events[i].data.fd == w->listen_fd)
 			connection = true;
+		else
+			seats_woken(w->service.seats);
 	}
 	return !connection || serve_one(w) != ACCEPT_FAILED;
 }
@@ -288,28 +329,27 @@ static bool work(struct worker *w)
 	return last != ACCEPT_FAILED;
 }
 
-int worker_run(const struct conf *conf, struct bounds *bounds, struct counts *counts, struct spool *spool,
-	       int listen_fd)
+int worker_run(const struct worker_share *share)
 {
 	struct worker w = { 0 };
 	/* Large blocks go back to the system at once, so that one large answer doesn't make a large worker. */
 	(void)mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD);
 	autoclose int signal_fd = take_signals();
-	autoclose int epoll_fd = watch(listen_fd, signal_fd);
-	w.listen_fd = listen_fd;
-	if (epoll_fd < 0 || FCGX_Init() || !(w.next = new_exchange(listen_fd))) {
+	autoclose int epoll_fd = watch(share, signal_fd);
+	w.listen_fd = share->listen_fd;
+	w.reserve = share->reserve;
+	if (epoll_fd < 0 || FCGX_Init() || !(w.next = new_exchange(share->listen_fd))) {
 		log_error(NULL, "a worker can't start: %m");
 		return 1;
 	}
 	w.signal_fd = signal_fd;
 	w.epoll_fd = epoll_fd;
-	w.counts = counts;
-	w.spool = spool;
+	w.counts = share->counts;
 	/* For the files that it makes: nginx reads them, by its group where it is another user. */
 	(void)umask(027);
-	service_init(&w.service, conf, bounds, counts);
+	service_init(&w.service, share);
 	(void)service_blobs(&w.service, NULL);
-	database_init(&w.db, conf->database_url, counts);
+	database_init(&w.db, share->conf->database_url, share->counts);
 	bool ok = work(&w);
 	free(w.next);
 	database_close(&w.db);

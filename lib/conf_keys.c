@@ -19,7 +19,7 @@ const struct conf_key conf_keys[] = {
 	{ "LOG_LEVEL", LEVEL, ALL, 0, AT(log_level), "info", 0, 0, "error, warn, info or debug" },
 	{ "LOG_FORMAT", FORMAT, ALL, 0, AT(log_format), "logfmt", 0, 0, "logfmt, or json: one object a line" },
 	{ "FCGI_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_listen), "/run/craft-agent-cloud/fcgi.sock", 1, 107, "unix socket that nginx reaches the workers by" },
-	{ "FCGI_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_workers), "4", 1, 256, "number of worker processes" },
+	{ "FCGI_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_workers), "4", 1, 256, "number of worker processes, of which one workspace with long requests has half; one more is in reserve" },
 	{ "FCGI_UPLOAD_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_upload_listen), "/run/craft-agent-cloud/fcgi-upload.sock", 1, 107, "unix socket for uploads, so that nothing else waits for them" },
 	{ "FCGI_UPLOAD_WORKERS", COUNT, CONF_FCGI, 0, AT(fcgi_upload_workers), "4", 1, 256, "number of worker processes there: as many uploads can be taken in at once" },
 	{ "FCGI_GITHUB_LISTEN", TEXT, CONF_FCGI, 0, AT(fcgi_github_listen), "/run/craft-agent-cloud/fcgi-github.sock", 1, 107, "unix socket for what may wait for GitHub" },

@@ -72,6 +72,7 @@ unit_tests = \
 	tests/unit/test_fcgi_redirect_uri \
 	tests/unit/test_fcgi_repo_key \
 	tests/unit/test_fcgi_routes \
+	tests/unit/test_fcgi_seats \
 	tests/unit/test_fcgi_signature \
 	tests/unit/test_fcgi_spool \
 	tests/unit/test_fcgi_unescape \
@@ -231,6 +232,8 @@ tests_unit_test_fcgi_repo_key_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_repo_key_LDADD = $(unit_ldadd)
 tests_unit_test_fcgi_signature_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_signature_LDADD = $(unit_ldadd)
+tests_unit_test_fcgi_seats_CPPFLAGS = $(fcgi_unit_cppflags)
+tests_unit_test_fcgi_seats_LDADD = $(fcgi_unit_ldadd)
 tests_unit_test_fcgi_spool_CPPFLAGS = $(fcgi_unit_cppflags)
 tests_unit_test_fcgi_spool_LDADD = $(fcgi_unit_ldadd)
 

@@ -140,7 +140,7 @@ test("URLs that it signs, or has signed, are good while it is", async () => {
 	assert.equal(made.searchParams.get("sig"), sign(mobile, target, exp), "by that key, and nothing else is in it");
 	const own = [made.pathname + made.search, signed(mobile, target), signed(mobile, icon)], laptops = signed(key, target), masters = signed(server.apiKey, target);
 	for (const link of [...own, laptops, masters]) assert.equal((await ask(link, 200, { key: null })).text, "hello", link);
-	for (const link of [signed(stranger, target), signed(mobile, target, Math.floor(Date.now() / 1000) - 1), signed(mobile, target).replace("/team/", "/other/"),
+	for (const link of [signed(stranger, target), signed(mobile, target, Math.floor(Date.now() / 1000) - 2), signed(mobile, target).replace("/team/", "/other/"),
 		signed(mobile, "/files/team/s/attachments")]) await ask(link, 403, { key: null });
 	await ask(own[0], 403, { key: null, method: "DELETE" });
 	assert.match(await revoke("team", "mobile"), new RegExp(`^revoked ${mobile.slice(4, 20)}\n$`));

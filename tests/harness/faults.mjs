@@ -60,9 +60,18 @@ function listensTo(pid, socket) {
 	}
 }
 
+/** The child that sends to slow readers; it isn't replaced with the workers. */
+function isSender(pid) {
+	try {
+		return readFileSync(`/proc/${pid}/comm`, "utf8") === "craft-fcgi-send\n";
+	} catch {
+		return false; // it is gone
+	}
+}
+
 /** The workers; slow: those that take uploads in, or (false) the others. */
 export const workersOf = (server, slow) => childrenOf(server.ready.pids["craft-fcgi"][0]).filter((pid) =>
-	slow === undefined || listensTo(pid, path.join(server.runDir, slow ? "fcgi-upload.sock" : "fcgi.sock")));
+	slow === undefined ? !isSender(pid) : listensTo(pid, path.join(server.runDir, slow ? "fcgi-upload.sock" : "fcgi.sock")));
 export const nginxWorkersOf = (server) => childrenOf(server.ready.pids.nginx[0]);
 
 export async function killed(pids) {

@@ -18,6 +18,7 @@ import https from "node:https";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { http2Request, overHttp2, sentOverHttp2 } from "./http2.mjs";
 import { scanLogs } from "./logs.mjs";
 import { Patience } from "./pace.mjs";
 
@@ -126,6 +127,7 @@ export class Server {
 		if (!running.has(this)) return;
 		try {
 			await this.down();
+			if (this.agent && sentOverHttp2(this.agent) && !this.logs("nginx").includes("HTTP/2.0")) throw new Error("no request went over HTTP/2");
 			scanLogs(this.logDir, this.apiKey);
 		} finally {
 			this.remove();
@@ -217,6 +219,8 @@ export class Server {
 		}
 		if (body !== undefined && !("Content-Length" in headers) && !("Transfer-Encoding" in headers))
 			headers = { ...headers, "Content-Length": Buffer.byteLength(body) };
+		if (overHttp2({ target, headers, agent }, this.agent))
+			return http2Request({ port: this.port, path: target, method, headers, agent }, body).then((res) => answer(res, res.body));
 		return new Promise((resolve, reject) => {
 			const req = https.request({ host: "127.0.0.1", port: this.port, path: target, method, headers, agent,
 				rejectUnauthorized: false, maxHeaderSize: 1 << 20 });
@@ -259,7 +263,7 @@ async function collect(res) {
 }
 
 function answer(res, body) {
-	return { status: res.statusCode, headers: res.headers, rawHeaders: res.rawHeaders, body,
+	return { status: res.statusCode ?? res.status, headers: res.headers, rawHeaders: res.rawHeaders, body,
 		get text() { return body.toString("utf8"); },
 		get json() { return JSON.parse(body.toString("utf8")); } };
 }
