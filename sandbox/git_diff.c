@@ -4,10 +4,11 @@
  * Nested repositories are added as plain files, as all that is left of them elsewhere is the diff; of submodules of the
  * commit there is which commit is checked out in them; linked worktrees, which hold the same files once more, stay out.
  *
- * git add -A decides what belongs to the diff, so files that .gitignore names stay out, and .gitattributes of the tree
- * decides about line ends. If it gives up (an encoding in .gitattributes that a file isn't in, a directory that is half
- * a repository), it is run once more, carefully: bytes as they are, nothing looked into. If the patch isn't UTF-8,
- * because a file is in another encoding, it is made once more with that file as binary. */
+ * git add -A decides what belongs to the diff, so files that .gitignore names stay out, but for those that the agent
+ * has added by force, and .gitattributes of the tree decides about line ends. If it gives up (an encoding in
+ * .gitattributes that a file isn't in, a directory that is half a repository), it is run once more, carefully: bytes as
+ * they are, nothing looked into. If the patch isn't UTF-8, because a file is in another encoding, it is made once more
+ * with that file as binary. */
 #include "git_diff.h"
 
 #include <stdlib.h>

@@ -1,6 +1,7 @@
 /* git_diff_look.c: the look at a working tree before its diff. */
 #include "git_diff_look.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "box_spec.h"
@@ -13,6 +14,7 @@
 /* The blob without bytes, under a name that git add doesn't find, and takes away again. */
 #define ENTRY "100644 e69de29bb2d1d6434b8b29ae775ad8c2e48c5391 0\t"
 #define ENTRY_NAME ".craft-nested"
+#define EXCLUDE ":(exclude,literal)"
 
 /* ---- paths ---- */
 
@@ -67,15 +69,16 @@ void git_diff_look_free(struct git_diff_look *look)
 	buf_free(&look->heads);
 	buf_free(&look->worktrees);
 	buf_free(&look->excluded);
+	buf_free(&look->forced);
 	buf_free(&look->large);
 	buf_free(&look->fifo);
 }
 
 /* ---- find ---- */
 
-/* Records "w PATH" (a .git that is a file), "g PATH" (another .git), "a" (attributes), "f SIZE PATH" (a large file),
- * "p PATH" (a FIFO). */
-void git_diff_look_find(const char *size, const char *args[static 48])
+/* Records "w PATH" (a .git that is a file), "g PATH" (another .git), "a" (attributes), "i" (.gitignore), "f SIZE PATH"
+ * (a large file), "p PATH" (a FIFO). */
+void git_diff_look_find(const char *size, const char *args[static GIT_DIFF_FIND_ARGS])
 {
 	const char *const all[] = { ".",
 				    "-xdev",
@@ -97,6 +100,12 @@ void git_diff_look_find(const char *size, const char *args[static 48])
 				    ".gitattributes",
 				    "-printf",
 				    "a \\0",
+				    "-false",
+				    "-o",
+				    "-name",
+				    ".gitignore",
+				    "-printf",
+				    "i \\0",
 				    "-false",
 				    "-o",
 				    "-type",
@@ -121,12 +130,13 @@ void git_diff_look_find(const char *size, const char *args[static 48])
 				    "-printf",
 				    "p %P\\0",
 				    NULL };
+	static_assert(sizeof(all) <= GIT_DIFF_FIND_ARGS * sizeof(*all), "find has more arguments");
 	memcpy(args, all, sizeof(all));
 }
 
 static void exclude(struct git_diff_look *look, struct slice path)
 {
-	buf_add_str(&look->excluded, ":(exclude,literal)");
+	buf_add_str(&look->excluded, EXCLUDE);
 	buf_add_slice(&look->excluded, path);
 	buf_add_char(&look->excluded, '\0');
 }
@@ -166,6 +176,8 @@ static void take_record(struct git_diff_look *look, char kind, struct slice rest
 		take_nested(look, rest, kind == 'w');
 	else if (kind == 'a')
 		look->attributes = true;
+	else if (kind == 'i')
+		look->ignores = true;
 	else if (kind == 'f')
 		take_large(look, rest);
 	else if (kind == 'p' && !look->fifo.len)
@@ -311,11 +323,36 @@ void git_diff_look_heads(struct git_diff_look *look, struct slice output)
 	}
 }
 
+/* ---- files that the agent has added though .gitignore names them ---- */
+
+static bool is_excluded(const struct git_diff_look *look, struct slice path)
+{
+	autobuf record = { 0 };
+	buf_add_str(&record, EXCLUDE);
+	buf_add_slice(&record, path);
+	buf_add_char(&record, '\0');
+	return look->excluded.len && memmem(look->excluded.data, look->excluded.len, record.data, record.len);
+}
+
+void git_diff_look_forced(struct git_diff_look *look, struct slice output)
+{
+	const char *p = output.len ? output.ptr : "", *end = p + output.len;
+	for (const char *nul; p < end && (nul = memchr(p, '\0', (size_t)(end - p))); p = nul + 1) {
+		struct slice path = slice_make(p, (size_t)(nul - p));
+		if (!path.len || paths_find_above(&look->apart, path) || is_excluded(look, path))
+			continue;
+		buf_add_str(&look->forced, ENTRY);
+		buf_add_slice(&look->forced, path);
+		buf_add_char(&look->forced, '\0');
+	}
+}
+
 /* ---- nested repositories ---- */
 
 void git_diff_look_entries(const struct git_diff_look *look, struct buf *out)
 {
 	buf_add_slice(out, buf_slice(&look->heads));
+	buf_add_slice(out, buf_slice(&look->forced));
 	for (size_t i = 0; i < look->nested.count; i++) {
 		struct slice path = look->nested.items[i];
 		if (paths_find_above(&look->apart, path))

@@ -8,6 +8,7 @@
 
 /* More nested repositories than this are a reason not to make a diff. */
 #define GIT_DIFF_NESTED_MAX 10000
+#define GIT_DIFF_FIND_ARGS 56
 
 /* Paths that lie elsewhere, sorted. */
 struct git_diff_paths {
@@ -29,13 +30,15 @@ struct git_diff_look {
 	struct buf excluded;	      /* pathspecs, each with a NUL behind it */
 	struct buf large;	      /* for the user: the first large file and how many there are; empty: none */
 	size_t large_count;
-	struct buf fifo; /* a FIFO that git would read from; empty: none */
-	bool attributes; /* a .gitattributes is there */
+	struct buf fifo;   /* a FIFO that git would read from; empty: none */
+	bool attributes;   /* a .gitattributes is there, */
+	bool ignores;	   /* a .gitignore */
+	struct buf forced; /* entries of files that the agent has added though .gitignore names them */
 };
 
 void git_diff_look_free(struct git_diff_look *look);
 /* find's arguments, NULL at the end; size: its -size test, such as "+1000c". */
-void git_diff_look_find(const char *size, const char *args[static 48]);
+void git_diff_look_find(const char *size, const char *args[static GIT_DIFF_FIND_ARGS]);
 /* Takes what find said; the last record may be cut. */
 void git_diff_look_found(struct git_diff_look *look, struct slice output);
 /* The .git of files, "./PATH/.git", each with a NUL behind it, for xargs and grep. */
@@ -53,9 +56,11 @@ void git_diff_look_filled(const struct git_diff_look *look, struct buf *out);
 extern const char git_diff_look_head[];
 /* Takes what it said. */
 void git_diff_look_heads(struct git_diff_look *look, struct slice output);
-/* Input for git update-index -z --index-info: the commits that are checked out in submodules, and an entry in each
- * nested repository that is to be plain files. git takes a directory for one of files, and not for a repository, when
- * it knows a file there. */
+/* Takes what git ls-files -ci -z said of the agent's own index: such files belong to the diff all the same. */
+void git_diff_look_forced(struct git_diff_look *look, struct slice output);
+/* Input for git update-index -z --index-info: the commits that are checked out in submodules, files that .gitignore
+ * would keep out, and an entry in each nested repository that is to be plain files. git takes a directory for one of
+ * files, and not for a repository, when it knows a file there. */
 void git_diff_look_entries(const struct git_diff_look *look, struct buf *out);
 /* Appends notes about nested repositories of which files are in the patch, about linked worktrees, and about submodules
  * that were filled. */

@@ -1,9 +1,42 @@
-/* git_diff_look_steps.c: the look around before git add: find, what the .git of files say, the submodules of the commit
- * and what is checked out in them. */
+/* git_diff_look_steps.c: the look around before git add: find, what the .git of files say, the submodules of the
+ * commit, what is checked out in them, and what the agent has added though .gitignore names it. */
 #include "git_diff_internal.h"
 #include "lib/cleanup.h"
+#include "lib/log.h"
 
 #define FOUND_MAX (8u << 20)
+
+/* What is asked fails where the agent's index is none that git reads here: then all of .gitignore counts. */
+static void on_forced(void *user, const struct process_result *result)
+{
+	struct git_diff *d = user;
+	d->process = NULL;
+	if (diff_stopped(d))
+		return;
+	if (result->exit_code)
+		log_debug(NULL, "diff of %s: git ls-files -ci ended with %d", d->options.instance->session,
+			  result->exit_code);
+	if (result->output_cut)
+		buf_add_str(&d->notes, "Not all files that were added though .gitignore names them are in the diff.\n");
+	git_diff_look_forced(&d->look, result->output);
+	diff_index(d);
+}
+
+/* The last step. */
+static void look_forced(struct git_diff *d)
+{
+	static const char *const args[] = { "-c",
+					    "GIT_INDEX_FILE=.git/index exec git ls-files -ci --exclude-standard -z",
+					    NULL };
+	if (d->look.ignores)
+		diff_run(d, &(const struct diff_git){ .name = "git ls-files",
+						      .program = "sh",
+						      .args = args,
+						      .output_max = FOUND_MAX,
+						      .on_exit = on_forced });
+	else
+		diff_index(d);
+}
 
 static void on_heads(void *user, const struct process_result *result)
 {
@@ -12,7 +45,7 @@ static void on_heads(void *user, const struct process_result *result)
 	if (diff_stopped(d))
 		return;
 	git_diff_look_heads(&d->look, result->output);
-	diff_index(d);
+	look_forced(d);
 }
 
 static void read_heads(struct git_diff *d)
@@ -43,7 +76,7 @@ static void on_links(void *user, const struct process_result *result)
 	if (d->look.filled.count)
 		read_heads(d);
 	else
-		diff_index(d);
+		look_forced(d);
 }
 
 /* All files of the commit may be a long list, of which only the submodules count. */
@@ -112,13 +145,13 @@ static void on_found(void *user, const struct process_result *result)
 	else if (d->look.nested.count || d->careful)
 		list_links(d);
 	else
-		diff_index(d);
+		look_forced(d);
 }
 
 void diff_look(struct git_diff *d)
 {
 	autobuf size = { 0 };
-	const char *args[48];
+	const char *args[GIT_DIFF_FIND_ARGS];
 	buf_addf(&size, "+%jdc", (intmax_t)d->options.conf->sandbox_diff_max * DIFF_FILE_FACTOR);
 	git_diff_look_find(buf_cstr(&size), args);
 	diff_run(d, &(const struct diff_git){ .name = "find",

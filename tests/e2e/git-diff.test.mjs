@@ -193,6 +193,33 @@ test("round trip: everything at once, staged and committed by the agent's own gi
 	assert.ok(first.patch.equals(second.patch), "again the same");
 });
 
+test("what the agent has added though .gitignore names it is in the diff, as it is now; nothing else of that is", options, async () => {
+	const where = await checkout();
+	const { sandbox, at } = where;
+	mkdirSync(at("ignored/deep"), { recursive: true });
+	for (const name of ["ignored/kept", "ignored/deep/odd \"\n", "ignored/staged", "ignored/gone", "ignored/left", "x.log", "y.log"]) writeFileSync(at(name), `${name}\n`);
+	const agent = (...args) => git(sandbox.repo, args);
+	agent("add", "-f", "ignored/kept", "ignored/deep", "ignored/gone", "x.log");
+	agent("commit", "-q", "-m", "Forced");
+	agent("add", "-f", "ignored/staged");
+	writeFileSync(at("ignored/kept"), "changed since\n");
+	rmSync(at("ignored/gone"));
+	own(sandbox.repo, sandbox.uid);
+	const { patch, notes } = await diffOf(where);
+	const { dir, tree } = applied(where.server, where.commit, patch);
+	const files = git(dir, ["ls-tree", "-r", "-z", "--name-only", tree]).split("\0").filter((name) => /^ignored|log$/.test(name));
+	assert.deepEqual(files, ["ignored/deep/odd \"\n", "ignored/kept", "ignored/staged", "x.log"]);
+	assert.equal(git(dir, ["show", `${tree}:ignored/kept`]), "changed since");
+	assert.equal(notes, "");
+	rmSync(dir, { recursive: true, force: true });
+	// An index that is none changes nothing else.
+	writeFileSync(at(".git/index"), "no index");
+	writeFileSync(at("README.md"), "still there\n");
+	const broken = await diffOf(where);
+	assert.match(String(broken.patch), /still there/);
+	assert.doesNotMatch(String(broken.patch), /ignored\/kept/);
+});
+
 // A FIFO in the checkout: whoever runs as the sandbox's user can write to it, also where all is mounted read-only.
 function canary({ at, sandbox }) {
 	const name = at("canary");

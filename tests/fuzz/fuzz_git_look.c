@@ -38,6 +38,8 @@ static void look(struct slice found, struct slice targets, struct slice links)
 	check_records(&filled);
 	git_diff_look_heads(&look, targets);
 	check_records(&look.heads);
+	git_diff_look_forced(&look, links);
+	check_records(&look.forced);
 	git_diff_look_entries(&look, &entries);
 	check_records(&entries);
 	git_diff_look_notes(&look, targets, &notes);
