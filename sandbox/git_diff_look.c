@@ -11,6 +11,7 @@
 #include "lib/cleanup.h"
 
 #define NAMES_MAX 10
+#define MAX_DIGITS 18 /* of a size, as of what an int64_t holds */
 /* The blob without bytes, under a name that git add doesn't find, and takes away again. */
 #define ENTRY "100644 e69de29bb2d1d6434b8b29ae775ad8c2e48c5391 0\t"
 #define ENTRY_NAME ".craft-nested"
@@ -155,7 +156,7 @@ static void take_large(struct git_diff_look *look, struct slice rest)
 {
 	int64_t size = 0;
 	size_t i = 0;
-	for (; i < rest.len && rest.ptr[i] >= '0' && rest.ptr[i] <= '9'; i++)
+	for (; i < rest.len && i < MAX_DIGITS && rest.ptr[i] >= '0' && rest.ptr[i] <= '9'; i++)
 		size = size * 10 + (rest.ptr[i] - '0');
 	if (i + 1 >= rest.len)
 		return;
