@@ -1,7 +1,7 @@
 # bench: load programs; built by make, run by hand with bench/run, not installed.
 EXTRA_DIST += bench/README.md bench/files.lua bench/files.sh bench/hostile.sh bench/lib.sh bench/rest.sh bench/run \
 	bench/scale.sh bench/sync.sh bench/system.sh bench/table.sh \
-	bench/sandbox.mjs bench/sandbox.sh bench/sandbox/create.mjs bench/sandbox/many.mjs bench/sandbox/memory.mjs \
+	bench/page.mjs bench/sandbox.mjs bench/sandbox.sh bench/sandbox/create.mjs bench/sandbox/many.mjs bench/sandbox/memory.mjs \
 	bench/sandbox/rig.mjs bench/sandbox/stream.mjs bench/sandbox/tool.mjs bench/sandbox/turn.mjs
 
 noinst_PROGRAMS += bench/ws_load bench/fdatasync bench/spawn bench/talker bench/bare bench/parse bench/hostile

@@ -8,6 +8,7 @@ rows+=(
 	"unchanged|unchanged|the same with If-None-Match|requests/s|queries of the tag/s, pgbench, best|>= 6000 requests/s"
 	"session1m|session1m|GET a 1 MB session, 4 connections|requests/s|queries of its rows/s, pgbench 4|>= 0.60, >= 300 requests/s"
 	"session1m-read|session1m-read|the same, nothing kept|requests/s|queries of its rows/s, pgbench 4"
+	"page|page|a page's 150 sessions, 150 ms away|ms, HTTP/2|ms, HTTP/1.1, 6 connections|<= 0.50"
 	"root|root|GET /, 16 connections|requests/s|requests/s, nginx return 200|>= 12000 requests/s"
 )
 
@@ -78,6 +79,16 @@ case_session1m() {
 	l=$(pgbench_rate 4 craft session1m) && f=$(http_rate 4 "${origin[plain]}$path") || return 1
 	limit "$row" "$l"
 	figure "$row" "$f"
+}
+
+case_page() {
+	local said
+	[[ ${page_made-} ]] || psql_in craft -c "select count(*) from (select api.session_create('page', 'p' || n, json_build_object('id', 'p' || n,
+		'pad', repeat('x', 4000))) from generate_series(1, 150) as n) as made" >/dev/null || return 1
+	page_made=yes
+	said=$(node "$ROOT/bench/page.mjs" "${origin[tls]}" "$dir/key.header" page 150 150) || return 1
+	limit page "${said% *}"
+	figure page "${said#* }"
 }
 
 case_root() {

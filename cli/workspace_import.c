@@ -11,6 +11,7 @@
 #include "cli.h"
 #include "header.h"
 #include "json.h"
+#include "quota.h"
 #include "tar.h"
 #include "utf8.h"
 #include "workspace_kinds.h"
@@ -45,11 +46,12 @@ struct import {
 	int64_t id;
 	bool existed;
 	struct buf part;
-	size_t line;	   /* of the part, from 1 */
-	struct buf files;  /* the lines of the files whose blobs are still to come */
-	size_t files_done; /* bytes of it */
-	struct buf ids;	   /* blobs that were published, UUID_SIZE bytes each */
-	int64_t bytes;	   /* of the files so far */
+	size_t line;	    /* of the part, from 1 */
+	struct buf files;   /* the lines of the files whose blobs are still to come */
+	size_t files_done;  /* bytes of it */
+	struct buf ids;	    /* blobs that were published, UUID_SIZE bytes each */
+	int64_t bytes;	    /* of the files so far, */
+	int64_t file_count; /* and how many they are */
 	char *chunk;
 };
 
@@ -294,10 +296,14 @@ static bool has_bytes_of(struct slice line, int64_t size, const char *hex)
 static bool check_limits(struct import *m, struct buf *error)
 {
 	m->bytes += m->tar.size;
+	m->file_count++;
 	if (m->tar.size > m->conf->max_upload)
 		buf_addf(error, "%s: a file of %" PRId64 " bytes is above MAX_UPLOAD", m->tar.name, m->tar.size);
 	else if (m->conf->workspace_quota && m->bytes > m->conf->workspace_quota)
 		buf_add_str(error, "the workspace's files would be above WORKSPACE_QUOTA");
+	else if (m->conf->workspace_quota && m->file_count > quota_files(m->conf->workspace_quota))
+		buf_addf(error, "the workspace would have more files than WORKSPACE_QUOTA allows: %" PRId64,
+			 quota_files(m->conf->workspace_quota));
 	return error->len == 0;
 }
 

@@ -29,6 +29,7 @@ const struct tally_row limit_rows[LIMIT_COUNT] = {
 struct bounds {
 	const struct conf *conf;
 	pthread_mutex_t lock; /* of both tables; what a killed worker leaves half done is a number of tokens at worst */
+	pthread_mutex_t flushing;
 	_Atomic uint64_t counters[LIMIT_COUNT];
 	uint64_t told[LIMIT_COUNT]; /* the master's */
 	int64_t told_at;
@@ -57,7 +58,7 @@ struct bounds *bounds_new(const struct conf *conf)
 	struct bounds *l = shared_memory(sizeof(*l));
 	if (!l)
 		return NULL;
-	if (!shared_lock_init(&l->lock)) {
+	if (!shared_lock_init(&l->lock) || !shared_lock_init(&l->flushing)) {
 		shared_memory_free(l, sizeof(*l));
 		return NULL;
 	}
@@ -130,6 +131,16 @@ void bounds_count(struct bounds *l, enum limit which)
 uint64_t bounds_read(const struct bounds *l, enum limit which)
 {
 	return l ? atomic_load_explicit(&l->counters[which], memory_order_relaxed) : 0;
+}
+
+bool bounds_flush_begin(struct bounds *l)
+{
+	return l && shared_lock(&l->flushing);
+}
+
+void bounds_flush_end(struct bounds *l)
+{
+	shared_unlock(&l->flushing);
 }
 
 void bounds_tell(struct bounds *l, int64_t now_ms)

@@ -46,6 +46,11 @@ bool bounds_key(struct bounds *bounds, const char *id, int64_t per_minute, int64
 /* The uploads under way on this host; NULL: they aren't counted. */
 struct underway *bounds_underway(struct bounds *bounds);
 
+/* One worker at a time has a part of an upload written to the disk, as the others' commits wait behind it. False: there
+ * are no turns. Else bounds_flush_end() follows soon. */
+bool bounds_flush_begin(struct bounds *bounds);
+void bounds_flush_end(struct bounds *bounds);
+
 /* Says in one line, every 10 s at most, what was refused since the last one. For the master. */
 void bounds_tell(struct bounds *bounds, int64_t now_ms);
 

@@ -59,6 +59,8 @@ static enum status enter(struct request *req, struct database *db, const struct 
 	struct slice outcome = db_get(*result, 0, 0);
 	if (slice_eq_str(outcome, "failed"))
 		return STATUS_PRECONDITION_FAILED;
+	if (slice_eq_str(outcome, "files"))
+		return upload_too_many_files(req);
 	return slice_eq_str(outcome, "ok") ? STATUS_OK : upload_over_quota(req);
 }
 

@@ -10,9 +10,11 @@
 #include "clock.h"
 #include "log.h"
 
-#define BATCH 16	/* blobs */
-#define MAKE_TIME 1000	/* ms */
-#define WRITTEN_AGE 600 /* s since its last byte: what is older is a stray, which no upload claims */
+#define BATCH 16	   /* blobs */
+#define FILES_RESERVE 1024 /* files (inodes) that the file system keeps for others, */
+#define FILES_PART 20	   /* or a twentieth of all where that is less */
+#define MAKE_TIME 1000	   /* ms */
+#define WRITTEN_AGE 600	   /* s since its last byte: what is older is a stray, which no upload claims */
 
 static void close_dir(DIR **dir)
 {
@@ -40,11 +42,21 @@ static uint64_t written(const struct blobs *blobs)
 	return bytes;
 }
 
+/* Some file systems have a number of files that they can hold, and some don't know of one (f_files is 0 then). */
+static bool may_have_files(const struct statvfs *st)
+{
+	fsfilcnt_t reserve = st->f_files / FILES_PART;
+	return !st->f_files || st->f_favail > (reserve < FILES_RESERVE ? reserve : FILES_RESERVE);
+}
+
 bool room_left(const struct blobs *blobs, uint64_t *bytes)
 {
 	struct statvfs st;
 	if (fstatvfs(blobs->root, &st))
 		return false;
+	*bytes = 0;
+	if (!may_have_files(&st))
+		return true;
 	*bytes = (uint64_t)st.f_bavail * st.f_frsize + written(blobs);
 	return true;
 }

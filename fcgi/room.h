@@ -6,7 +6,7 @@
 #include "request.h"
 
 /* Bytes free for files, those that uploads under way have written already counted as free: they are in what is claimed.
- * False: it can't be told. */
+ * 0 also where the file system can hold no more files. False: it can't be told. */
 bool room_left(const struct blobs *blobs, uint64_t *bytes);
 
 /* Removes blobs that no file names any more, the oldest first, until so many bytes are free, nothing is left to remove,

@@ -6,6 +6,7 @@
 #include <openssl/crypto.h>
 
 #include "answer_cache.h"
+#include "bounds.h"
 #include "counts.h"
 #include "github.h"
 #include "log.h"
@@ -49,12 +50,23 @@ struct github *service_github(struct service *s)
 	return s->github;
 }
 
+static bool begin_flush(void *bounds)
+{
+	return bounds_flush_begin(bounds);
+}
+
+static void end_flush(void *bounds)
+{
+	bounds_flush_end(bounds);
+}
+
 bool service_blobs(struct service *s, const char *request_id)
 {
 	autobuf error = { 0 };
 	if (s->blobs.root >= 0)
 		return true;
 	if (blobs_open(&s->blobs, s->conf->blob_dir, &error)) {
+		s->blobs.turns = (struct blob_turns){ begin_flush, end_flush, s->bounds };
 		if (blobs_prepare(&s->blobs))
 			return true;
 		buf_addf(&error, "BLOB_DIR: can't make its directories: %s", strerror(errno));

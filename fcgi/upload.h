@@ -46,6 +46,8 @@ enum status upload_wanted_digests(struct request *req, struct digest_wanted *wan
 enum status upload_too_large(struct request *req);
 /* STATUS_QUOTA_EXCEEDED, with its text. */
 enum status upload_over_quota(struct request *req);
+/* The same where it is the number of files. */
+enum status upload_too_many_files(struct request *req);
 
 /* The stored Content-Type. */
 struct slice upload_media_type(const struct request *req);

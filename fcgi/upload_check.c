@@ -7,6 +7,7 @@
 #include "file_key.h"
 #include "media_guess.h"
 #include "media_type.h"
+#include "quota.h"
 #include "room.h"
 #include "underway.h"
 #include "upload.h"
@@ -60,6 +61,18 @@ enum status upload_over_quota(struct request *req)
 	buf_clear(&req->detail);
 	buf_addf(&req->detail, "The workspace's quota of %lld bytes would be exceeded",
 		 (long long)req->service->conf->workspace_quota);
+	return STATUS_QUOTA_EXCEEDED;
+}
+
+enum status upload_too_many_files(struct request *req)
+{
+	int64_t quota = req->service->conf->workspace_quota;
+	buf_clear(&req->detail);
+	buf_addf(
+		&req->detail,
+		"The workspace has as many files as its quota of %lld bytes allows: %lld, one for each %d bytes and at "
+		"least %d",
+		(long long)quota, (long long)quota_files(quota), QUOTA_FILE_BYTES, QUOTA_FILES_LEAST);
 	return STATUS_QUOTA_EXCEEDED;
 }
 
@@ -128,12 +141,15 @@ static enum status claim_room(struct request *req, struct database *db, bool dec
 	uint64_t needed = claim.bytes + underway_bytes(underway, clock_ms());
 	if (!room_left(&req->service->blobs, &claim.disk))
 		claim.disk = UINT64_MAX;
-	if (claim.disk < needed) {
-		enum status status = room_make(req, db, needed);
+	if (claim.disk < needed || !claim.disk) {
+		enum status status = room_make(req, db, needed ? needed : 1);
 		if (status != STATUS_OK)
 			return status;
 		(void)room_left(&req->service->blobs, &claim.disk);
 	}
+	/* Not even for an empty one. */
+	if (!claim.disk)
+		return STATUS_STORAGE_FULL;
 	enum underway_result result = underway_begin(underway, &claim, clock_ms());
 	/* Nothing that could end would make room. */
 	if (result == UNDERWAY_DISK && claim.bytes > claim.disk)

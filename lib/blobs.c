@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "cleanup.h"
 
 #define DIRECTORY_MODE 0750
-#define FILE_MODE 0640 /* nginx may be another user, of our group */
+#define FLUSH_SLICE (256 << 10)
+#define FLUSH_PAUSE 50000 /* ns */
+#define FILE_MODE 0640	  /* nginx may be another user, of our group */
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* ---- the directory ---- */
@@ -151,9 +154,43 @@ void blob_draft_end(const struct blobs *b, struct blob_draft *draft)
 
 /* ---- publishing ---- */
 
-/* Everything that must be true of the file before it gets its name. */
-static bool settle_file(int fd)
+/* False: errno, which tells of the file's bytes too: fsync() says of an error only once. */
+static bool write_slice(const struct blobs *b, int fd, off_t at)
 {
+	const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	bool turn = b->turns.begin && b->turns.begin(b->turns.user);
+	/* The second empties the disk's own cache, and has nothing else to do: the directory hardly ever changes. */
+	bool ok = sync_file_range(fd, at, FLUSH_SLICE, all) == 0 && fdatasync(b->root) == 0;
+	int error = errno;
+	if (turn)
+		b->turns.end(b->turns.user);
+	/* Whoever comes next gets a lock only when the one before is elsewhere for a moment. */
+	(void)nanosleep(&(struct timespec){ .tv_nsec = FLUSH_PAUSE }, NULL);
+	errno = error;
+	return ok;
+}
+
+/* A large file that is flushed in one go keeps everybody else who flushes waiting behind it, such as commits of the
+ * database on the same disk (measured: 22 ms in place of 2, at the median): so it goes there a slice at a time, of one
+ * file at a time. That is no promise yet, as it says nothing of the file's metadata (sync_file_range(2)), and where the
+ * file system can't do it, fsync() does all of it. False: errno. */
+static bool write_out(const struct blobs *b, int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) || st.st_size <= FLUSH_SLICE)
+		return true;
+	for (off_t at = 0; at < st.st_size; at += FLUSH_SLICE) {
+		if (!write_slice(b, fd, at))
+			return errno == EINVAL || errno == ENOSYS || errno == EOPNOTSUPP || errno == ESPIPE;
+	}
+	return true;
+}
+
+/* Everything that must be true of the file before it gets its name. */
+static bool settle_file(const struct blobs *b, int fd)
+{
+	if (!write_out(b, fd))
+		return false;
 	/* The sweeper tells age by it. */
 	const struct timespec now[2] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
 	return flock(fd, LOCK_SH) == 0 && fchmod(fd, FILE_MODE) == 0 && futimens(fd, now) == 0 && fsync(fd) == 0;
@@ -179,7 +216,7 @@ static enum blob_result publish_failure(void)
 
 enum blob_result blobs_publish(const struct blobs *b, struct blob_draft *draft, const char id[static UUID_SIZE])
 {
-	if (!settle_file(draft->fd))
+	if (!settle_file(b, draft->fd))
 		return publish_failure();
 	autoclose int shard = open_shard(b, id, true);
 	if (shard < 0 || !give_name(b, draft, shard, id))

@@ -5,6 +5,7 @@
 #ifndef CRAFT_BLOBS_H
 #define CRAFT_BLOBS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "buf.h"
@@ -12,10 +13,18 @@
 
 #define BLOBS_INCOMING "incoming"
 
+/* Whose turn it is to have a slice of a file written to the disk, among processes that share it. */
+struct blob_turns {
+	bool (*begin)(void *user); /* waits; false: there are no turns, go on */
+	void (*end)(void *user);
+	void *user;
+};
+
 struct blobs {
-	int root;	     /* BLOB_DIR; -1: not open */
-	int incoming;	     /* BLOB_DIR/incoming */
-	char *incoming_path; /* its absolute path, without symbolic links */
+	int root;		 /* BLOB_DIR; -1: not open */
+	int incoming;		 /* BLOB_DIR/incoming */
+	char *incoming_path;	 /* its absolute path, without symbolic links */
+	struct blob_turns turns; /* the opener's to set; begin NULL: nobody waits for anybody */
 };
 
 /* Opens the directory and makes incoming/ where it is missing. False: *error has a sentence. */

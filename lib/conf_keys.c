@@ -31,7 +31,7 @@ const struct conf_key conf_keys[] = {
 	{ "BLOB_DIR", DIRECTORY, CONF_FCGI | CONF_ADMIN, 0, AT(blob_dir), "/var/lib/craft-agent-cloud/blobs", 1, 4000, "directory of the files' contents, on one file system" },
 	{ "PUBLIC_URL", BASE_URL, CONF_FCGI, 0, AT(public_url), NULL, 8, 300, "where clients reach the server, for the URLs that it makes, e.g. https://craft.example.org or https://example.org/craft; scheme and host of the request when not set" },
 	{ "MAX_UPLOAD", SIZE, CONF_FCGI | CONF_ADMIN, 0, AT(max_upload), "1G", 1, 16ll << 40, "largest file; above it, status 413" },
-	{ "WORKSPACE_QUOTA", SIZE, CONF_FCGI | CONF_ADMIN, 0, AT(workspace_quota), "0", 0, INT64_MAX, "most bytes that the files of one workspace may hold; 0: no limit" },
+	{ "WORKSPACE_QUOTA", SIZE, CONF_FCGI | CONF_ADMIN, 0, AT(workspace_quota), "0", 0, INT64_MAX, "most bytes that the files of one workspace may hold, and a bound of their number: one for each 4,096 bytes, at least 1,000; 0: no limit" },
 	{ "SWEEP_INTERVAL", COUNT, CONF_FCGI, 0, AT(sweep_interval), "3600", 0, 2592000, "seconds between two removals of what no file names any more; 0: none" },
 	{ "ENCRYPTION_KEY", HEX_KEY, CONF_FCGI | CONF_ADMIN | BOX, CONF_FCGI | BOX, AT(encryption_key), NULL, 64, 64,
 	  "key that GitHub credentials are stored under, 64 hex digits; make one with: openssl rand -hex 32" },

@@ -38,6 +38,7 @@ lib_libcraft_a_SOURCES = \
 	lib/peers.c lib/peers.h \
 	lib/pglink.c lib/pglink.h \
 	lib/proxy.c lib/proxy.h \
+	lib/quota.h \
 	lib/run_read.c lib/run_read.h \
 	lib/seal.c lib/seal.h \
 	lib/secrecy.c lib/secrecy.h \

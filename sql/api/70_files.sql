@@ -46,6 +46,11 @@ returns text language sql immutable as $$
 $$;
 comment on function app.put_verdict(uuid, text[], text[], bigint, bigint) is 'May the file that has blob p_old (null: there is none) be replaced, when the workspace''s files are p_bytes afterwards? ok, failed or quota.';
 
+create or replace function app.quota_files(p_quota bigint) returns bigint language sql immutable as $$
+	select case when p_quota > 0 then greatest(p_quota / 4096, 1000) end;
+$$;
+comment on function app.quota_files(bigint) is 'How many files a workspace may have whose quota is so many bytes: one for each 4,096 bytes, as a small file takes that much of the disk, and at least 1,000. Null: no bound.';
+
 create or replace function app.file_check(p_session text, p_type text, p_name text, p_mime_type text) returns void
 language plpgsql immutable as $$
 begin
@@ -92,6 +97,9 @@ begin
 		return;
 	end if;
 	status := app.put_verdict(v_old.blob, p_if_match, p_if_none_match, v_usage.bytes - coalesce(v_old.size, 0) + p_size, p_quota);
+	if status = 'ok' and v_old.blob is null and v_usage.files >= app.quota_files(p_quota) then
+		status := 'files';
+	end if;
 	if status <> 'ok' then
 		return;
 	end if;
@@ -108,7 +116,7 @@ begin
 end
 $$;
 comment on function api.file_put(text, text, text, text, uuid, bigint, text, bytea, text[], text[], bigint) is
-'Makes a file (p_session empty and p_type assets: an asset) or replaces it, when its bytes are the blob p_blob already. p_if_match and p_if_none_match are entity tags, that is blob ids, or *; null: not asked. p_quota bounds the bytes of the workspace''s files afterwards; 0: no bound. Status ok, or nothing changed: failed (a precondition), quota. Asked again with the same blob it changes nothing. uploaded_ms is the time of the upload in milliseconds since 1970.';
+'Makes a file (p_session empty and p_type assets: an asset) or replaces it, when its bytes are the blob p_blob already. p_if_match and p_if_none_match are entity tags, that is blob ids, or *; null: not asked. p_quota bounds the bytes of the workspace''s files afterwards, and their number (app.quota_files()); 0: no bound. Status ok, or nothing changed: failed (a precondition), quota, files (too many). Asked again with the same blob it changes nothing. uploaded_ms is the time of the upload in milliseconds since 1970.';
 
 create or replace function api.file_find(p_workspace text, p_session text, p_type text, p_name text)
 returns table (blob text, size bigint, mime_type text, uploaded_ms bigint)

@@ -61,6 +61,18 @@ for (const [i, mode] of ["file", "stream"].entries()) {
 		for (const c of wires) c.close();
 	});
 
+	test(`${mode}: as many files as the quota allows`, { timeout: 120_000 }, async () => {
+		const w = new Room(server), most = Math.floor((10 * MB) / 4096);
+		await w.put("s/attachments/first", "");
+		w.fill("s", "attachments", "n", most - 2);
+		await w.put("s/attachments/last", "");
+		const refused = await w.put("s/attachments/more", "", { status: 413 });
+		assert.match(refused.json.error, new RegExp(`as many files as its quota of 10485760 bytes allows: ${most}, `));
+		await w.put("s/attachments/first", "replaced");
+		await w.delete("s/attachments/last");
+		await w.put("s/attachments/more", "");
+	});
+
 	test(`${mode}: nginx's log has the uploads' own statuses`, async () => {
 		const w = new Room(server);
 		const { headers } = await w.put("s/attachments/logged", "x");

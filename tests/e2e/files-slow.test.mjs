@@ -6,6 +6,7 @@ import { Room, Wire, bytes, nothingIncoming } from "../harness/files.mjs";
 import { startServer } from "../harness/server.mjs";
 
 const SLOW = 12; // three times as many as there are workers for uploads
+const ROUNDS = 5; // in turn without and beside them, as other programs of the machine come and go
 const running = [];
 after(async () => {
 	for (const server of running) await server.stop();
@@ -52,16 +53,20 @@ for (const [i, mode] of ["file", "stream"].entries()) {
 	for (const [what, headers] of [["a length", { "Content-Length": 1_000_000 }], ["chunks", { "Transfer-Encoding": "chunked" }]])
 		test(`${mode}: ${SLOW} slow uploads with ${what} beside quick ones`, { timeout: 120_000 }, async () => {
 			const w = new Room(server), other = new Room(server);
+			const ratios = [];
 			await timePuts(other, 5);
-			const alone = await timePuts(other, 25);
-			const end = await slowUploads(server, w, headers);
-			try {
-				const beside = await timePuts(other, 25);
-				console.log(`# ${mode}, ${what}: median ${alone.toFixed(1)} ms alone, ${beside.toFixed(1)} ms beside`);
-				assert.ok(beside < 4 * alone, `${beside} ms beside, ${alone} ms alone`);
-			} finally {
-				end();
+			for (let round = 0; round < ROUNDS; round++) {
+				const alone = await timePuts(other, 15);
+				const end = await slowUploads(server, w, headers);
+				try {
+					ratios.push((await timePuts(other, 15)) / alone);
+				} finally {
+					end();
+				}
 			}
+			const ratio = median(ratios);
+			console.log(`# ${mode}, ${what}: ${ratio.toFixed(2)} times as long beside them (${ratios.map((r) => r.toFixed(2)).join(", ")})`);
+			assert.ok(ratio < 2, `${ratio} times as long`);
 			await nothingIncoming(server);
 			assert.deepEqual(await w.list("s/attachments"), []);
 		});

@@ -272,18 +272,18 @@ export async function sweep(server) {
 
 // ---- suites ----
 
-// A file system of `size` bytes for the blobs; false, or why there is none.
-function mountBlobs(dir, size) {
+// A file system of `size` bytes for the blobs, which can hold `inodes` files and directories (undefined: many); false, or why there is none.
+function mountBlobs(dir, size, inodes) {
 	if (process.getuid() !== 0) return "this machine can't mount a small file system for a user";
-	const { status, stderr } = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${size},mode=0755`, "craft-test", dir],
+	const { status, stderr } = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${size},mode=0755${inodes ? `,nr_inodes=${inodes}` : ""}`, "craft-test", dir],
 		{ encoding: "utf8" });
 	return status === 0 ? false : `this machine can't mount a small file system: ${stderr.trim()}`;
 }
 
 /** Runs suite(server, mode, unmounted) for both ways in which a body comes to the disk, side by side. One worker takes
  *  uploads in: it is the one that is traced, and whoever holds it up is noticed. disk: the blobs have a file system of
- *  so many bytes; `unmounted` is why not. In the end what is left over must be what the sweeper removes. */
-export async function bothModes(suite, { disk } = {}) {
+ *  so many bytes (and inodes); `unmounted` is why not. In the end what is left over must be what the sweeper removes. */
+export async function bothModes(suite, { disk, inodes } = {}) {
 	const base = mkdtempSync(path.join(tmpdir(), "craft-faults-"));
 	chmodSync(base, 0o755);
 	const mounts = [], modes = [];
@@ -301,7 +301,7 @@ export async function bothModes(suite, { disk } = {}) {
 	const starts = await Promise.allSettled(["file", "stream"].map(async (mode) => {
 		const dir = path.join(base, mode);
 		mkdirSync(`${dir}/blobs`, { recursive: true });
-		const unmounted = disk ? mountBlobs(`${dir}/blobs`, disk) : "";
+		const unmounted = disk ? mountBlobs(`${dir}/blobs`, disk, inodes) : "";
 		if (unmounted === false) mounts.push(`${dir}/blobs`);
 		const env = { UPLOAD_MODE: mode, FCGI_WORKERS: "1", FCGI_UPLOAD_WORKERS: "1", SWEEP_INTERVAL: "0" };
 		modes.push({ mode, unmounted, server: await startServer({ dir, env }) });
