@@ -37,6 +37,7 @@ tests_libpure_a_SOURCES = \
 	ws-bridge/deflate.c ws-bridge/deflate.h \
 	ws-bridge/frame.c ws-bridge/frame.h \
 	ws-bridge/frame_buf.c ws-bridge/frame_buf.h \
+	ws-bridge/op_queue.c ws-bridge/op_queue.h \
 	ws-bridge/packer.c ws-bridge/packer.h \
 	ws-bridge/handshake.c ws-bridge/handshake.h \
 	ws-bridge/sandbox_message.c ws-bridge/sandbox_message.h \
@@ -90,6 +91,7 @@ unit_tests = \
 	tests/unit/test_metrics \
 	tests/unit/test_notify \
 	tests/unit/test_pace \
+	tests/unit/test_op_queue \
 	tests/unit/test_packer \
 	tests/unit/test_peers \
 	tests/unit/test_sandbox_bodies \
@@ -181,6 +183,8 @@ tests_unit_test_map_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_map_LDADD = $(unit_ldadd)
 tests_unit_test_notify_CPPFLAGS = $(unit_cppflags)
 tests_unit_test_notify_LDADD = $(unit_ldadd)
+tests_unit_test_op_queue_CPPFLAGS = $(unit_cppflags) $(UV_CFLAGS)
+tests_unit_test_op_queue_LDADD = $(unit_ldadd)
 tests_unit_test_pace_CPPFLAGS = $(unit_cppflags) -DTOP_SRCDIR='"$(abs_top_srcdir)"'
 tests_unit_test_pace_LDADD = $(unit_ldadd)
 tests_unit_test_packer_CPPFLAGS = $(unit_cppflags)

@@ -32,6 +32,8 @@ struct peer;
 struct room;
 struct sandbox_client;
 
+TAILQ_HEAD(op_list, op);
+
 struct conn {
 	TAILQ_ENTRY(conn) link;	      /* bridge->conns */
 	TAILQ_ENTRY(conn) dirty_link; /* bridge->dirty, when dirty */
@@ -98,7 +100,7 @@ struct conn {
 	struct lane *lane;	     /* where its requests under way are */
 	size_t under_way, heavy_ops; /* see op_queue.c */
 	uint64_t busy_until;	     /* ms: so long its requests count as many */
-	TAILQ_HEAD(, op) backlog;    /* requests that wait for those in the other lane */
+	struct op_list backlog;	     /* requests that wait for those in the other lane */
 };
 
 /* Takes over an accepted, non-blocking socket. */

@@ -57,6 +57,7 @@ struct room *room_open(struct hub *hub, enum room_kind kind, struct slice name)
 	TAILQ_INIT(&room->members);
 	TAILQ_INIT(&room->ring);
 	TAILQ_INIT(&room->hold);
+	TAILQ_INIT(&room->held);
 	room->idle_since = uv_now(hub->bridge->loop);
 	map_put(&hub->rooms[kind], name, room);
 	return room;

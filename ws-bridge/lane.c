@@ -58,6 +58,8 @@ struct committed {
 
 struct lane {
 	struct bridge *bridge;
+	bool big;     /* for big saves, of so many workspaces */
+	size_t rooms;
 	struct pglink *link;
 	struct op_queue queue;
 	enum lane_state state;
@@ -75,6 +77,7 @@ struct lane {
 	struct expectation expected[EXPECT_MAX];
 	size_t expect_first, expect_count;
 	uint64_t sent_at, announced_at; /* ms */
+	uint64_t moved_at;		/* ms: a transaction of its came to its end */
 	uint64_t calls_sent;		/* ns */
 	struct histogram *commit_seconds;
 	size_t biggest;	   /* bytes of the biggest batch since the connection was made */
@@ -86,24 +89,45 @@ static void send_batch(struct lane *lane);
 
 /* ---- the queue ---- */
 
-/* Big saves go where the least waits, but behind those of the same connection. */
+static bool is_freer(const struct lane *a, const struct lane *b)
+{
+	return a->rooms < b->rooms || (a->rooms == b->rooms && a->bytes < b->bytes);
+}
+
+/* A workspace's big saves are all in one lane, so that it never has them all: its transactions would wait for each other
+ * anyway. */
 static struct lane *lane_for(const struct op *op)
 {
-	struct lane *const *lanes = op->conn->bridge->lanes, *least = lanes[1];
+	struct lane *const *lanes = op->conn->bridge->lanes, *freest = lanes[1];
 	if (op->message.len <= BIG_MESSAGE)
 		return lanes[0];
-	for (size_t i = 1; i < LANE_COUNT; i++) {
-		if (op->conn->under_way && op->conn->lane == lanes[i])
-			return lanes[i];
-		if (lanes[i]->bytes < least->bytes)
-			least = lanes[i];
+	if (op->room->big_ops)
+		return op->room->big_lane;
+	for (size_t i = 2; i < LANE_COUNT; i++) {
+		if (is_freer(lanes[i], freest))
+			freest = lanes[i];
 	}
-	return least;
+	return freest;
+}
+
+static void count_in(struct lane *lane, struct room *room)
+{
+	if (!lane->big)
+		return;
+	lane->rooms += room->big_ops++ == 0;
+	room->big_lane = lane;
+}
+
+static void count_out(struct lane *lane, struct room *room)
+{
+	if (lane->big)
+		lane->rooms -= --room->big_ops == 0;
 }
 
 static void enqueue(struct lane *lane, struct op *op)
 {
 	op->conn->lane = lane;
+	count_in(lane, op->room);
 	lane->ops++;
 	lane->bytes += op->message.len;
 	op_queue_add(&lane->queue, op, uv_now(lane->bridge->loop));
@@ -131,6 +155,7 @@ static void finish(struct op *op)
 	op_queue_done(op);
 	conn->lane->ops--;
 	conn->lane->bytes -= op->message.len;
+	count_out(conn->lane, op->room);
 	op_free(op);
 	while ((waiting = TAILQ_FIRST(&conn->backlog)) && may_enter(conn, lane_for(waiting))) {
 		TAILQ_REMOVE(&conn->backlog, waiting, link);
@@ -270,13 +295,30 @@ static void sort_batch(struct lane *lane)
 	}
 }
 
-static void take_batch(struct lane *lane)
+static void on_pause_over(uv_timer_t *timer)
+{
+	lane_pump(timer->data);
+}
+
+/* Does all that is queued let others go first? */
+static bool is_pausing(struct lane *lane)
+{
+	uint64_t pause = op_queue_pause(&lane->queue, uv_now(lane->bridge->loop));
+	if (pause && !uv_is_active((uv_handle_t *)&lane->pause))
+		(void)uv_timer_start(&lane->pause, on_pause_over, pause, 0);
+	return pause;
+}
+
+static bool take_batch(struct lane *lane)
 {
 	size_t bytes;
+	if (op_queue_is_empty(&lane->queue) || is_pausing(lane))
+		return false;
 	lane->count =
 		op_queue_take(&lane->queue, lane->batch, BATCH_OPS, BATCH_BYTES, uv_now(lane->bridge->loop), &bytes);
 	lane->biggest = bytes > lane->biggest ? bytes : lane->biggest;
 	sort_batch(lane);
+	return lane->count > 0;
 }
 
 /* Sends ops of the batch as one transaction, and announces the ones before. */
@@ -301,20 +343,6 @@ static void send_batch(struct lane *lane)
 	send_calls(lane, 0, lane->count);
 }
 
-static void on_pause_over(uv_timer_t *timer)
-{
-	lane_pump(timer->data);
-}
-
-/* Does all that is queued let others go first? */
-static bool is_pausing(struct lane *lane)
-{
-	uint64_t pause = op_queue_pause(&lane->queue, uv_now(lane->bridge->loop));
-	if (pause && !uv_is_active((uv_handle_t *)&lane->pause))
-		(void)uv_timer_start(&lane->pause, on_pause_over, pause, 0);
-	return pause;
-}
-
 void lane_pump(struct lane *lane)
 {
 	if (lane->state != LANE_IDLE || !pglink_is_ready(lane->link))
@@ -324,14 +352,13 @@ void lane_pump(struct lane *lane)
 		pglink_renew(lane->link);
 		return;
 	}
-	if (op_queue_is_empty(&lane->queue) || is_pausing(lane)) {
+	if (!take_batch(lane)) {
 		/* The answers first: they leave between two calls. */
 		if (!lane->just_committed)
 			announce_when_due(lane);
 		lane->just_committed = false;
 		return;
 	}
-	take_batch(lane);
 	lane->state = LANE_BASES;
 	if (ask_bases(lane, lane->batch, lane->count) == 0)
 		send_batch(lane);
@@ -385,8 +412,11 @@ void lane_answer(struct lane *lane)
 static void batch_committed(struct lane *lane)
 {
 	count_commit(lane, lane->count);
+	for (size_t i = 0; i < lane->count; i++)
+		op_queue_served(&lane->queue, lane->batch[i]);
 	lane->state = LANE_IDLE;
 	lane->count = 0;
+	lane->moved_at = uv_now(lane->bridge->loop);
 	op_queue_committed(&lane->queue, uv_now(lane->bridge->loop));
 	calls_committed(lane);
 }
@@ -421,6 +451,12 @@ static void run_single(struct lane *lane)
 		send_single(lane);
 }
 
+static void single_over(struct lane *lane)
+{
+	op_queue_served(&lane->queue, lane->batch[lane->next++]);
+	lane->moved_at = uv_now(lane->bridge->loop);
+}
+
 static void single_failed(struct lane *lane)
 {
 	struct op *op = lane->batch[lane->next];
@@ -429,7 +465,7 @@ static void single_failed(struct lane *lane)
 	op_forget(op);
 	bool again = kind == SQLSTATE_STALE || kind == SQLSTATE_BUSY;
 	if (!again || op->tries >= MAX_TRIES) {
-		lane->next++;
+		single_over(lane);
 		fail(op, refusal_text(kind));
 	}
 	run_single(lane);
@@ -439,8 +475,8 @@ static void single_committed(struct lane *lane)
 {
 	count_commit(lane, 1);
 	calls_committed(lane);
+	single_over(lane);
 	lane_answer(lane);
-	lane->next++;
 	run_single(lane);
 }
 
@@ -529,8 +565,10 @@ static void on_lost(struct pglink *link, void *user)
 	if (outcome_unknown(lane)) {
 		counter_add(&lane->bridge->counts->unknown_batches, 1);
 		size_t end = single ? lane->next + 1 : lane->count;
-		for (; first < end; first++)
+		for (; first < end; first++) {
+			op_queue_served(&lane->queue, lane->batch[first]);
 			fail(lane->batch[first], UNKNOWN_OUTCOME);
+		}
 	}
 	/* What wasn't sent, or surely rolled back, waits for the connection. */
 	requeue_from(lane, first);
@@ -542,16 +580,17 @@ static void on_lost(struct pglink *link, void *user)
 
 static const struct pglink_events events = { on_ready, on_lost, on_result, on_sync, NULL };
 
-struct lane *lane_new(struct bridge *bridge, const char *application, struct histogram *commit_seconds)
+struct lane *lane_new(struct bridge *bridge, bool big, const char *application, struct histogram *commit_seconds)
 {
 	struct lane *lane = xcalloc(1, sizeof(*lane));
 	lane->bridge = bridge;
+	lane->big = big;
 	lane->commit_seconds = commit_seconds;
 	lane->builder = call_builder_new();
 	(void)uv_timer_init(bridge->loop, &lane->hint);
 	(void)uv_timer_init(bridge->loop, &lane->pause);
 	lane->hint.data = lane->pause.data = lane;
-	op_queue_init(&lane->queue);
+	op_queue_init(&lane->queue, big);
 	lane->link =
 		pglink_new(bridge->loop, bridge->conf.database_url, application, statements, STMT_COUNT, &events, lane);
 	return lane;
@@ -583,10 +622,13 @@ void lane_tick(struct lane *lane, uint64_t now)
 {
 	struct op *op;
 	uint64_t limit = (uint64_t)lane->bridge->conf.ws_db_timeout;
-	uint64_t heard = feed_heard_at(lane->bridge->feed, lane->link);
-	/* A big save may take its time. */
-	if (lane->state != LANE_IDLE && now - lane->sent_at > limit && now - heard > limit / 2)
+	bool answers = now - feed_heard_at(lane->bridge->feed, lane->link) <= limit / 2;
+	/* A big save may take its time, and who waits for others' has not been forgotten. */
+	if (lane->state != LANE_IDLE && now - lane->sent_at > limit && !answers)
 		pglink_drop(lane->link);
+	if (answers && now - lane->moved_at <= limit)
+		return;
+	const char *text = refusal_text(answers ? SQLSTATE_BUSY : SQLSTATE_AWAY);
 	while (now > limit && (op = op_queue_take_old(&lane->queue, now - limit)))
-		fail(op, "Database unavailable, nothing was changed; try again");
+		fail(op, text);
 }

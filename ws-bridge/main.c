@@ -273,7 +273,7 @@ static void start_parts(struct bridge *b)
 	b->keys = keys_new(b);
 	b->feed = feed_new(b);
 	for (size_t i = 0; i < LANE_COUNT; i++)
-		b->lanes[i] = lane_new(b, i ? "craft-ws-bridge big writes" : "craft-ws-bridge write",
+		b->lanes[i] = lane_new(b, i > 0, i ? "craft-ws-bridge big writes" : "craft-ws-bridge write",
 				       &b->counts->commit_seconds[i]);
 	b->small_courier = courier_new(b, "craft-ws-bridge sandbox");
 	b->big_courier = courier_new(b, "craft-ws-bridge big sandbox");

@@ -64,7 +64,8 @@ struct op {
 	uint64_t started;			      /* ms */
 	uint64_t arrived;			      /* ns */
 	unsigned tries;
-	bool heavy; /* of a connection with many under way */
+	bool heavy;    /* of a connection with many under way */
+	bool released; /* it waited for a big save of its workspace; the next one waits for it */
 
 	/* Built for the statement. */
 	int64_t version;  /* the session's new one */

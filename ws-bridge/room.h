@@ -47,6 +47,14 @@ struct room {
 	uint64_t idle_since; /* ms */
 	bool asked;	     /* of a workspace: its head was asked for, and hasn't come yet */
 	uint64_t touched_at; /* ms: of a sandbox, when its clients last counted as active */
+	/* Of a workspace: its big saves, which are all in one lane; those of them that wait there, since which turn, and
+	 * that run; the small changes that wait for these, and how many of such are in their queue again. */
+	struct lane *big_lane;
+	size_t big_ops, big_waiting, big_running;
+	uint64_t big_turn;
+	struct op_list held;
+	struct op_queue *held_from;
+	size_t released;
 };
 
 /* Columns of api.changes and api.sandbox_messages. */

@@ -1941,6 +1941,8 @@ begin
 	end if;
 	if p_count is null then
 		p_count := coalesce(v_count, 0);
+	elsif p_count > greatest(v_count, 100000) then
+		raise exception 'the session would have % messages: at most 100000 are stored in one session', p_count using errcode = '54000';
 	elsif cardinality(p_idx) > 0 and p_idx[cardinality(p_idx)] >= p_count then
 		raise exception 'p_idx reaches beyond p_count' using errcode = '22023';
 	elsif p_count > coalesce(v_count, 0)
@@ -1982,7 +1984,7 @@ $$;
 
 ALTER FUNCTION api.session_store(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_body json[], p_sha256 bytea[], p_request api.request, p_hash bigint[]) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.session_store(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_body json[], p_sha256 bytea[], p_request api.request, p_hash bigint[]) IS 'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are). p_idx, p_body: the messages that differ, ascending; messages from p_count on are deleted. p_sha256: SHA-256 of the bodies'' bytes, null: computed here. p_hash: only api.session_save() gives it. Outcome ok, repeat or reused.';
+COMMENT ON FUNCTION api.session_store(p_workspace text, p_id text, p_header json, p_columns api.session_columns, p_base bigint, p_version bigint, p_count integer, p_bytes bigint, p_idx integer[], p_body json[], p_sha256 bytea[], p_request api.request, p_hash bigint[]) IS 'Writes a session''s header and messages, making the session when it isn''t there. p_base: the version that the caller compared with (0: none there), null: don''t check; another one there raises CA001. p_count, p_bytes: number and bytes of all messages after the save (null: as they are); more than 100,000, and more than there are, raises 54000. p_idx, p_body: the messages that differ, ascending; messages from p_count on are deleted. p_sha256: SHA-256 of the bodies'' bytes, null: computed here. p_hash: only api.session_save() gives it. Outcome ok, repeat or reused.';
 
 CREATE FUNCTION api.session_tag(p_workspace text, p_id text) RETURNS text
     LANGUAGE plpgsql STABLE SECURITY DEFINER

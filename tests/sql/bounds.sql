@@ -1,6 +1,6 @@
 -- Names: 1,024 bytes (of files 255) are taken, one more and none are refused, and a byte counts as a byte.
 begin;
-select plan(66);
+select plan(72);
 
 create temp table attempt (what text, call text, state text);
 insert into attempt values
@@ -29,6 +29,20 @@ select throws_ok($$ select api.labels_save('w', '{}', p_request => tap.request('
 select throws_ok($$ select api.labels_save('w', '{}', p_request => tap.request('r', 1, '')) $$, '23514', null, 'empty');
 select is(tap.seq('w'), (select max(l.seq) from app.change_log l join app.workspace w on w.id = l.workspace_id where w.slug = 'w'), 'what was refused took no number');
 select is((select count(*) from app.workspace where slug in ('', repeat('é', 512) || 'x')), 0::bigint, 'and made no workspace');
+
+-- Messages of a session.
+create function tap.store(p_count integer, p_there integer) returns api.outcome language sql as $$
+	select api.session_store('w', 'many', '{}', p_count => p_count, p_idx => array_agg(n), p_body => array_agg('0'::json))
+		from generate_series(p_there, p_count - 1) n;
+$$;
+select throws_ok('select tap.store(100001, 0)', '54000', 'the session would have 100001 messages: at most 100000 are stored in one session', '100,001 messages');
+select lives_ok('select tap.store(100000, 0)', '100,000 messages');
+select throws_ok('select tap.store(100001, 100000)', '54000', null, 'one more');
+insert into app.message (session_key, idx, sha256, body) select s.key, 100000, sha256('0'), '0' from app.session s where s.id = 'many';
+update app.session set message_count = 100001 where id = 'many';
+select lives_ok('select tap.store(100001, 100000)', 'a session of an earlier release that has more is saved');
+select throws_ok('select tap.store(100002, 100001)', '54000', null, 'and doesn''t grow');
+select is((select count(*) from app.message m join app.session s on s.key = m.session_key where s.id = 'many'), 100001::bigint, 'nor is anything lost');
 
 -- Files.
 create temp table upload (what text, call text, max integer, state text);
