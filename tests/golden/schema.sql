@@ -557,6 +557,9 @@ begin
 		return;
 	end if;
 	status := app.put_verdict(v_old.blob, p_if_match, p_if_none_match, v_usage.bytes - coalesce(v_old.size, 0) + p_size, p_quota);
+	if status = 'ok' and v_old.blob is null and v_usage.files >= app.quota_files(p_quota) then
+		status := 'files';
+	end if;
 	if status <> 'ok' then
 		return;
 	end if;
@@ -575,7 +578,7 @@ $$;
 
 ALTER FUNCTION api.file_put(p_workspace text, p_session text, p_type text, p_name text, p_blob uuid, p_size bigint, p_mime_type text, p_sha256 bytea, p_if_match text[], p_if_none_match text[], p_quota bigint, OUT status text, OUT uploaded_ms bigint) OWNER TO craft_owner;
 
-COMMENT ON FUNCTION api.file_put(p_workspace text, p_session text, p_type text, p_name text, p_blob uuid, p_size bigint, p_mime_type text, p_sha256 bytea, p_if_match text[], p_if_none_match text[], p_quota bigint, OUT status text, OUT uploaded_ms bigint) IS 'Makes a file (p_session empty and p_type assets: an asset) or replaces it, when its bytes are the blob p_blob already. p_if_match and p_if_none_match are entity tags, that is blob ids, or *; null: not asked. p_quota bounds the bytes of the workspace''s files afterwards; 0: no bound. Status ok, or nothing changed: failed (a precondition), quota. Asked again with the same blob it changes nothing. uploaded_ms is the time of the upload in milliseconds since 1970.';
+COMMENT ON FUNCTION api.file_put(p_workspace text, p_session text, p_type text, p_name text, p_blob uuid, p_size bigint, p_mime_type text, p_sha256 bytea, p_if_match text[], p_if_none_match text[], p_quota bigint, OUT status text, OUT uploaded_ms bigint) IS 'Makes a file (p_session empty and p_type assets: an asset) or replaces it, when its bytes are the blob p_blob already. p_if_match and p_if_none_match are entity tags, that is blob ids, or *; null: not asked. p_quota bounds the bytes of the workspace''s files afterwards, and their number (app.quota_files()); 0: no bound. Status ok, or nothing changed: failed (a precondition), quota, files (too many). Asked again with the same blob it changes nothing. uploaded_ms is the time of the upload in milliseconds since 1970.';
 
 CREATE FUNCTION api.files(p_workspace text, p_session text, p_type text, p_after text DEFAULT NULL::text, p_limit bigint DEFAULT NULL::bigint) RETURNS TABLE(tag text, body json, name text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER
@@ -3093,6 +3096,16 @@ $$;
 ALTER FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) OWNER TO craft_owner;
 
 COMMENT ON FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) IS 'May the file that has blob p_old (null: there is none) be replaced, when the workspace''s files are p_bytes afterwards? ok, failed or quota.';
+
+CREATE FUNCTION app.quota_files(p_quota bigint) RETURNS bigint
+    LANGUAGE sql IMMUTABLE
+    AS $$
+	select case when p_quota > 0 then greatest(p_quota / 4096, 1000) end;
+$$;
+
+ALTER FUNCTION app.quota_files(p_quota bigint) OWNER TO craft_owner;
+
+COMMENT ON FUNCTION app.quota_files(p_quota bigint) IS 'How many files a workspace may have whose quota is so many bytes: one for each 4,096 bytes, as a small file takes that much of the disk, and at least 1,000. Null: no bound.';
 
 CREATE FUNCTION app.repo_id(p_repo_key text) RETURNS text
     LANGUAGE sql IMMUTABLE
@@ -5633,6 +5646,8 @@ REVOKE ALL ON FUNCTION app.project_begin(p_workspace text, p_repo_key text, p_re
 REVOKE ALL ON FUNCTION app.project_json(p app.project) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.put_verdict(p_old uuid, p_if_match text[], p_if_none_match text[], p_bytes bigint, p_quota bigint) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION app.quota_files(p_quota bigint) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION app.repo_id(p_repo_key text) FROM PUBLIC;
 
