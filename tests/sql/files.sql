@@ -111,13 +111,6 @@ select is(tap.put('f', 'fifth', 7, p_quota => 100), 'ok', 'a replacement needs n
 select is(tap.put('a.png', 'asset', 1, p_quota => 100, p_session => '', p_type => 'assets'), 'quota', 'assets count as well');
 select is(tap.put('x', 'other', 100, p_quota => 100, p_workspace => 'v'), 'ok', 'other workspaces don''t');
 select is(tap.put('g', 'fourth', 1000, p_quota => 0), 'ok', 'no quota');
-select is((select string_agg(distinct tap.put('n' || n, 'many' || n, 0, p_quota => 1, p_workspace => 'many'), ',') from generate_series(1, 1000) n), 'ok',
-	'1,000 files of however small a quota');
-select is(tap.put('more', 'blob of more', 0, p_quota => 1, p_workspace => 'many'), 'files', 'not one more');
-select is(tap.put('n1', 'replaced', 0, p_quota => 1, p_workspace => 'many'), 'ok', 'a replacement is none more');
-select is(tap.put('more', 'blob of more', 0, p_quota => 1001 * 4096, p_workspace => 'many'), 'ok', 'a larger quota allows one for each 4,096 bytes');
-select is(tap.put('yet more', 'blob of yet more', 0, p_quota => 1001 * 4096, p_workspace => 'many'), 'files', 'and no more');
-select is(tap.put('yet more', 'blob of yet more', 0, p_workspace => 'many'), 'ok', 'no quota, no bound');
 select is(tap.put('g', 'sixth', 1001, p_if_match => '{x}', p_quota => 1), 'failed', 'preconditions come first');
 select is(tap.usage('w')::text, '(3,1007,6)', 'what was refused isn''t counted');
 
@@ -274,6 +267,15 @@ select results_eq('select files, file_bytes, deleted_blobs from api.admin_conten
 	$$ select 17::bigint, 119::bigint, count(*) from app.blob_gone $$, 'and so does craft-cloud status');
 select results_eq('select u.workspace_id, u.files, u.bytes from app.file_usage u order by 1',
 	'select f.workspace_id, count(*), sum(f.size)::bigint from app.file f group by 1 order by 1', 'all is counted right in the end');
+
+-- As many files as a quota allows.
+select is((select string_agg(distinct tap.put('n' || n, 'many' || n, 0, p_quota => 1, p_workspace => 'many'), ',') from generate_series(1, 1000) n), 'ok',
+	'1,000 files of however small a quota');
+select is(tap.put('more', 'blob of more', 0, p_quota => 1, p_workspace => 'many'), 'files', 'not one more');
+select is(tap.put('n1', 'replaced', 0, p_quota => 1, p_workspace => 'many'), 'ok', 'a replacement is none more');
+select is(tap.put('more', 'blob of more', 0, p_quota => 1001 * 4096, p_workspace => 'many'), 'ok', 'a larger quota allows one for each 4,096 bytes');
+select is(tap.put('yet more', 'blob of yet more', 0, p_quota => 1001 * 4096, p_workspace => 'many'), 'files', 'and no more');
+select is(tap.put('yet more', 'blob of yet more', 0, p_workspace => 'many'), 'ok', 'no quota, no bound');
 
 select * from finish();
 rollback;
