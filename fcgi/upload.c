@@ -9,8 +9,7 @@
 #include "log.h"
 #include "write_all.h"
 
-#define BLOCK (256u << 10)     /* bytes read and written at once */
-#define WRITE_AHEAD (8u << 20) /* so many bytes are handed to the disk while the next ones come */
+#define BLOCK (256u << 10) /* bytes read and written at once */
 
 static uint64_t max_upload(const struct request *req)
 {
@@ -23,10 +22,8 @@ static enum status storage_failed(const struct request *req, enum blob_result re
 	return result == BLOB_FULL ? STATUS_STORAGE_FULL : STATUS_STORAGE_FAILED;
 }
 
-static enum status write_block(const struct request *req, int fd, struct slice block)
+static enum status write_failed(const struct request *req)
 {
-	if (write_all(fd, block))
-		return STATUS_OK;
 	bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
 	return storage_failed(req, full ? BLOB_FULL : BLOB_FAILED, "writing an upload");
 }
@@ -38,9 +35,6 @@ static enum status open_draft(struct upload *u, struct body *body)
 		u->draft.fd = fcntl(body->file.fd, F_DUPFD_CLOEXEC, 0);
 		if (u->draft.fd < 0)
 			return storage_failed(body->req, BLOB_FAILED, "reading an upload");
-		/* The disk works while the bytes are hashed. */
-		if (body->length >= WRITE_AHEAD)
-			(void)sync_file_range(u->draft.fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 		return STATUS_OK;
 	}
 	enum blob_result result = blobs_create(u->blobs, &u->draft);
@@ -54,7 +48,6 @@ static enum status take_body(struct upload *u, struct body *body, struct digest 
 	/* A byte more than the body, so that its end shows in the same read. */
 	size_t size = body->declared && body->length < BLOCK ? (size_t)body->length + 1 : BLOCK;
 	autofree char *block = xmalloc(size);
-	uint64_t handed_on = 0;
 	for (;;) {
 		size_t n;
 		enum status status = body_read(body, block, size, &n);
@@ -62,16 +55,11 @@ static enum status take_body(struct upload *u, struct body *body, struct digest 
 			return status;
 		if (!digest_add(digest, block, n))
 			return storage_failed(body->req, BLOB_FAILED, "hashing an upload");
-		if (copy)
-			status = write_block(body->req, u->draft.fd, slice_make(block, n));
-		if (status != STATUS_OK)
-			return status;
+		if (copy && !write_all(u->draft.fd, slice_make(block, n)))
+			return write_failed(body->req);
 		u->size += n;
-		if (copy && u->size - handed_on >= WRITE_AHEAD) {
-			(void)sync_file_range(u->draft.fd, (off_t)handed_on, (off_t)(u->size - handed_on),
-					      SYNC_FILE_RANGE_WRITE);
-			handed_on = u->size;
-		}
+		if (!blob_draft_flush(u->blobs, &u->draft, u->size))
+			return write_failed(body->req);
 	}
 }
 
