@@ -83,6 +83,7 @@ case_session1m() {
 
 case_page() {
 	local said
+	plain || return 1
 	[[ ${page_made-} ]] || psql_in craft -c "select count(*) from (select api.session_create('page', 'p' || n, json_build_object('id', 'p' || n,
 		'pad', repeat('x', 4000))) from generate_series(1, 150) as n) as made" >/dev/null || return 1
 	page_made=yes
