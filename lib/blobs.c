@@ -10,11 +10,14 @@
 #include <time.h>
 
 #include "cleanup.h"
+#include "clock.h"
 
 #define DIRECTORY_MODE 0750
 #define FLUSH_SLICE (256 << 10)
-#define FLUSH_PAUSE 50000 /* ns */
-#define FILE_MODE 0640	  /* nginx may be another user, of our group */
+#define FLUSH_PAUSE 50	 /* µs between two slices of a file */
+#define FLUSH_WAITED 200 /* µs for a turn; longer: there are other uploads */
+#define FLUSH_GAP 5000	 /* µs at most that the disk is left to others then, after each slice */
+#define FILE_MODE 0640	 /* nginx may be another user, of our group */
 #define OPEN_DIRECTORY (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 /* ---- the directory ---- */
@@ -154,18 +157,33 @@ void blob_draft_end(const struct blobs *b, struct blob_draft *draft)
 
 /* ---- publishing ---- */
 
+static void pause_us(int64_t us)
+{
+	(void)nanosleep(&(struct timespec){ .tv_nsec = us * 1000 }, NULL);
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
 /* False: errno, which tells of the file's bytes too: fsync() says of an error only once. */
 static bool write_slice(const struct blobs *b, int fd, off_t at)
 {
 	const unsigned all = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+	int64_t asked = clock_us();
 	bool turn = b->turns.begin && b->turns.begin(b->turns.user);
+	int64_t began = clock_us();
 	/* The second empties the disk's own cache, and has nothing else to do: the directory hardly ever changes. */
 	bool ok = sync_file_range(fd, at, FLUSH_SLICE, all) == 0 && fdatasync(b->root) == 0;
 	int error = errno;
+	/* Several uploads would keep the disk busy without a gap between them: it is as long as the slice took. */
+	if (turn && began - asked > FLUSH_WAITED)
+		pause_us(smaller(clock_us() - began, FLUSH_GAP));
 	if (turn)
 		b->turns.end(b->turns.user);
 	/* Whoever comes next gets a lock only when the one before is elsewhere for a moment. */
-	(void)nanosleep(&(struct timespec){ .tv_nsec = FLUSH_PAUSE }, NULL);
+	pause_us(FLUSH_PAUSE);
 	errno = error;
 	return ok;
 }
